@@ -1,0 +1,1 @@
+"""aoi-bridge: a second opinion for an old vision inspector. Start reading at line.py."""

@@ -1,0 +1,90 @@
+"""The command ``aoi-bridge``: one module per subcommand, errors become one line in one place."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from importlib.metadata import version
+from types import ModuleType
+from typing import Any, NoReturn
+
+from bridge.errors import BridgeError, ConfigError
+from bridge.plugin.discovery import commands as plugin_commands
+
+COMMANDS = {
+    "init": "write a commented bridge.toml",
+    "check": "validate bridge.toml and try every peer",
+    "run": "run the gateway",
+    "status": "show how the running gateway does",
+    "plugins": "list what is installed, with its options",
+    "train": "train a judge on labelled folders",
+    "simulate": "play an old AOI, a PLC or an MES",
+    "demo": "see it work: simulated lines, real protocols",
+}
+"""Each is a module of this package with ``options(parser)`` and ``run(args)``; plugins may add more."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; write {self.prog} --help to see what it takes\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand; return the exit status, 2 for a user's mistake."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser = _Parser(prog="aoi-bridge", description="A second opinion for an old vision inspector.")
+    parser.add_argument("--version", action="version", version=f"aoi-bridge {version('aoi-bridge')}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        if words[:1] == [name]:
+            _declare(command, import_module(f"bridge.cli.{name}"))
+    try:
+        _add_plugins(commands, words)
+        args = parser.parse_args(words)
+        status: int = args.run(args)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read our output has gone
+        return 141
+    except ConfigError as exc:
+        print(exc, file=sys.stderr)  # each line names its place first
+        return 2
+    except BridgeError as exc:
+        print(f"aoi-bridge: {exc}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("aoi-bridge: interrupted", file=sys.stderr)
+        return 130
+    return status
+
+
+def _add_plugins(commands: Any, words: Sequence[str]) -> None:
+    """Add what plugins bring, each as it describes itself; loaded only where it is asked for, or listed."""
+    listed = words[:1] in ([], ["-h"], ["--help"])
+    for name, load in plugin_commands().items():
+        if words[:1] == [name]:
+            module = load()
+            summary = str(getattr(module, "summary", name))
+            _declare(
+                commands.add_parser(name, help=summary, description=f"{summary[:1].upper()}{summary[1:]}."), module
+            )
+        else:
+            commands.add_parser(name, help=_described(load) if listed else "")
+
+
+def _described(load: Callable[[], Any]) -> str:
+    try:
+        summary = str(getattr(load(), "summary", "a plugin's command"))
+    except ConfigError as exc:
+        summary = str(exc)
+    return summary.replace("%", "%%")
+
+
+def _declare(parser: argparse.ArgumentParser, module: ModuleType) -> None:
+    module.options(parser)
+    parser.set_defaults(run=module.run)

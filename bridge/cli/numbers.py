@@ -1,0 +1,37 @@
+"""Numbers on the command line, each checked where it is read, so that a mistake is one line."""
+
+from __future__ import annotations
+
+import math
+from argparse import ArgumentTypeError
+
+
+def count(text: str) -> int:
+    """Return a whole number from 1."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= 9 and int(text)):  # noqa: PLR2004 - a thousand million
+        raise ArgumentTypeError(f"{text} is no count; write a whole number from 1")
+    return int(text)
+
+
+def rate(text: str) -> float:
+    """Return how many in a second: a number above 0."""
+    number = _number(text)
+    if not 0 < number < math.inf:
+        raise ArgumentTypeError(f"{text} is no rate; write a number above 0")
+    return number
+
+
+def share(text: str) -> float:
+    """Return a share of a whole, 0 to 1."""
+    number = _number(text)
+    if not 0 <= number <= 1:
+        raise ArgumentTypeError(f"{text} is no share; write a number from 0 to 1")
+    return number
+
+
+def _number(text: str) -> float:
+    """Return a number, NaN for anything else: no comparison holds for that."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

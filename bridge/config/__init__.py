@@ -1,0 +1,6 @@
+"""bridge.toml: its schema, reading it, and writing a sample."""
+
+from bridge.config.load import ConfigMistakes, load
+from bridge.config.schema import Config, Http, Line, Recipe
+
+__all__ = ["Config", "ConfigMistakes", "Http", "Line", "Recipe", "load"]

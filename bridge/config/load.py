@@ -1,0 +1,60 @@
+"""Reading bridge.toml: from a path to a checked Config, or to every mistake in one line each."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from bridge.config.schema import Config, fingerprint
+from bridge.config.words import sentences
+from bridge.errors import ConfigError
+from bridge.plugin.options import beside
+
+
+class ConfigMistakes(ConfigError):  # noqa: N818 - several errors, and it reads as what it holds
+    """All mistakes of one file; ``str()`` is one line for each.
+
+    Attributes:
+        mistakes: the lines, each with file, key, finding and what to write.
+    """
+
+    def __init__(self, mistakes: list[str]) -> None:
+        self.mistakes = mistakes
+        place, _, found = mistakes[0].partition(": ")
+        super().__init__(place, found)
+
+    def __str__(self) -> str:
+        return "\n".join(self.mistakes)
+
+
+def load(path: Path) -> Config:
+    """Read and check a configuration file; relative folders in it are beside the file.
+
+    Raises:
+        ConfigError: the file cannot be read, is not TOML, or has mistakes (then a ConfigMistakes).
+    """
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError as exc:
+        raise ConfigError(str(path), "there is no such file", "write one with aoi-bridge init") from exc
+    except OSError as exc:
+        raise ConfigError(str(path), f"cannot be read ({exc.strerror})") from exc
+    try:
+        document = tomllib.loads(text.decode("utf-8-sig"))
+    except UnicodeDecodeError as exc:
+        raise ConfigError(str(path), f"is not UTF-8 at byte {exc.start}", "save it as UTF-8") from exc
+    except (ValueError, RecursionError) as exc:
+        raise ConfigError(str(path), f"is not TOML: {' '.join(str(exc).split())}", "correct this place") from exc
+    token = beside.set(path.parent.resolve())
+    try:
+        config = Config.model_validate(document)
+    except ValidationError as exc:
+        said = sentences(exc.errors(include_url=False), Config, document)
+        raise ConfigMistakes([f"{path}: {sentence}" for sentence in said]) from exc
+    finally:
+        beside.reset(token)
+    return config.model_copy(
+        update={"data": (path.parent / config.data).resolve(), "fingerprint": fingerprint(text)}
+    )

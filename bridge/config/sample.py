@@ -1,0 +1,146 @@
+"""Writing samples: a table of options as TOML, live lines to set, commented lines with the defaults.
+
+The docstrings of the options are the comments, so a sample never drifts from what the model takes.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Collection, Mapping, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
+
+from bridge.config.schema import Config, Http, Line, Recipe
+from bridge.plugin.api import Kind
+from bridge.plugin.discovery import find
+
+WIDTH = 100
+HIDDEN = {"home", "fingerprint"}
+"""What the host fills in."""
+
+_HEAD = """\
+# bridge.toml: what the bridge stands beside, and what it does there.
+# Live lines are yours to set; a commented line shows a default, or an example of what is not set.
+# Check it with: aoi-bridge check
+"""
+
+_RECIPE = """\
+# A product that this line treats differently; what its table leaves out is as the line says. If there is one
+# such table, each recipe of the line needs one, though it be empty: a part of any other is never judged.
+# [line.recipe.M10]
+"""
+
+
+def table(
+    model: type[BaseModel], values: Mapping[str, object] | None = None, without: Collection[str] = ()
+) -> str:
+    """Return the body of a TOML table with a comment above each key.
+
+    Args:
+        model: the options.
+        values: what to write live instead of an example or a default.
+        without: keys to leave out, for instance those that are tables of their own.
+    """
+    values = values or {}
+    lines: list[str] = []
+    for name, field in model.model_fields.items():
+        if name in HIDDEN or name in without:
+            continue
+        lines += textwrap.wrap(f"# {field.description}", WIDTH, subsequent_indent="#   ")
+        live = name in values or field.is_required()
+        lines.append(f"{'' if live else '# '}{name} = {toml(_value(name, field, values))}")
+    return "\n".join(lines) + "\n"
+
+
+def plugin_table(kind: Kind, name: str, values: Mapping[str, object] | None = None) -> str:
+    """Return a plugin's table: its type, and every option it takes."""
+    return f'type = "{name}"\n' + table(find(kind, name).options, values)
+
+
+def plugin_sample(kind: Kind, name: str) -> str:
+    """Return the text of a plugin's ``sample.toml``, header included."""
+    header = {"source": "[line.source]", "reporter": "[[line.reporter]]", "judge": "[judge.pins]"}[kind]
+    return f"{header}\n{plugin_table(kind, name)}"
+
+
+def sample(
+    source: str = "hotfolder", reporters: Sequence[str] = ("modbus", "tcp"), judge: str = "classifier"
+) -> str:
+    """Return a whole bridge.toml for one line, ready to be edited."""
+    names = [_suits(find("reporter", told).options) for told in reporters]
+    names = [
+        f"{name}-{names[:at].count(name) + 1}" if name in names[:at] else name for at, name in enumerate(names)
+    ]
+    live = {"name": "line-1", "goal": 1, "judge": "pins"}
+    blocks = [
+        _HEAD,
+        table(Config, without={"http", "judge", "line"}),
+        "[[line]]\n" + table(Line, live, without={"source", "reporter", "recipe"}),
+        "[line.source]\n" + plugin_table("source", source),
+    ]
+    blocks += [
+        "[[line.reporter]]\n" + plugin_table("reporter", told, {"name": name})
+        for told, name in zip(reporters, names, strict=True)
+    ]
+    blocks += [
+        _RECIPE + _commented(table(Recipe)),
+        "[judge.pins]\n" + plugin_table("judge", judge),
+        "# The port for health, metrics and the command line.\n# [http]\n" + _commented(table(Http)),
+    ]
+    return "\n".join(blocks)
+
+
+def _suits(options: type[BaseModel]) -> str:
+    """Return a name for a reporter: what is told now or never is a PLC, what is told for ever is an MES."""
+    return "plc" if options.model_fields["lane"].default == "realtime" else "mes"
+
+
+def toml(value: object) -> str:
+    """Return a value as TOML, in one line."""
+    if isinstance(value, SecretStr):
+        return '"env:SECRET"'
+    if isinstance(value, BaseModel):
+        return toml(value.model_dump(exclude_none=True))
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_key(str(k))} = {toml(v)}" for k, v in value.items()) + " }" if value else "{}"
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return "[" + ", ".join(toml(item) for item in value) + "]"
+    return _scalar(value)
+
+
+def _scalar(value: object) -> str:
+    if isinstance(value, Enum):
+        return _scalar(value.value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer() and abs(value) < 10**15:
+        return str(int(value))
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, str | Path):
+        return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"').translate(_ESCAPES) + '"'
+    return '"…"'
+
+
+_ESCAPES = {i: f"\\u{i:04x}" for i in (*range(32), 127)} | {ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): "\\t"}
+
+
+def _key(name: str) -> str:
+    return name if name.replace("_", "").replace("-", "").isalnum() and name.isascii() else toml(name)
+
+
+def _value(name: str, field: FieldInfo, values: Mapping[str, object]) -> Any:
+    if name in values:
+        return values[name]
+    default = None if field.is_required() else field.get_default(call_default_factory=True)
+    if default is None and field.examples:
+        return field.examples[0]
+    return default
+
+
+def _commented(text: str) -> str:
+    return "".join(line if line.startswith("#") else f"# {line}" for line in text.splitlines(keepends=True))

@@ -1,0 +1,23 @@
+"""Judging: from a part's views to judgements, with the model in a worker process of its own.
+
+In the gateway, without numpy, OpenCV and OpenVINO:
+
+turns.py       one judge, many lines: whose turn it is
+hearing.py     the question put to the judge for one part, and what came of it in time
+album.py       the pictures of one part, and which of them are the previous part's again
+classifier.py  the judge ``type = "classifier"``
+host.py        starts, watches and kills the worker
+arena.py       the memory that large pictures travel through
+bundle.py      what a model is: manifest, hashes, classes named OK or NG
+frames.py      the words between gateway and worker, and their bytes (pure)
+spec.py        the part of a manifest that the worker needs (pure)
+
+In the worker:
+
+worker.py      the process: tame, load, serve
+inbox.py       receives in a thread, so that a cancellation overtakes the work
+bench.py       the judging itself, a batch at a time
+headers.py     a picture's size and completeness before it is decoded (pure)
+preprocess.py  decode, crop, stretch, normalise; the same for training and live
+engine.py      OpenVINO at the bundle's numeric precision
+"""

@@ -1,0 +1,103 @@
+"""Memory that gateway and worker share for large pictures.
+
+It is a memory file without a name, inherited by the worker: when both processes are gone the kernel frees it, so
+nothing is left behind by a kill. Blocks are taken lowest first, so that it only grows as large as was ever
+needed at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Self
+
+ALIGN: Final = 4096
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Block:
+    """A stretch of the arena."""
+
+    at: int
+    size: int
+
+
+class Ledger:
+    """Which blocks are lent; pure."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._lent: list[Block] = []
+
+    def take(self, size: int) -> Block | None:
+        """Return the lowest free block of at least this size, or None while there is none."""
+        need = -(-size // ALIGN) * ALIGN
+        at = 0
+        for place, block in enumerate(self._lent):
+            if block.at - at >= need:
+                break
+            at, place = block.at + block.size, place + 1  # noqa: PLW2901 - where to insert if no gap comes
+        else:
+            place = len(self._lent)
+        if at + need > self._size:
+            return None
+        taken = Block(at, need)
+        self._lent.insert(place, taken)
+        return taken
+
+    def give_back(self, block: Block) -> None:
+        """Free a block; giving back twice is a bug."""
+        self._lent.remove(block)
+
+    @property
+    def lent(self) -> int:
+        """How many blocks are lent."""
+        return len(self._lent)
+
+
+class Arena:
+    """The memory itself, to be used as ``with Arena() as arena``."""
+
+    def __init__(self, size: int = 256 << 20) -> None:
+        self.fd = os.memfd_create("aoi-bridge", os.MFD_CLOEXEC)
+        os.ftruncate(self.fd, size)  # costs nothing until it is written to
+        self.ledger = Ledger(size)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self.fd)
+
+    async def lend(self, picture: bytes) -> Block | None:
+        """Copy a picture in, in a thread, and return where it lies; None where there is no room.
+
+        Cancelled, it keeps the block until the thread has let go of it: a picture written late must never land
+        in a block that is lent to another.
+        """
+        block = self.ledger.take(len(picture))
+        if block is None:
+            return None
+        writing = asyncio.ensure_future(asyncio.to_thread(_put, os.dup(self.fd), picture, block.at))
+        try:
+            complete = await asyncio.shield(writing) == len(picture)
+        except OSError:
+            complete = False  # no memory left on the machine: the pipe is slower, but works
+        except asyncio.CancelledError:
+            writing.add_done_callback(lambda _: self.ledger.give_back(block))
+            raise
+        if not complete:
+            self.ledger.give_back(block)
+        return block if complete else None
+
+
+def _put(fd: int, picture: bytes, at: int) -> int:
+    """Write through a descriptor of its own: the arena may close meanwhile, its number become another file's."""
+    try:
+        return os.pwrite(fd, picture, at)
+    finally:
+        os.close(fd)

@@ -1,0 +1,260 @@
+"""A model bundle: a folder with ``manifest.json`` and the files it names, each held to its SHA-256.
+
+A bundle is written once, atomically, and never changed; the manifest's own hash therefore names everything
+in it. Names of files are flat, so a manifest cannot point outside its folder. Nothing here imports numpy:
+the gateway, training and the worker all read bundles.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from bridge.errors import ConfigError
+from bridge.judging.spec import Input, Normalisation
+from bridge.messages import Box, Verdict
+from bridge.plugin import BoxOptions, Name
+
+MANIFEST: Final = "manifest.json"
+MODEL: Final = "model.xml"
+"""The OpenVINO IR; its weights lie beside it as ``model.bin``."""
+ANY_VIEW: Final = "*"
+"""The key of ``Manifest.roi`` for views that are not named."""
+
+_MANIFEST_BYTES = 1 << 20  # a manifest is a few kilobytes; more is no manifest
+
+FileName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$")]
+Sha256: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Precision(StrEnum):
+    """How numbers are held while the model runs; part of a bundle, because it moves the scores."""
+
+    F32 = "f32"
+    BF16 = "bf16"
+    INT8 = "int8"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class ModelClass(_Frozen):
+    """One output of the model."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    """the class as people call it"""
+    verdict: Verdict
+    """OK or NG, in words"""
+
+
+class Manifest(_Frozen):
+    """``manifest.json``: all that is known of a model and all that is needed to run it."""
+
+    format: Literal[1] = 1
+    """1"""
+    name: Name
+    """the model's name, as in ``judge.NAME.model``"""
+    version: Annotated[int, Field(ge=1, le=65535)]
+    """a number from 1, one more at each training; a PLC is told it in one register"""
+    kind: Literal["classifier"] = "classifier"
+    """classifier"""
+    classes: Annotated[tuple[ModelClass, ...], Field(min_length=2, max_length=1000)]
+    """the classes in the order of the model's output, each called OK or NG"""
+    threshold: Annotated[float, Field(gt=0, le=1)]
+    """a number above 0 and up to 1: a view is OK if p(OK) is at least this"""
+    input: Input
+    """size and colour of the model's input"""
+    normalisation: Normalisation = Normalisation()
+    """how pixels become numbers"""
+    roi: dict[str, BoxOptions] = {}
+    """where to look, by view name, in original pixels; ``*`` for the others; empty: all of the picture"""
+    precision: Precision = Precision.F32
+    """f32, bf16 or int8: the precision under which the threshold was validated"""
+    output: Literal["probabilities", "logits"] = "probabilities"
+    """probabilities, or logits to be put through a softmax"""
+    files: dict[FileName, Sha256] = {}
+    """every other file of the bundle and its SHA-256"""
+    parent: str = ""
+    """the identity of the bundle that this one was trained from; empty for none"""
+    training_data: str = ""
+    """a hash over the training data"""
+    metrics: dict[str, float | int | str] = {}
+    """what was measured at training, by name"""
+    made_at: str = ""
+    """when it was made, ISO 8601 in UTC"""
+    tools: dict[str, str] = {}
+    """versions of the tools that made it, by name"""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Manifest:
+        names = [one.name for one in self.classes]
+        if len(set(names)) != len(names):
+            raise ValueError("two classes have the same name")
+        if {one.verdict for one in self.classes} != {Verdict.OK, Verdict.NG}:
+            raise ValueError("there must be a class called OK and a class called NG")
+        for what in ("mean", "std"):
+            if len(getattr(self.normalisation, what)) not in {1, self.input.channels}:
+                raise ValueError(f"normalisation.{what} needs 1 or {self.input.channels} numbers")
+        return self
+
+    def region(self, view: str) -> Box | None:
+        """Return where to look in this view, in pixels of the original picture; None: everywhere."""
+        box = self.roi.get(view, self.roi.get(ANY_VIEW))
+        return box.box() if box else None
+
+    @property
+    def ok_outputs(self) -> tuple[int, ...]:
+        """The outputs whose probabilities add up to p(OK)."""
+        return tuple(i for i, one in enumerate(self.classes) if one.verdict is Verdict.OK)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle that was read and whose every file matched its hash."""
+
+    folder: Path
+    manifest: Manifest
+    identity: str
+    """``name version hash`` with 12 digits of the manifest's SHA-256: what a decision is recorded with."""
+
+    @property
+    def model(self) -> Path:
+        """The OpenVINO IR."""
+        return self.folder / MODEL
+
+
+def locate(models: Path, model: str) -> Path:
+    """Return the folder that ``model`` means: a folder with a manifest, or ``models/<model>/live``.
+
+    A link ``live`` is followed here, once: what it points to later does not change what runs now.
+
+    Raises:
+        ConfigError: there is no such bundle.
+    """
+    for folder in (Path(model), models / model / "live"):
+        if (folder / MANIFEST).is_file():
+            return folder.resolve()
+    raise ConfigError(
+        f"model {model!r}",
+        f"neither {model} nor {models / model / 'live'} holds a {MANIFEST}",
+        "write a bundle's folder, or a name under the models folder",
+    )
+
+
+def load(folder: Path) -> Bundle:
+    """Read a bundle and hold every file to its hash; blocks on the disk.
+
+    Raises:
+        ConfigError: the manifest is wrong, a file is missing, unknown, no plain file, or not what was hashed.
+    """
+    raw = _read_manifest(folder)
+    try:
+        manifest = Manifest.model_validate_json(raw)
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise ConfigError(f"{folder / MANIFEST}: {key}".rstrip(": "), first["msg"]) from exc
+    _verify(folder, manifest)
+    return _bundle(folder, manifest, raw)
+
+
+def write(folder: Path, manifest: Manifest, files: Mapping[str, bytes | Path]) -> Bundle:
+    """Write a bundle whole or not at all, hashing every file; ``manifest.files`` is filled in here.
+
+    Args:
+        folder: where it will lie; it must not exist yet, because a bundle is never changed.
+        manifest: everything but ``files``.
+        files: name in the bundle → content, or a path to copy from; ``model.xml`` must be among them.
+
+    Raises:
+        ConfigError: the folder exists, or a name is no plain file name.
+    """
+    if folder.exists():
+        raise ConfigError(str(folder), "exists already", "write a new version")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        for name, content in files.items():
+            _put(draft / Path(name).name, content)
+        hashes = {name: _sha256(draft / Path(name).name) for name in files}
+        complete = Manifest.model_validate(manifest.model_dump() | {"files": hashes})
+        raw = complete.model_dump_json(indent=2).encode() + b"\n"
+        _put(draft / MANIFEST, raw)
+        _verify(draft, complete)
+        draft.chmod(0o755)  # mkdtemp makes it private; the gateway may run as another user
+        draft.rename(folder)
+    except ValidationError as exc:
+        raise ConfigError(str(folder), exc.errors()[0]["msg"]) from exc
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return _bundle(folder, complete, raw)
+
+
+def make_live(folder: Path) -> None:
+    """Point the link ``live`` beside ``folder`` at it, in one step: readers see the old or the new one."""
+    draft = folder.parent / f".live.{os.getpid()}"
+    draft.unlink(missing_ok=True)
+    draft.symlink_to(folder.name, target_is_directory=True)
+    draft.replace(folder.parent / "live")
+
+
+def _bundle(folder: Path, manifest: Manifest, raw: bytes) -> Bundle:
+    short = hashlib.sha256(raw).hexdigest()[:12]
+    return Bundle(folder, manifest, f"{manifest.name} {manifest.version} {short}")
+
+
+def _read_manifest(folder: Path) -> bytes:
+    path = folder / MANIFEST
+    try:
+        with path.open("rb") as file:
+            raw = file.read(_MANIFEST_BYTES + 1)
+    except OSError as exc:
+        raise ConfigError(str(path), f"cannot be read ({exc.strerror})") from exc
+    if len(raw) > _MANIFEST_BYTES:
+        raise ConfigError(str(path), "is larger than 1 MB and therefore no manifest")
+    return raw
+
+
+def _verify(folder: Path, manifest: Manifest) -> None:
+    """Hold the folder to the manifest: the same names, plain files, the same bytes."""
+    found = {path.name for path in folder.iterdir()} - {MANIFEST}
+    if MODEL not in manifest.files:
+        raise ConfigError(str(folder / MANIFEST), f"names no {MODEL}")
+    for name in sorted(found - set(manifest.files)):
+        raise ConfigError(str(folder / name), "is not named in the manifest", "remove it")
+    for name, expected in manifest.files.items():
+        path = folder / name
+        if path.is_symlink() or not path.is_file():
+            raise ConfigError(str(path), "is named in the manifest but is no file here")
+        if _sha256(path) != expected:
+            raise ConfigError(str(path), "is not the file that was validated: its SHA-256 differs")
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as exc:
+        raise ConfigError(str(path), f"cannot be read ({exc.strerror})") from exc
+
+
+def _put(path: Path, content: bytes | Path) -> None:
+    """Write a file and bring it to the disk before the folder gets its name."""
+    with path.open("xb") as target:
+        if isinstance(content, Path):
+            with content.open("rb") as source:
+                shutil.copyfileobj(source, target)
+        else:
+            target.write(content)
+        target.flush()
+        os.fsync(target.fileno())

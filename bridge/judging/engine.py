@@ -1,0 +1,160 @@
+"""OpenVINO: a model at the numeric precision that its bundle fixes, on a stated number of cores.
+
+Compiled models are not cached on disk: compiling the networks in use takes tenths of a second, and a cache
+would be a file that runs without having been held to a hash.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from bridge.judging.frames import Load
+from bridge.judging.spec import Input
+
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # else the import looks up a host and sends
+import openvino as ov  # noqa: E402 - after the line above
+
+Scores = npt.NDArray[np.float64]
+"""Shape (views, classes): probabilities."""
+
+BATCH: Final = 8
+"""The most views inferred at once; it bounds memory."""
+BATCH_MS: Final = 250.0
+"""A slow model gets smaller batches: this is how long a cancelled request is worked on at most."""
+_NEEDS = {"f32": "FP32", "bf16": "BF16", "int8": "INT8"}
+_HINT = {"f32": "f32", "bf16": "bf16", "int8": "f32"}  # int8 lies in the model itself; the rest of it is f32
+_SUM_TOLERANCE = {"f32": 1e-3, "bf16": 5e-2, "int8": 1e-3}
+
+
+class Unfit(ValueError):  # noqa: N818 - named after what the model is here
+    """The model cannot run here as its manifest says; ``str()`` is one line for the user."""
+
+
+class Engine:
+    """One compiled model."""
+
+    def __init__(self, load: Load) -> None:
+        """Read and compile the model.
+
+        Raises:
+            Unfit: no OpenVINO model, other shapes than the manifest says, or a precision the processor lacks.
+        """
+        self._load = load
+        core = ov.Core()
+        check_precision(load.precision, core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+        try:
+            model = core.read_model(load.model)
+            self._channels_first = _fit(model, load.input, load.classes)
+            self._model = core.compile_model(model, "CPU", _settings(load))
+        except RuntimeError as exc:
+            raise Unfit(f"OpenVINO cannot load it ({str(exc).strip().splitlines()[-1]})") from exc
+        self._request = self._model.create_infer_request()
+        self.batch = BATCH
+        """The most views to infer at once."""
+
+    def warm_up(self) -> float:
+        """Run the batch sizes that come in daily life, so that no part pays for the first time.
+
+        Returns:
+            Milliseconds for one view alone; ``batch`` follows from it.
+        """
+        ms = [self._timed(1) for _ in range(3)][-1]
+        self.batch = batch_for(ms)
+        for size in {4, BATCH}:
+            if size <= self.batch:
+                self._timed(size)
+        return ms
+
+    def _timed(self, size: int) -> float:
+        shown = self._load.input
+        blank = np.zeros((shown.height, shown.width, shown.channels), np.float32)
+        started = time.perf_counter()
+        self.infer([blank] * size)
+        return (time.perf_counter() - started) * 1000
+
+    def infer(self, views: Sequence[npt.NDArray[np.float32]]) -> Scores:
+        """Return class probabilities for up to ``BATCH`` views of shape (height, width, channels).
+
+        A row that is no probability distribution (not finite, negative, not adding up to 1) comes back as NaN.
+        """
+        batch = np.stack(views)
+        if self._channels_first:
+            batch = np.ascontiguousarray(batch.transpose(0, 3, 1, 2))
+        self._request.infer([batch], share_inputs=True)
+        raw = np.asarray(self._request.get_output_tensor(0).data, np.float64)
+        raw = raw.reshape(len(views), self._load.classes)
+        return softmax(raw) if self._load.logits else checked(raw, _SUM_TOLERANCE[self._load.precision])
+
+
+def batch_for(ms_per_view: float) -> int:
+    """Return how many views, 1 to ``BATCH``, take about ``BATCH_MS`` together."""
+    return int(min(BATCH, max(1.0, BATCH_MS / ms_per_view)))
+
+
+def softmax(logits: Scores) -> Scores:
+    """Return probabilities row by row, in float64; a row that is not finite becomes NaN."""
+    finite = np.isfinite(logits).all(axis=1, keepdims=True)
+    safe = np.where(finite, logits, 0.0)
+    powers = np.exp(safe - safe.max(axis=1, keepdims=True))
+    return np.where(finite, powers / powers.sum(axis=1, keepdims=True), np.nan)
+
+
+def checked(probabilities: Scores, tolerance: float) -> Scores:
+    """Return the same rows, with NaN for each that is no probability distribution."""
+    with np.errstate(invalid="ignore"):
+        good = (probabilities >= 0).all(axis=1) & (np.abs(probabilities.sum(axis=1) - 1) <= tolerance)
+    return np.where(good[:, None], probabilities, np.nan)
+
+
+def check_precision(precision: str, capabilities: Iterable[str]) -> None:
+    """Refuse a precision that this processor only imitates.
+
+    Raises:
+        Unfit: the scores would not be those that were validated.
+    """
+    if _NEEDS[precision] not in capabilities:
+        raise Unfit(
+            f"its precision is {precision}, which this processor lacks; export it as f32 and validate again"
+        )
+
+
+def _settings(load: Load) -> dict[str, Any]:
+    """One stream that answers as fast as it can, unpinned so that the line's own processes are not evicted."""
+    return {
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": 1,
+        "INFERENCE_NUM_THREADS": load.threads,
+        "INFERENCE_PRECISION_HINT": _HINT[load.precision],
+        "ENABLE_CPU_PINNING": False,
+    }
+
+
+def _fit(model: Any, shown: Input, classes: int) -> bool:
+    """Free the batch size and return whether channels come first."""
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise Unfit(f"it has {len(model.inputs)} inputs and {len(model.outputs)} outputs instead of one each")
+    have = [_size(one) for one in model.input().get_partial_shape()]
+    last = [shown.height, shown.width, shown.channels]
+    first = [shown.channels, shown.height, shown.width]
+    if len(have) != 1 + len(last) or not (_agrees(have[1:], last) or _agrees(have[1:], first)):
+        raise Unfit(f"its input is {have} and the manifest says {last} (height, width, channels)")
+    channels_first = not _agrees(have[1:], last)
+    model.reshape([ov.Dimension(1, BATCH), *(first if channels_first else last)])
+    found = [_size(one) for one in model.output().get_partial_shape()]
+    if found[-1] != classes:
+        raise Unfit(f"it has {found[-1]} outputs and the manifest names {classes} classes")
+    return channels_first
+
+
+def _size(one: Any) -> int | None:
+    return None if one.is_dynamic else int(one.get_length())
+
+
+def _agrees(have: Sequence[int | None], wanted: Sequence[int]) -> bool:
+    return all(one in {None, other} for one, other in zip(have, wanted, strict=True))

@@ -1,0 +1,196 @@
+"""The words between gateway and worker, and their bytes. Pure: no sockets, no processes.
+
+A frame is two lengths (big-endian u32: header, body), a JSON header and a raw body. Nothing is pickled.
+
+    gateway → worker   Load                    once, then
+                       Request, Cancel         a request's small pictures are the body, one after the other
+    worker → gateway   Ready | Rejected        once, then
+                       Answer                  several for one request: after each batch, the last one marked
+
+A large picture does not travel: its bytes lie in the shared arena and the request says where.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from bridge.judging.spec import Input, Normalisation
+from bridge.messages import Box, Failure
+
+PREFIX: Final = struct.Struct(">II")
+MAX_HEADER: Final = 4 << 20
+MAX_BODY: Final = 1 << 30
+
+
+class Garbled(ValueError):  # noqa: N818 - named after what the bytes are
+    """The bytes are no frame of ours."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """What to run, and how; the gateway has checked every file against its hash."""
+
+    model: str
+    """Path of the OpenVINO IR."""
+    input: Input
+    normalisation: Normalisation
+    precision: str
+    logits: bool
+    classes: int
+    ok_outputs: tuple[int, ...]
+    threads: int
+    max_pixels: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The model is loaded and warm."""
+
+    ms_per_view: float
+    """Measured at the end of the warm-up, one view at a time, without decoding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The bundle cannot run here; ``why`` is for the user."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One picture of a request."""
+
+    size: int
+    """Bytes of the encoded picture."""
+    shared: int | None = None
+    """Where it begins in the arena; None: it is in the frame's body."""
+    roi: Box | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Judge these pictures."""
+
+    id: int
+    asks: tuple[Ask, ...]
+    expires: float | None = None
+    """The instant (CLOCK_MONOTONIC seconds, one clock for all processes) after which nobody waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Nobody waits for this request any more."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What the worker says of one picture: a score, or why there is none."""
+
+    score: float | None = None
+    """p(OK)."""
+    top: int = 0
+    """The most likely output."""
+    ms: float = 0.0
+    """Decoding, cropping and this picture's share of the batch."""
+    failure: Failure | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The next opinions of a request, in order."""
+
+    id: int
+    opinions: tuple[Opinion, ...] = ()
+    last: bool = True
+    """After this nothing more comes for the request and its arena blocks are free; some opinions may be
+    missing then, because nobody waited for them."""
+
+
+Message: TypeAlias = Load | Ready | Rejected | Request | Cancel | Answer
+
+
+def encode(message: Message, pictures: Sequence[bytes] = ()) -> list[bytes]:
+    """Return the frame as pieces to be written in order; ``pictures`` become the body."""
+    header = json.dumps(
+        {"kind": type(message).__name__, **_plain(message)}, separators=(",", ":"), allow_nan=False
+    ).encode()
+    return [PREFIX.pack(len(header), sum(map(len, pictures))), header, *pictures]
+
+
+def lengths(prefix: bytes) -> tuple[int, int]:
+    """Return the sizes of header and body that follow.
+
+    Raises:
+        Garbled: larger than we ever write.
+    """
+    header, body = PREFIX.unpack(prefix)
+    if header > MAX_HEADER or body > MAX_BODY:
+        raise Garbled(f"a frame of {header} + {body} bytes")
+    return header, body
+
+
+def decode(header: bytes) -> Message:
+    """Return the message of a frame's header.
+
+    Raises:
+        Garbled: not what ``encode`` writes.
+    """
+    try:
+        facts = json.loads(header)
+        return _READERS[facts.pop("kind")](facts)
+    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+        raise Garbled(f"no message: {header[:80]!r}") from exc
+
+
+def _plain(message: Any) -> dict[str, Any]:
+    """Return a dataclass as JSON-ready values: nested dataclasses become objects, tuples lists."""
+    return {name: _value(getattr(message, name)) for name in message.__slots__}
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_value(one) for one in value]
+    return _plain(value) if hasattr(value, "__dataclass_fields__") else value
+
+
+def _load(facts: dict[str, Any]) -> Load:
+    shown = facts.pop("normalisation")
+    normalisation = Normalisation(scale=shown["scale"], mean=tuple(shown["mean"]), std=tuple(shown["std"]))
+    outputs = tuple(facts.pop("ok_outputs"))
+    return Load(input=Input(**facts.pop("input")), normalisation=normalisation, ok_outputs=outputs, **facts)
+
+
+def _request(facts: dict[str, Any]) -> Request:
+    return Request(facts["id"], tuple(map(_ask, facts["asks"])), facts["expires"])
+
+
+def _ask(facts: dict[str, Any]) -> Ask:
+    roi = facts["roi"]
+    return Ask(facts["size"], facts["shared"], Box(**roi) if roi else None)
+
+
+def _answer(facts: dict[str, Any]) -> Answer:
+    return Answer(facts["id"], tuple(map(_opinion, facts["opinions"])), facts["last"])
+
+
+def _opinion(facts: dict[str, Any]) -> Opinion:
+    failure = facts.pop("failure")
+    return Opinion(failure=Failure(failure) if failure else None, **facts)
+
+
+_READERS: dict[str, Callable[[dict[str, Any]], Message]] = {
+    "Load": _load,
+    "Ready": lambda facts: Ready(**facts),
+    "Rejected": lambda facts: Rejected(**facts),
+    "Request": _request,
+    "Cancel": lambda facts: Cancel(**facts),
+    "Answer": _answer,
+}

@@ -1,0 +1,85 @@
+"""All that a plugin author may import: the contract, the messages, the errors, and a few helpers.
+
+Third-party plugins and the bridge's own adapters see this package and nothing else of the bridge.
+"""
+
+from bridge.clock import Clock, ManualClock, SystemClock
+from bridge.errors import BridgeError, ConfigError, Refused, Unavailable
+from bridge.health import count, counted
+from bridge.log import logger
+from bridge.messages import (
+    Box,
+    Decision,
+    Failure,
+    Goal,
+    Inspection,
+    Judgement,
+    Origin,
+    Stage,
+    Verdict,
+    View,
+    ViewDecision,
+)
+from bridge.plugin.api import Fetch, Finding, Inspect, Judge, Kind, Report, Source
+from bridge.plugin.options import (
+    BoxOptions,
+    CodePage,
+    JudgeOptions,
+    Milliseconds,
+    Name,
+    Options,
+    Port,
+    ReporterOptions,
+    Seconds,
+    Secret,
+    SourceOptions,
+)
+from bridge.plugin.peers import Book, Play, Station, Taken
+from bridge.plugin.quarantine import Quarantine
+
+__all__ = [
+    "Book",
+    "Box",
+    "BoxOptions",
+    "BridgeError",
+    "Clock",
+    "CodePage",
+    "ConfigError",
+    "Decision",
+    "Failure",
+    "Fetch",
+    "Finding",
+    "Goal",
+    "Inspect",
+    "Inspection",
+    "Judge",
+    "JudgeOptions",
+    "Judgement",
+    "Kind",
+    "ManualClock",
+    "Milliseconds",
+    "Name",
+    "Options",
+    "Origin",
+    "Play",
+    "Port",
+    "Quarantine",
+    "Refused",
+    "Report",
+    "ReporterOptions",
+    "Seconds",
+    "Secret",
+    "Source",
+    "SourceOptions",
+    "Stage",
+    "Station",
+    "SystemClock",
+    "Taken",
+    "Unavailable",
+    "Verdict",
+    "View",
+    "ViewDecision",
+    "count",
+    "counted",
+    "logger",
+]

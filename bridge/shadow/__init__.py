@@ -1,0 +1,1 @@
+"""The shadow month: what a validation may claim, and how surely."""

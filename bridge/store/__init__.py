@@ -1,0 +1,22 @@
+"""What the bridge keeps: the journal of decisions with its outbox, and images as evidence.
+
+``open_journal`` is the gateway's door, ``Reader`` everyone else's.
+"""
+
+from bridge.store.images import Images
+from bridge.store.journal import Journal, open_journal
+from bridge.store.lock import lock
+from bridge.store.reading import Reader
+from bridge.store.records import Owed, Reported, Second, Tally
+
+__all__ = [
+    "Images",
+    "Journal",
+    "Owed",
+    "Reader",
+    "Reported",
+    "Second",
+    "Tally",
+    "lock",
+    "open_journal",
+]

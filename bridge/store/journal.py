@@ -1,0 +1,128 @@
+"""The journal as the event loop sees it: every call queues a job for the writer's thread.
+
+What ``commit`` and ``second`` return for is on the disk. ``reported`` and ``done`` are not waited for: losing
+them in a crash costs a delivery sent twice under the same id, which is allowed, never one lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from bridge.clock import Clock, SystemClock
+from bridge.errors import ConfigError
+from bridge.messages import Decision
+from bridge.store.lock import PRIVATE
+from bridge.store.records import Lane, Owed, Second
+from bridge.store.schema import FILE
+from bridge.store.writer import Writer
+
+
+class Journal:
+    """The decisions of one data directory, and what is still owed to guaranteed reporters.
+
+    Every coroutine raises Unavailable while the disk refuses or does not keep up; the journal recovers by
+    itself. Cancelling a wait never cancels the write.
+    """
+
+    def __init__(self, writer: Writer, clock: Clock) -> None:
+        self._writer = writer
+        self._clock = clock
+
+    async def commit(self, decision: Decision, owed_to: Sequence[str] = ()) -> Decision:
+        """Make a decision durable, together with its deliveries to the reporters of these names.
+
+        Returns the decision with ``recorded`` and its ``number``. If the line already has one under the same
+        key, nothing is written and the stored one is returned: its id differs from the one passed in.
+        """
+        rows = 1 + len(decision.views) + len(owed_to)
+        return await self._writer.submit(lambda ledger: ledger.commit(decision, owed_to), rows)
+
+    async def second(self, second: Second) -> None:
+        """Make durable what became known after the answer.
+
+        Records are written in the order of the calls, and this one may be called while the commit of its part
+        is still on its way: so an answer that differs is told before any reporter sees the part.
+        """
+        await self._writer.submit(lambda ledger: ledger.second(second), 1 + len(second.views))
+
+    def reported(
+        self,
+        id: str,  # noqa: A002 - the word of the messages
+        reporter: str,
+        outcome: str,
+        at: float,
+        latency_ms: float,
+        said: str = "",
+    ) -> None:
+        """Note how telling a part to a realtime reporter went: "accepted", "late", "unavailable", "refused".
+
+        ``at`` is Unix time. It is written with the next commit or within 50 ms; while the disk refuses, the
+        last 10,000 wait and more are dropped and counted.
+        """
+        facts = (id, reporter, outcome, at, latency_ms, said)
+        self._writer.later(lambda ledger: ledger.reported(*facts), droppable=True)
+
+    def done(self, line: str, reporter: str, numbers: Sequence[int]) -> None:
+        """Note that these deliveries were accepted: they leave the outbox, and the time is kept as a report.
+
+        Written like ``reported`` but never dropped. A later ``owed`` does not return them any more.
+        """
+        lane, at, accepted = (line, reporter), self._clock.wall(), tuple(numbers)
+        self._writer.later(lambda ledger: ledger.done(lane, accepted, at), droppable=False)
+
+    async def park(self, line: str, reporter: str, number: int, reason: str) -> None:
+        """Set aside a delivery that the peer will never take."""
+        await self._writer.submit(lambda ledger: ledger.park((line, reporter), number, reason), 1)
+
+    async def park_orphans(self, known: Collection[Lane]) -> int:
+        """Set aside what is owed to reporters that are not configured any more; return how many."""
+        return await self._writer.submit(lambda ledger: ledger.park_orphans(known), 1)
+
+    async def owed(self, line: str, reporter: str, after: int, limit: int) -> list[Owed]:
+        """Return up to ``limit`` deliveries with a number above ``after``, in order.
+
+        Parked ones are not among them. Large panels are read in several steps, between which commits pass.
+        """
+        owed: list[Owed] = []
+        while len(owed) < limit:
+            last, rest = owed[-1].number if owed else after, limit - len(owed)
+            more = await self._owed((line, reporter), last, rest)
+            if not more:
+                break
+            owed += more
+        return owed
+
+    async def _owed(self, lane: Lane, after: int, limit: int) -> list[Owed]:
+        return await self._writer.submit(lambda ledger: ledger.owed(lane, after, limit))
+
+    async def find(self, line: str, key: str) -> Decision | None:
+        """Return the decision that a source's presentation got, as it was answered."""
+        return await self._writer.submit(lambda ledger: ledger.find(line, key))
+
+    async def backlog(self) -> Mapping[Lane, tuple[int, int]]:
+        """Return how many deliveries are queued and parked, by line and reporter; cheap."""
+        return await self._writer.submit(lambda ledger: ledger.backlog())
+
+
+@asynccontextmanager
+async def open_journal(folder: Path, clock: Clock = SystemClock()) -> AsyncIterator[Journal]:  # noqa: B008 - stateless
+    """Open ``folder/journal.db``, creating or migrating it; on leaving, what is queued is written first.
+
+    Raises:
+        ConfigError: the file is not a journal, is of a newer bridge, or cannot be opened.
+        Unavailable: the disk refuses.
+    """
+    try:
+        await asyncio.to_thread(folder.mkdir, mode=PRIVATE, parents=True, exist_ok=True)
+    except OSError as exc:
+        write = "write a data folder that this user may write to"
+        raise ConfigError(str(folder), f"cannot be made ({exc.strerror})", write) from exc
+    writer = Writer(folder / FILE, clock)
+    await writer.start()
+    try:
+        yield Journal(writer, clock)
+    finally:
+        await writer.stop()

@@ -1,0 +1,123 @@
+"""The journal for everyone but the gateway: read-only, one short look at a time.
+
+A snapshot held open would keep the gateway from emptying its log, so every call opens the file, reads inside one
+transaction and closes it again (a fifth of a millisecond).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bridge.errors import ConfigError, Unavailable
+from bridge.messages import Decision, Origin, Verdict
+from bridge.store import rows, schema
+from bridge.store.recall import Recall
+from bridge.store.records import Lane, Reported, Second, Tally
+from bridge.store.words import Words, restored
+
+_COUNTS = """
+    SELECT part.line, iif(answered.id IS NULL, part.final, answered.final), coalesce(answered.origin, part.origin),
+           part.degraded OR answered.id IS NOT NULL, count(*)
+    FROM part LEFT JOIN second AS answered ON answered.id = part.id AND answered.kind = 3
+    GROUP BY 1, 2, 3, 4"""
+_SECONDS = "SELECT part.line, count(*) FROM second JOIN part ON part.id = second.id GROUP BY 1"
+_REPORTS = "SELECT reporter, outcome, at, latency_ms, said FROM report WHERE id = ? ORDER BY number"
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    connection: sqlite3.Connection
+    words: Words
+    recall: Recall
+
+
+class Reader:
+    """Reads the journal of a data directory, while a gateway writes it or not. Every call blocks on the disk.
+
+    Every method raises ConfigError where there is no journal, or none this version can read, and Unavailable
+    where the disk refuses.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / schema.FILE
+
+    def lines(self) -> list[Tally]:
+        """Return the counts of every line, by name; they count what was really answered. Reads every part."""
+        with self._look() as look:
+            counts = look.connection.execute(_COUNTS).fetchall()
+            seconds = dict(look.connection.execute(_SECONDS).fetchall())
+            by_line: defaultdict[int, list[rows.Row]] = defaultdict(list)
+            for line, *row in counts:
+                by_line[line].append(tuple(row))
+            tallies = [_tally(look.words.text(n), found, seconds.get(n, 0)) for n, found in by_line.items()]
+        return sorted(tallies, key=lambda tally: tally.line)
+
+    def decisions(self, line: str | None = None, after: int = 0, limit: int = 1000) -> list[Decision]:
+        """Return up to ``limit`` decisions with a number above ``after``, in order, of one line or of all."""
+        with self._look() as look:
+            return look.recall.page(line, after, limit)
+
+    def decision(self, id: str) -> Decision | None:  # noqa: A002 - the word of the messages
+        """Return the decision of an inspection id."""
+        with self._look() as look:
+            return look.recall.by_id(id)
+
+    def seconds(self, id: str) -> list[Second]:  # noqa: A002 - the word of the messages
+        """Return what became known of a part after its answer, oldest first."""
+        with self._look() as look:
+            return look.recall.seconds(id)
+
+    def reports(self, id: str) -> list[Reported]:  # noqa: A002 - the word of the messages
+        """Return how telling a part to its reporters went, oldest first."""
+        with self._look() as look:
+            text = look.words.text
+            found = look.connection.execute(_REPORTS, (rows.hexadecimal(id, 16),)).fetchall()
+            return [
+                Reported(text(reporter), text(outcome), at, latency_ms, restored(said or ""))
+                for reporter, outcome, at, latency_ms, said in found
+            ]
+
+    def outbox(self) -> Mapping[Lane, tuple[int, int]]:
+        """Return how many deliveries are queued and parked, by line and reporter; only those with any."""
+        with self._look() as look:
+            queued, parked = look.recall.lanes("outbox"), look.recall.lanes("parked")
+        return {lane: (queued[lane], parked[lane]) for lane in sorted({*queued, *parked})}
+
+    @contextmanager
+    def _look(self) -> Iterator[_Look]:
+        if not self._path.exists():
+            raise ConfigError(str(self._path), "is not there", "name the data folder of a gateway that has run")
+        uri = f"{self._path.absolute().as_uri()}?mode=ro"
+        try:
+            with closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=1.0)) as connection:
+                connection.execute("BEGIN")
+                if not schema.check(connection, self._path):
+                    raise ConfigError(str(self._path), "is empty", "start the gateway once")
+                words = Words(connection)
+                yield _Look(connection, words, Recall(connection, words))
+        except sqlite3.DatabaseError as exc:
+            raise Unavailable(f"{self._path}: {exc}") from exc
+
+
+def _tally(line: str, counts: list[rows.Row], seconds: int) -> Tally:
+    verdicts: Counter[Verdict | None] = Counter()
+    origins: Counter[Origin] = Counter()
+    degraded = 0
+    for final, origin, fallback, amount in counts:
+        verdicts[rows.verdict_of(final)] += amount
+        origins[rows.origin_of(origin) or Origin.LEGACY] += amount
+        degraded += amount if fallback else 0
+    return Tally(
+        line=line,
+        parts=verdicts.total(),
+        ok=verdicts[Verdict.OK],
+        ng=verdicts[Verdict.NG],
+        degraded=degraded,
+        origins=origins,
+        seconds=seconds,
+    )

@@ -1,0 +1,99 @@
+"""Decisions and second records back out of the tables, for the writer and for readers alike.
+
+Every call is a few short look-ups by key, never a scan. What was answered is final: where the commit landed too
+late and another verdict had been given, the decision comes back with that verdict.
+"""
+
+# ruff: noqa: S608 - only column lists and table names of this package stand in the queries, never a value
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Literal
+
+from bridge.messages import Decision, ViewDecision
+from bridge.store import rows
+from bridge.store.records import Lane, Owed, Second
+from bridge.store.words import Words, stored
+
+_PART = f"SELECT number, {rows.PART_COLUMNS} FROM part"
+_OWED = f"""
+    SELECT number, {rows.PART_COLUMNS} FROM part WHERE number IN (
+        SELECT number FROM outbox WHERE line = ? AND reporter = ? AND number > ? ORDER BY number LIMIT ?
+    ) ORDER BY number"""
+_VIEWS = f"SELECT {rows.VIEW_COLUMNS} FROM view WHERE part = ? ORDER BY place"
+_SECONDS = f"SELECT number, {rows.SECOND_COLUMNS} FROM second WHERE id = ? ORDER BY number"
+_SECOND_VIEWS = f"SELECT {rows.VIEW_COLUMNS} FROM second_view WHERE second = ? ORDER BY place"
+_ANSWERED = "SELECT final, origin, failures FROM second WHERE id = ? AND kind = 3 ORDER BY number DESC LIMIT 1"
+
+
+class Recall:
+    """Reads whole records from one connection."""
+
+    def __init__(self, connection: sqlite3.Connection, words: Words) -> None:
+        self._connection = connection
+        self._words = words
+
+    def by_key(self, line: str, key: str) -> Decision | None:
+        """Return the decision that a source's presentation got."""
+        found = (self._words.known(line), stored(key))
+        return next(self._decisions(f"{_PART} WHERE line = ? AND key = ?", found), None)
+
+    def by_id(self, id: str) -> Decision | None:  # noqa: A002 - the word of the messages
+        """Return the decision of an inspection id."""
+        return next(self._decisions(f"{_PART} WHERE id = ?", (rows.hexadecimal(id, 16),)), None)
+
+    def page(self, line: str | None, after: int, limit: int) -> list[Decision]:
+        """Return decisions by their number, of one line or of all."""
+        if line is None:
+            return list(self._decisions(f"{_PART} WHERE number > ? ORDER BY number LIMIT ?", (after, limit)))
+        query = f"{_PART} WHERE line = ? AND number > ? ORDER BY number LIMIT ?"
+        return list(self._decisions(query, (self._words.known(line), after, limit)))
+
+    def owed(self, lane: Lane, after: int, limit: int, views: int) -> list[Owed]:
+        """Return deliveries in order, ending early once they hold so many views (one is always returned)."""
+        line, reporter = lane
+        found = (self._words.known(line), self._words.known(reporter), after, limit)
+        owed: list[Owed] = []
+        for decision in self._decisions(_OWED, found):
+            owed.append(Owed(decision.number, decision))
+            views -= len(decision.views)
+            if views <= 0:
+                break
+        return owed
+
+    def seconds(self, id: str) -> list[Second]:  # noqa: A002 - the word of the messages
+        """Return what became known of a part later, oldest first."""
+        found = self._connection.execute(_SECONDS, (rows.hexadecimal(id, 16),)).fetchall()
+        return [rows.second(row, self._views(_SECOND_VIEWS, number), self._words.text) for number, *row in found]
+
+    def lanes(self, table: Literal["outbox", "parked"]) -> Counter[Lane]:
+        """Return how many deliveries each line's reporters have there; reads them all."""
+        found = self._connection.execute(f"SELECT line, reporter, count(*) FROM {table} GROUP BY 1, 2")
+        text = self._words.text
+        return Counter({(text(line), text(reporter)): amount for line, reporter, amount in found.fetchall()})
+
+    def _decisions(self, query: str, found: rows.Row) -> Iterator[Decision]:
+        for number, *row in self._connection.execute(query, found):
+            views = self._views(_VIEWS, number)
+            yield self._as_answered(row[0], rows.decision(number, row, views, self._words.text))
+
+    def _views(self, query: str, owner: int) -> tuple[ViewDecision, ...]:
+        found = self._connection.execute(query, (owner,))
+        return tuple(rows.view_decision(row, self._words.text) for row in found)
+
+    def _as_answered(self, id_: bytes, decision: Decision) -> Decision:
+        row = self._connection.execute(_ANSWERED, (id_,)).fetchone()
+        if row is None:
+            return decision
+        final, origin, failures = row
+        return replace(
+            decision,
+            final=rows.verdict_of(final),
+            origin=rows.origin_of(origin) or decision.origin,
+            failures=rows.failures_of(failures),
+            degraded=True,
+        )

@@ -1,0 +1,76 @@
+"""The store's own words, beside those of ``messages.py``: what is kept of a part after its decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from bridge.messages import Decision, Failure, Goal, Origin, Verdict, ViewDecision
+
+Kind: TypeAlias = Literal["shadow", "late", "answered"]
+"""Judged after a pass-through | judged too late | what was answered because the commit landed too late."""
+
+Lane: TypeAlias = tuple[str, str]
+"""A line and the name of one of its guaranteed reporters."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Second:
+    """What became known of a part after it was answered; the answer itself stays as it was given."""
+
+    id: str
+    """The inspection id."""
+    kind: Kind
+    at: float
+    """Unix time."""
+    model: Verdict | None
+    """What the judge says of the part."""
+    goals: Mapping[Goal, Verdict | None]
+    """What each goal would have answered; a goal that was not scored is absent."""
+    failures: tuple[Failure, ...] = ()
+    views: tuple[ViewDecision, ...] = ()
+    """The judgements, in the order of the part's views."""
+    bundle: str = ""
+    judge_ms: float = 0.0
+    final: Verdict | None = None
+    """Kind "answered": the verdict that was really given."""
+    origin: Origin | None = None
+    """Kind "answered": whose verdict that was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """One delivery that a guaranteed reporter still owes its peer."""
+
+    number: int
+    """The part's running number; deliveries go out in its order."""
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """How telling one decision to one reporter went."""
+
+    reporter: str
+    outcome: str
+    at: float
+    """Unix time."""
+    latency_ms: float
+    """From the part's event to this outcome."""
+    said: str
+    """The peer's own words, or why it was not told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """What the journal holds of one line, by the verdicts that were really answered."""
+
+    line: str
+    parts: int = 0
+    ok: int = 0
+    ng: int = 0
+    degraded: int = 0
+    origins: Mapping[Origin, int] = field(default_factory=dict)
+    seconds: int = 0
+    """How many second records its parts have."""

@@ -1,0 +1,238 @@
+"""The shape of ``journal.db`` and how older shapes become today's.
+
+One row per part and one per view, in narrow typed columns: a report over millions of rows reads integers, not
+JSON. Verdicts, goals and the like are integers whose meaning stands in ``rows.py``. Strings that come again with
+every part (line, recipe, bundle, defect code …) stand once in ``word``, which saves a sixth of the file and
+costs no time; the columns hold their numbers, and NULL for the empty string. Columns of type ANY hold text, or
+bytes where a source's text was no valid Unicode.
+
+The schema's version is SQLite's ``user_version``. A migration that was ever released is never edited again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+from bridge.errors import ConfigError
+
+FILE = "journal.db"
+APPLICATION = 0x616F6942
+"""Marks a file as ours (SQLite's ``application_id``)."""
+OLDEST_SQLITE = (3, 37, 0)
+"""The first with STRICT tables."""
+WAL_PAGES = 8192
+"""A commit that finds the log longer than this (32 MB) empties it itself, whatever that costs its parts."""
+
+_FORBIDDEN = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM)
+
+_VERSION_1 = """
+CREATE TABLE word (
+    number INTEGER PRIMARY KEY,
+    text   ANY NOT NULL UNIQUE
+) STRICT;
+
+CREATE TABLE part (
+    number      INTEGER PRIMARY KEY AUTOINCREMENT,  -- told to PLCs as RESULT_ID, so never used twice
+    id          BLOB NOT NULL UNIQUE,               -- 16 bytes, ordered by time
+    line        INTEGER NOT NULL REFERENCES word,
+    part        ANY NOT NULL,
+    key         ANY,
+    recipe      INTEGER REFERENCES word,
+    goal        INTEGER NOT NULL,
+    stage       INTEGER NOT NULL,
+    legacy      INTEGER,
+    model       INTEGER,
+    operator    INTEGER,
+    final       INTEGER,
+    origin      INTEGER NOT NULL,
+    failures    BLOB,                               -- one byte each, most important first
+    degraded    INTEGER NOT NULL,
+    error       INTEGER NOT NULL,
+    backlog     INTEGER NOT NULL,
+    rechecked   INTEGER NOT NULL,
+    sequence    INTEGER,
+    bundle      INTEGER REFERENCES word,
+    config      INTEGER REFERENCES word,
+    event_at    REAL NOT NULL,                      -- Unix time
+    latency_ms  REAL NOT NULL,                      -- from the event to the decision
+    judge_ms    REAL NOT NULL,
+    recorded_at REAL NOT NULL                       -- Unix time
+) STRICT;
+CREATE UNIQUE INDEX part_key ON part (line, key) WHERE key IS NOT NULL;
+
+CREATE TABLE view (
+    part      INTEGER NOT NULL REFERENCES part,
+    place     INTEGER NOT NULL,                     -- 0, 1, 2 … as the source gave them
+    name      INTEGER REFERENCES word,
+    legacy    INTEGER,
+    defect    INTEGER REFERENCES word,
+    image     BLOB,                                 -- SHA-256
+    final     INTEGER,
+    model     INTEGER,                              -- NULL: not judged; 3: judged without a verdict
+    failure   INTEGER,
+    score     REAL,
+    threshold REAL,
+    label     INTEGER REFERENCES word,
+    bundle    INTEGER REFERENCES word,
+    judge_ms  REAL,
+    PRIMARY KEY (part, place)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE second (
+    number   INTEGER PRIMARY KEY,
+    id       BLOB NOT NULL,                         -- the part's; it may come before the part's own row
+    kind     INTEGER NOT NULL,
+    at       REAL NOT NULL,
+    model    INTEGER,
+    goal_1   INTEGER,                               -- NULL: not scored; 3: scored without a verdict
+    goal_2   INTEGER,
+    goal_3   INTEGER,
+    failures BLOB,
+    bundle   INTEGER REFERENCES word,
+    judge_ms REAL NOT NULL,
+    final    INTEGER,
+    origin   INTEGER
+) STRICT;
+CREATE INDEX second_id ON second (id);
+CREATE INDEX second_answered ON second (id) WHERE kind = 3;
+
+CREATE TABLE second_view (
+    second    INTEGER NOT NULL REFERENCES second,
+    place     INTEGER NOT NULL,
+    name      INTEGER REFERENCES word,
+    legacy    INTEGER,
+    defect    INTEGER REFERENCES word,
+    image     BLOB,
+    final     INTEGER,
+    model     INTEGER,
+    failure   INTEGER,
+    score     REAL,
+    threshold REAL,
+    label     INTEGER REFERENCES word,
+    bundle    INTEGER REFERENCES word,
+    judge_ms  REAL,
+    PRIMARY KEY (second, place)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE report (
+    number     INTEGER PRIMARY KEY,
+    id         BLOB NOT NULL,                       -- the part's; it may never have been recorded
+    reporter   INTEGER NOT NULL REFERENCES word,
+    outcome    INTEGER NOT NULL REFERENCES word,
+    at         REAL NOT NULL,
+    latency_ms REAL NOT NULL,
+    said       ANY
+) STRICT;
+CREATE INDEX report_id ON report (id);
+
+CREATE TABLE outbox (
+    line     INTEGER NOT NULL REFERENCES word,
+    reporter INTEGER NOT NULL REFERENCES word,
+    number   INTEGER NOT NULL REFERENCES part,
+    PRIMARY KEY (line, reporter, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE parked (
+    line     INTEGER NOT NULL REFERENCES word,
+    reporter INTEGER NOT NULL REFERENCES word,
+    number   INTEGER NOT NULL REFERENCES part,
+    at       REAL NOT NULL,
+    reason   ANY NOT NULL,
+    PRIMARY KEY (line, reporter, number)
+) STRICT, WITHOUT ROWID;
+"""
+
+MIGRATIONS: Sequence[str] = (_VERSION_1,)
+"""Step n brings a file from version n to n + 1."""
+
+
+def open_to_write(path: Path, *, anew: bool = True) -> sqlite3.Connection:
+    """Open the journal for the one connection that writes, creating or migrating it.
+
+    Every commit is on the disk when it returns (write-ahead log, synchronous=FULL). The connection is in
+    autocommit mode: transactions begin and end in so many words. Without ``anew`` a missing file is an error of
+    the disk: a journal that vanishes while the gateway runs (an unmounted disk) is not begun again elsewhere.
+
+    Raises:
+        ConfigError: the file is not a journal, is of a newer bridge, or, if anew, may not be written.
+        sqlite3.DatabaseError: the disk refuses.
+    """
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        raise ConfigError("SQLite", f"is version {sqlite3.sqlite_version}", "install 3.37 or newer")
+    try:
+        return _opened(path, "rwc" if anew else "rw")
+    except sqlite3.DatabaseError as exc:
+        if exc.sqlite_errorcode & 0xFF == sqlite3.SQLITE_NOTADB:
+            raise _stranger(path) from exc
+        if anew and exc.sqlite_errorcode & 0xFF in _FORBIDDEN:
+            write = "write a data folder that this user may write to"
+            raise ConfigError(str(path), f"cannot be opened ({exc})", write) from exc
+        raise
+
+
+def _opened(path: Path, mode: str) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=1.0)
+    try:
+        _prepare(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    check(connection, path)
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise ConfigError(str(path), "is on a disk without shared memory", "write a data folder on a local disk")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
+    connection.execute(f"PRAGMA journal_size_limit = {2 * WAL_PAGES * 4096}")
+    connection.execute("PRAGMA cache_size = -8000")
+    connection.execute("PRAGMA secure_delete = OFF")  # Debian's default writes zeros over every outbox row
+    migrate(connection, path)
+
+
+def migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[str] = MIGRATIONS) -> None:
+    """Bring a file of any older version, or an empty one, to the newest; each step is one transaction.
+
+    Raises:
+        ConfigError: the file is not a journal, or newer than this bridge.
+    """
+    version = check(connection, path, len(steps))
+    for number, step in enumerate(steps[version:], start=version + 1):
+        try:
+            connection.executescript(
+                f"BEGIN;{step};PRAGMA application_id = {APPLICATION};PRAGMA user_version = {number};COMMIT;"
+            )
+        except sqlite3.DatabaseError:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+def check(connection: sqlite3.Connection, path: Path, newest: int = len(MIGRATIONS)) -> int:
+    """Return the file's version, 0 for an empty file.
+
+    Raises:
+        ConfigError: the file is not a journal, or newer than this bridge.
+    """
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if application != APPLICATION and (application or version or tables):
+        raise _stranger(path)
+    if version > newest:
+        raise ConfigError(
+            str(path),
+            f"is a journal of version {version}, this aoi-bridge knows {newest}",
+            "install the aoi-bridge that wrote it, or newer",
+        )
+    return int(version)
+
+
+def _stranger(path: Path) -> ConfigError:
+    return ConfigError(str(path), "is not a journal of aoi-bridge", "move it away, or set another data folder")

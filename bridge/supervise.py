@@ -1,0 +1,223 @@
+"""Keeps one plugin open: opens it, notices when it breaks, waits with growing pauses, opens it again.
+
+Every instance has a state with since-when and its last error, for status, metrics and health. One plugin's
+trouble is its own: nothing here can stop another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+from prometheus_client import Gauge
+
+from bridge import health
+from bridge.clock import Clock, SystemClock
+from bridge.errors import BridgeError, Unavailable
+from bridge.log import logger
+
+T = TypeVar("T")
+
+FIRST_PAUSE_SECONDS = 0.05
+LONGEST_PAUSE_SECONDS = 5.0
+STEADY_SECONDS = 10.0
+"""A plugin that stayed up this long starts again with the shortest pause."""
+
+_up = Gauge(
+    "aoi_bridge_plugin_up", "1 while a plugin is open and well", ["line", "plugin"], registry=health.registry
+)
+
+
+class State(StrEnum):
+    """How a plugin instance does."""
+
+    STARTING = "starting"
+    UP = "up"
+    DEGRADED = "degraded"
+    """Open, but the last thing asked of it failed."""
+    DOWN = "down"
+    ENDED = "ended"
+    """A source that will never have another part."""
+
+
+@dataclass
+class Watched:
+    """One plugin instance's state, as people see it."""
+
+    line: str
+    name: str
+    clock: Clock = field(default_factory=SystemClock)
+    state: State = State.STARTING
+    since: float = 0.0
+    """Unix time of the last change of state."""
+    error: str = ""
+    """The last error, kept while things are well again."""
+    opened: int = 0
+    """How many times it was opened."""
+    changed: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+    """Set, and replaced, at each change of state."""
+
+    def __post_init__(self) -> None:
+        """Start the clock of the first state."""
+        self.since = self.clock.wall()
+        _up.labels(self.line, self.name).set(0)
+
+    def become(self, state: State, error: str = "") -> None:
+        """Note a state, and say so in the log when it is a new one."""
+        self.error = error or self.error
+        if state is self.state:
+            return
+        self.state, self.since = state, self.clock.wall()
+        self.changed.set()
+        self.changed = asyncio.Event()
+        _up.labels(self.line, self.name).set(state is State.UP)
+        tell = logger(line=self.line, plugin=self.name)
+        (tell.info if state in {State.UP, State.ENDED} else tell.warning)(f"plugin {state}", error=error)
+
+
+class Slot(Generic[T]):
+    """Where the rest of a line finds a plugin's verb, for as long as it is open."""
+
+    def __init__(self, watched: Watched) -> None:
+        self.watched = watched
+        self.verb: T | None = None
+        self._opened = asyncio.Event()
+        self._broken: asyncio.Future[None] | None = None
+
+    async def offer(self, verb: T) -> None:
+        """Lend the verb until somebody reports it broken; raises what was reported."""
+        self.verb, self._broken = verb, asyncio.get_running_loop().create_future()
+        self._opened.set()
+        try:
+            await self._broken
+        finally:
+            self._take_back()
+
+    async def get(self) -> T:
+        """Return the verb, waiting until the plugin is open."""
+        while self.verb is None:
+            await self._opened.wait()
+        return self.verb
+
+    def fail(self, verb: T, error: Exception) -> None:
+        """Report that this verb is broken: it is lent no more, and its plugin is closed and opened anew."""
+        if verb is self.verb and self._broken and not self._broken.done():
+            self._take_back()
+            self._broken.set_exception(error)
+
+    def _take_back(self) -> None:
+        self.verb = None
+        self._opened.clear()
+
+
+async def keep(
+    watched: Watched,
+    opener: Callable[[], AbstractAsyncContextManager[T]],
+    use: Callable[[T], Awaitable[None]],
+) -> None:
+    """Keep a plugin open and used until cancelled, or until ``use`` returns by itself.
+
+    An ``Unavailable`` (alone or in a group, from the opener or the use) and any unexpected error close it; after
+    a pause it is opened again. Unexpected errors are logged with their traceback, for they are bugs.
+    """
+    pauses = back_off()
+    with health.instance(watched.line, watched.name):
+        while True:
+            began = watched.clock.monotonic()
+            try:
+                with wall():
+                    async with opener() as verb:
+                        watched.opened += 1
+                        watched.become(State.UP)
+                        await use(verb)
+                watched.become(State.ENDED)
+            except Exception as exc:  # noqa: BLE001 - the plugin's wall: no error of one may reach another
+                watched.become(State.DOWN, explain(exc))
+                if not expected(exc):
+                    logger(line=watched.line, plugin=watched.name).error("plugin failed", exc_info=exc)
+            else:
+                return
+            _heed_cancellation()
+            health.count("reopened")
+            if watched.clock.monotonic() - began > STEADY_SECONDS:
+                pauses = back_off()
+            await asyncio.sleep(next(pauses))
+
+
+@contextmanager
+def wall() -> Iterator[None]:
+    """Stand around every call into a plugin: whatever comes out of it is an Exception, or meant for us.
+
+    A library may cancel its own call, native code may panic, a script may exit; none of these is an Exception,
+    and each would silently end the task that asked. What is meant for us passes: a cancellation of this task,
+    the close of a coroutine, Ctrl-C.
+    """
+    try:
+        yield
+    except (Exception, GeneratorExit, KeyboardInterrupt):
+        raise
+    except asyncio.CancelledError as exc:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise RuntimeError("the plugin cancelled its own call") from exc
+    except BaseException as exc:
+        raise RuntimeError(f"the plugin raised {explain(exc)}") from exc
+
+
+async def persist(line: str, name: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Keep work of our own going until cancelled: a bug in it is logged with its traceback, and costs a pause."""
+    pauses = back_off()
+    while True:
+        try:
+            await work()
+        except Exception:  # noqa: BLE001 - a bug on one part must not end the work for all the others
+            logger(line=line).exception("task failed", task=name)
+        _heed_cancellation()
+        await asyncio.sleep(next(pauses))
+
+
+def _heed_cancellation() -> None:
+    """Go, if we were told to: a task group that fails in the very moment of our cancellation hides it."""
+    task = asyncio.current_task()
+    if task and task.cancelling():
+        raise asyncio.CancelledError
+
+
+def back_off(jitter: Callable[[float, float], float] = random.uniform) -> Iterator[float]:
+    """Yield pauses in seconds: doubling with jitter up to a ceiling, so that peers are not dialled in step."""
+    ceiling = FIRST_PAUSE_SECONDS
+    while True:
+        yield jitter(ceiling / 2, ceiling)
+        ceiling = min(ceiling * 2, LONGEST_PAUSE_SECONDS)
+
+
+def explain(error: BaseException) -> str:
+    """Return an error as one line, looking into groups."""
+    return "; ".join(dict.fromkeys(_said(error)))
+
+
+def _said(error: BaseException) -> Iterator[str]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _said(inner)
+    else:
+        text = " ".join(str(error).split())
+        yield text if isinstance(error, BridgeError) else f"{type(error).__name__}: {text}"
+
+
+def expected(error: BaseException) -> bool:
+    """Return whether an error says who acts next, rather than being a bug."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(expected(inner) for inner in error.exceptions)
+    return isinstance(error, BridgeError)
+
+
+def unavailable(error: Exception) -> Unavailable:
+    """Return any error of a plugin's verb as the one that makes the host reopen it."""
+    return error if isinstance(error, Unavailable) else Unavailable(explain(error))

@@ -1,0 +1,54 @@
+"""Blocking calls on a share, each in a thread that can be left behind.
+
+A hung network mount keeps a thread for minutes and no signal wakes it. Such a thread must neither occupy the
+event loop's common pool, which other lines use, nor hold up the end of the process: so these are daemon threads,
+one per call, and the caller goes on after its timeout.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from bridge.plugin import Unavailable
+
+Result = TypeVar("Result")
+
+
+async def off_loop(seconds: float, work: Callable[[], Result]) -> Result:
+    """Return what ``work`` returns, or raise what it raises.
+
+    Raises:
+        Unavailable: if it takes longer than ``seconds``; the thread is then left to itself.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Result] = loop.create_future()
+    context = contextvars.copy_context()
+
+    def settle(result: Result | None, error: BaseException | None) -> None:
+        if future.done():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)  # type: ignore[arg-type] # without an error there is a result
+
+    def run() -> None:
+        result, error = None, None
+        try:
+            result = context.run(work)
+        except BaseException as exc:  # noqa: BLE001 - raised again in the caller's task
+            error = exc
+        with contextlib.suppress(RuntimeError):  # the loop ended while the share hung
+            loop.call_soon_threadsafe(settle, result, error)
+
+    threading.Thread(target=run, name="hotfolder", daemon=True).start()
+    try:
+        async with asyncio.timeout(seconds):
+            return await future
+    except TimeoutError as exc:
+        raise Unavailable(f"the share does not answer within {seconds:g} s") from exc

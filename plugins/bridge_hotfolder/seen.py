@@ -1,0 +1,171 @@
+"""What was handed in already, kept over restarts: a small SQLite file in the plugin's own folder.
+
+A file is remembered by path, size and time of change; its digest tells a file that was only touched from one
+that was written anew. It survives ``kill -9``; losing it whole costs no decision, because each part is then
+offered again under the same key. What vanished from the folder is forgotten after a while, so it stays bounded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from bridge.plugin import count, logger
+from bridge_hotfolder.listing import Stat
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS files (
+  path TEXT PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+  digest BLOB NOT NULL, flag TEXT NOT NULL, gone_at REAL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tails (
+  path TEXT PRIMARY KEY, origin TEXT NOT NULL, generation INTEGER NOT NULL, done INTEGER NOT NULL,
+  head BLOB NOT NULL, head_bytes INTEGER NOT NULL
+) WITHOUT ROWID;
+"""
+
+
+class SeenFile(NamedTuple):
+    """One file as it was when its part was handed in."""
+
+    stat: Stat
+    digest: bytes = b""
+    flag: str = ""
+    """The done-flag that was used up with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TailState:
+    """How far an appended file was read, and how to know it again."""
+
+    origin: str
+    """The path under which it was first seen; part of its lines' keys."""
+    generation: int
+    """How many files have stood under that path before it."""
+    done: int
+    """All lines before this offset are recorded."""
+    head: bytes
+    """Hash of its first ``head_bytes`` bytes."""
+    head_bytes: int
+
+
+class Seen:
+    """The seen-set; every method may be called from any thread and blocks on the disk.
+
+    Threads may be left behind on a hung share and come back after the end: they then get a
+    ``sqlite3.ProgrammingError``, because using a connection while it is closed would crash the process.
+    """
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+        self._lock = threading.Lock()
+        rows = database.execute("SELECT path, size, mtime_ns, digest, flag, gone_at FROM files").fetchall()
+        self._files = {
+            path: SeenFile(Stat(size, mtime), digest, flag) for path, size, mtime, digest, flag, _ in rows
+        }
+        self._gone: dict[str, float] = {row[0]: row[5] for row in rows if row[5] is not None}
+
+    def get(self, path: str) -> SeenFile | None:
+        """Return what is known of a path."""
+        return self._files.get(path)
+
+    def has(self, path: str, found: os.stat_result) -> bool:
+        """Say whether a file was handed in as it is now."""
+        known = self._files.get(path)
+        return known is not None and known.stat == (found.st_size, found.st_mtime_ns)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def close(self) -> None:
+        """End; waits for what another thread is writing."""
+        with self._lock:
+            self._database.close()
+
+    def mark(self, files: Mapping[str, SeenFile]) -> None:
+        """Remember files as done with, in one commit."""
+        rows = [(path, *seen.stat, seen.digest, seen.flag) for path, seen in files.items()]
+        with self._lock:
+            self._files.update(files)
+            for path in files:
+                self._gone.pop(path, None)
+            with self._database:
+                self._database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, NULL)", rows)
+
+    def tidy(self, present: Collection[str], now: float, keep_seconds: float) -> None:
+        """Note what is gone from the folder, and forget what has been gone for ``keep_seconds``."""
+        with self._lock:
+            gone = [path for path in self._files if path not in present]
+            back = [path for path in self._gone if path in present]
+            newly = [path for path in gone if path not in self._gone]
+            old = [path for path in gone if now - self._gone.get(path, now) > keep_seconds]
+            if not (back or newly or old):
+                return
+            self._gone.update(dict.fromkeys(newly, now))
+            for path in back:
+                del self._gone[path]
+            for path in old:
+                del self._files[path], self._gone[path]
+            with self._database:
+                update = "UPDATE files SET gone_at = ? WHERE path = ?"
+                self._database.executemany(update, [(now, path) for path in newly])
+                self._database.executemany(update, [(None, path) for path in back])
+                self._database.executemany("DELETE FROM files WHERE path = ?", [(path,) for path in old])
+
+    def tails(self) -> dict[str, TailState]:
+        """Return how far each appended file was read."""
+        with self._lock:
+            rows = self._database.execute("SELECT path, origin, generation, done, head, head_bytes FROM tails")
+            return {row[0]: TailState(*row[1:]) for row in rows}
+
+    def keep_tail(self, path: str, state: TailState, replaces: str = "") -> None:
+        """Remember how far an appended file was read; ``replaces`` is its path before it was renamed."""
+        row = (path, state.origin, state.generation, state.done, state.head, state.head_bytes)
+        with self._lock, self._database:
+            if replaces:
+                self._database.execute("DELETE FROM tails WHERE path = ?", (replaces,))
+            self._database.execute("INSERT OR REPLACE INTO tails VALUES (?, ?, ?, ?, ?, ?)", row)
+
+    def drop_tail(self, path: str) -> None:
+        """Forget an appended file."""
+        with self._lock, self._database:
+            self._database.execute("DELETE FROM tails WHERE path = ?", (path,))
+
+
+@contextmanager
+def open_seen(path: Path) -> Iterator[Seen]:
+    """Open the seen-set, making it if need be; a broken one is put aside and begun anew."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        database = _connect(path)
+    except sqlite3.DatabaseError as exc:
+        aside = path.with_suffix(".broken")
+        logger().warning("the seen-set is broken and begun anew", aside=str(aside), reason=str(exc))
+        count("seen_set_broken")
+        for suffix in ("-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        path.replace(aside)
+        database = _connect(path)
+    with contextlib.closing(Seen(database)) as seen:
+        yield seen
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, check_same_thread=False)
+    try:
+        database.execute("PRAGMA journal_mode = WAL")
+        # A power cut may lose the last marks: those parts come again under their keys, which is no harm.
+        database.execute("PRAGMA synchronous = NORMAL")
+        database.executescript(_SCHEMA)
+        database.execute("SELECT count(*) FROM files").fetchone()
+    except sqlite3.DatabaseError:
+        database.close()
+        raise
+    return database

@@ -1,0 +1,208 @@
+"""A simulated MES: keeps what it is told, acknowledges it, and can be told to refuse, stall, go deaf or die."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from bridge.plugin import ConfigError, Unavailable
+from bridge_tcp.framing import Frame, Framing
+from bridge_tcp.options import TcpReporterOptions
+from bridge_tcp.templates import template_pattern
+from bridge_tcp.wire import CHUNK_BYTES, Link, together
+
+Document: TypeAlias = Mapping[str, Any]
+Answer: TypeAlias = Callable[[Document, str | None], Sequence[bytes]]
+"""What an MES sends for a document, a frame each; the second argument says why it refuses, None if it does not."""
+
+
+def as_json(frame: Frame) -> Document:
+    """Return a frame's document."""
+    document: Document = frame.header if frame.header is not None else json.loads(frame.payload)
+    return document
+
+
+def acknowledge(document: Document, reason: str | None) -> Sequence[bytes]:
+    """Return the MES's answer, one payload: accepted, or refused with a reason."""
+    status = {"status": "accepted"} if reason is None else {"status": "refused", "reason": reason}
+    return [json.dumps({"id": document["id"], **status}).encode()]
+
+
+@dataclass(kw_only=True)
+class Mes:
+    """What an MES got, and how it behaves; every knob may be turned while it runs."""
+
+    framed: Callable[[], Framing]
+    tasks: asyncio.TaskGroup
+    host: str = "127.0.0.1"
+    port: int = 0
+    read: Callable[[Frame], Document] = as_json
+    """How a document is read; it must have an ``id``."""
+    answer: Answer = acknowledge
+    refuse: Callable[[Document], str | None] = lambda _: None
+    """Says why a document is refused; None takes it."""
+    lose_acks: int = 0
+    """How many of the next acknowledgements are not sent, though the document was kept."""
+    documents: dict[str, Document] = field(default_factory=dict)
+    """What was accepted: by inspection id, in the order of first arrival."""
+    arrivals: Counter[str] = field(default_factory=Counter)
+    """How often each id came, refused ones included."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """Why each refused id was refused."""
+    garbage: int = 0
+    """How many stretches were no document."""
+    _going: asyncio.Event = field(default_factory=asyncio.Event)
+    _muted: list[Link] = field(default_factory=list)
+    _open: dict[asyncio.Task[None], Link] = field(default_factory=dict)
+    _server: asyncio.Server | None = None
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._open)
+
+    @property
+    def resent(self) -> int:
+        """How many arrivals were of an id that had come before: allowed."""
+        return self.arrivals.total() - len(self.arrivals)
+
+    def duplicated(self, key: Callable[[Document], object] = lambda document: document["part"]) -> int:
+        """Return how many accepted documents tell of a presentation that another id already told of: a bug."""
+        return len(self.documents) - len({key(document) for document in self.documents.values()})
+
+    def refuse_all(self, reason: str) -> None:
+        """Refuse whatever comes from now on, with this reason."""
+        self.refuse = lambda _: reason
+
+    def accept_all(self) -> None:
+        """Accept whatever comes from now on."""
+        self.refuse = lambda _: None
+
+    def stall(self) -> None:
+        """Read nothing and answer nothing, but keep connections open."""
+        self._going.clear()
+
+    def resume(self) -> None:
+        """Go on after ``stall``."""
+        self._going.set()
+
+    def half_close(self) -> None:
+        """Stop sending on every open connection, but go on reading."""
+        for link in self._open.values():
+            link.writer.write_eof()
+            self._muted.append(link)
+
+    def die(self) -> None:
+        """Cut every connection without a goodbye and refuse new ones."""
+        if self._server is not None:
+            self._server.close()
+        for task, link in self._open.items():
+            link.writer.transport.abort()
+            task.cancel()
+
+    async def start(self) -> None:
+        """Listen; after ``die`` on the same port as before, with all that was kept; alive, go on.
+
+        Raises:
+            OSError: the port cannot be had.
+        """
+        self._going.set()
+        if self._server is not None and self._server.is_serving():
+            return
+        self._server = await asyncio.start_server(
+            lambda reader, writer: self._accept(Link(reader, writer, "bridge")),
+            self.host,
+            self.port,
+            limit=CHUNK_BYTES,
+        )
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    def _accept(self, link: Link) -> None:
+        task = self.tasks.create_task(self._serve(link), name="mes-connection")
+        self._open[task] = link
+        task.add_done_callback(self._open.pop)
+
+    async def _serve(self, link: Link) -> None:
+        framing = self.framed()
+        try:
+            while data := await link.reader.read(CHUNK_BYTES):
+                await self._going.wait()
+                for item in framing.feed(data):
+                    if isinstance(item, Frame):
+                        self._take(item, framing, link)
+                    else:
+                        self.garbage += 1
+                await link.writer.drain()
+        except OSError:
+            return  # the bridge is gone; it will dial again
+        finally:
+            link.writer.close()
+
+    def _take(self, frame: Frame, framing: Framing, link: Link) -> None:
+        document = self.read(frame)
+        name = str(document["id"])
+        self.arrivals[name] += 1
+        reason = self.refuse(document)
+        if reason is None:
+            self.documents.setdefault(name, document)
+        else:
+            self.refused[name] = reason
+        if self.lose_acks:
+            self.lose_acks -= 1
+            return
+        if link in self._muted:
+            return
+        for payload in self.answer(document, reason):
+            link.writer.write(framing.encode(payload))
+
+
+@asynccontextmanager
+async def serve_mes(
+    framed: Callable[[], Framing],
+    host: str = "127.0.0.1",
+    port: int = 0,
+    read: Callable[[Frame], Document] = as_json,
+    answer: Answer = acknowledge,
+) -> AsyncIterator[Mes]:
+    """Be an MES that takes and acknowledges documents; port 0 takes a free one."""
+    async with together() as tasks:
+        mes = Mes(framed=framed, tasks=tasks, host=host, port=port, read=read, answer=answer)
+        await mes.start()
+        try:
+            yield mes
+        finally:
+            mes.die()
+
+
+@asynccontextmanager
+async def open_mes(options: TcpReporterOptions) -> AsyncIterator[Mes]:
+    """Be the MES that a reporter's options tell of, listening where the reporter dials.
+
+    Raises:
+        ConfigError: the options ask for acknowledgements that this MES cannot write.
+        Unavailable: the port cannot be had.
+    """
+    if options.ack_pattern:
+        raise ConfigError("ack_pattern", "the simulated MES acknowledges in JSON only", "leave it out")
+    read = reads_template(options) if options.template and "{json" not in options.template else as_json
+    try:
+        async with serve_mes(options.framed, options.host, options.port, read) as mes:
+            yield mes
+    except OSError as exc:
+        raise Unavailable(f"cannot listen on {options.host}:{options.port}: {exc.strerror or exc}") from exc
+
+
+def reads_template(options: TcpReporterOptions) -> Callable[[Frame], Document]:
+    """Return how an MES reads the texts that a reporter's template writes."""
+    pattern = template_pattern(options.template)
+
+    def read(frame: Frame) -> Document:
+        match = pattern.fullmatch(frame.payload.decode(options.encoding).strip())
+        return match.groupdict() if match else {}
+
+    return read

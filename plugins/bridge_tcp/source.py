@@ -1,0 +1,115 @@
+"""The source: an old inspector dials us, or we dial it; its parts go to the host as they arrive."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+
+from bridge.plugin import Fetch, Inspect, Source, Unavailable, count, logger
+from bridge_tcp.connection import Connection, Intake, taking_in
+from bridge_tcp.options import TcpSourceOptions
+from bridge_tcp.share import THREADS, Share
+from bridge_tcp.wire import Link, dial, listen
+
+__all__ = ["TcpSourceOptions", "open_source"]
+
+log = logger()
+
+
+@asynccontextmanager
+async def open_source(options: TcpSourceOptions) -> AsyncIterator[Source]:
+    """Bind the port, or dial the machine; the source then feeds parts until cancelled.
+
+    Raises:
+        Unavailable: the port cannot be had, or the machine does not answer.
+    """
+    async with _share(options) as fetch:
+        opening = _serving if options.role == "server" else _dialling
+        async with opening(options, fetch) as run:
+            yield run
+
+
+@asynccontextmanager
+async def _share(options: TcpSourceOptions) -> AsyncIterator[Fetch | None]:
+    """Give the images of a share threads of their own; leaving waits for none of them."""
+    if options.images is None:
+        yield None
+        return
+    threads = ThreadPoolExecutor(THREADS, thread_name_prefix="tcp-share")
+    share = Share(
+        root=options.images,
+        threads=threads,
+        prefix=options.image_prefix,
+        max_bytes=options.max_image_bytes,
+        poll_seconds=options.image_poll_ms / 1000,
+        settle_seconds=options.image_settle_ms / 1000,
+        timeout_seconds=options.image_timeout_seconds,
+    )
+    try:
+        yield share.fetch
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
+
+
+class _Door:
+    """Lets connections in, a bounded number at once."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._inside = 0
+        self.intake: Intake | None = None
+
+    def accept(self, link: Link) -> None:
+        """Serve a new connection in a task of the source, or close it at once."""
+        if self.intake is None or self._inside >= self._most:
+            count("connections_refused")
+            log.warning("connection refused: too many are open", peer=link.peer, most=self._most)
+            link.writer.close()
+            return
+        self._inside += 1
+        connection = Connection(link, self.intake)
+        task = self.intake.tasks.create_task(connection.serve(), name=f"tcp-connection {link.peer}")
+        task.add_done_callback(self._leave)
+        count("connections")
+
+    def _leave(self, _: asyncio.Task[None]) -> None:
+        self._inside -= 1
+
+
+@asynccontextmanager
+async def _serving(options: TcpSourceOptions, fetch: Fetch | None) -> AsyncIterator[Source]:
+    door = _Door(options.connections_max)
+    async with listen(options.host, options.port, door.accept) as server:
+
+        async def run(inspect: Inspect) -> None:
+            async with taking_in(options, inspect, fetch) as intake:
+                door.intake = intake
+                failure = await _started(server)
+                if failure is None:
+                    await asyncio.get_running_loop().create_future()  # until cancelled
+            raise Unavailable(f"cannot listen on {options.host}:{options.port}: {failure}")
+
+        yield run
+
+
+async def _started(server: asyncio.Server) -> str | None:
+    """Begin to take connections; return why that failed, which is no error of any task."""
+    try:
+        await server.start_serving()
+    except OSError as exc:
+        return exc.strerror or str(exc)
+    return None
+
+
+@asynccontextmanager
+async def _dialling(options: TcpSourceOptions, fetch: Fetch | None) -> AsyncIterator[Source]:
+    async with dial(options.host, options.port, options.dial_timeout_seconds) as link:
+
+        async def run(inspect: Inspect) -> None:
+            async with taking_in(options, inspect, fetch) as intake:
+                await Connection(link, intake).serve()
+            raise Unavailable(f"{link.peer} closed the connection")
+
+        yield run

@@ -1,0 +1,118 @@
+"""Connections with manners: every dial and goodbye has a timeout, and a dead peer is noticed."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from bridge.plugin import Unavailable
+
+CHUNK_BYTES = 1 << 16
+"""How much is read at once, and about how much is held for a reader that is busy."""
+GOODBYE_SECONDS = 1.0
+"""How long the last bytes may take to leave."""
+KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES = 30, 10, 3
+"""Seconds of silence, seconds between probes, probes: a pulled cable is noticed within a minute."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One open connection."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    peer: str
+
+    async def close(self) -> None:
+        """Send what is left and close, within the time of a goodbye; then without it. Never raises OSError."""
+        self.writer.close()
+        try:
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                await self.writer.wait_closed()
+        except (OSError, TimeoutError):
+            self.writer.transport.abort()
+        except asyncio.CancelledError:
+            self.writer.transport.abort()
+            raise
+
+
+def link(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Link:
+    """Wrap a fresh connection, and have the system probe it while it is silent."""
+    raw = writer.get_extra_info("socket")
+    with suppress(OSError, AttributeError):  # not every system knows every setting
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE)
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL)
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
+    name = writer.get_extra_info("peername") or ("?", 0)
+    return Link(reader, writer, f"{name[0]}:{name[1]}")
+
+
+@asynccontextmanager
+async def dial(
+    host: str, port: int, timeout_seconds: float, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Link]:
+    """Hold a connection to a peer.
+
+    Raises:
+        Unavailable: nobody answers there.
+    """
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            streams = await asyncio.open_connection(host, port, limit=CHUNK_BYTES, ssl=tls)
+    except TimeoutError as exc:
+        raise Unavailable(f"{host}:{port} does not answer within {timeout_seconds:g} s") from exc
+    except OSError as exc:
+        raise Unavailable(f"{host}:{port} cannot be reached: {exc.strerror or exc}") from exc
+    connection = link(*streams)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def listen(
+    host: str, port: int, accept: Callable[[Link], None], tls: ssl.SSLContext | None = None
+) -> AsyncIterator[asyncio.Server]:
+    """Hold a bound port; ``accept`` is called for each connection once ``start_serving`` was.
+
+    The connections belong to ``accept``, which closes them.
+
+    Raises:
+        Unavailable: the port cannot be had.
+    """
+    try:
+        server = await asyncio.start_server(
+            lambda reader, writer: accept(link(reader, writer)),
+            host,
+            port,
+            limit=CHUNK_BYTES,
+            ssl=tls,
+            start_serving=False,
+        )
+    except OSError as exc:
+        raise Unavailable(f"cannot listen on {host}:{port}: {exc.strerror or exc}") from exc
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+@asynccontextmanager
+async def together() -> AsyncIterator[asyncio.TaskGroup]:
+    """Hold tasks; what ends them comes out as one error, as the host knows errors, not groups of them.
+
+    A lost connection is noticed by several at once: then any of their words will do.
+    """
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            yield tasks
+    except ExceptionGroup as group:
+        if len(group.exceptions) > 1 and not all(isinstance(exc, Unavailable) for exc in group.exceptions):
+            raise
+        raise group.exceptions[0] from None

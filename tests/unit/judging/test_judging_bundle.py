@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Make, brightness_manifest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from bridge.errors import ConfigError
+from bridge.judging import bundle
+from bridge.judging.bundle import Bundle, Manifest
+from bridge.messages import Box
+
+FILES = {"model.xml": b"<net/>", "model.bin": b"\0\1\2"}
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Bundle:
+    return bundle.write(tmp_path / "pins" / "3", brightness_manifest(), FILES)
+
+
+def test_what_was_written_is_read_back(made: Bundle) -> None:
+    """Loading gives the same manifest and the same identity, with every file hashed."""
+    loaded = bundle.load(made.folder)
+    assert loaded == made
+    assert set(loaded.manifest.files) == set(FILES)
+    assert loaded.identity.startswith("bright 3 ")
+
+
+def test_the_identity_changes_with_anything_in_the_bundle(made: Bundle, tmp_path: Path) -> None:
+    """Two bundles that differ in one byte or one threshold never share a name in the journal."""
+    weights = bundle.write(tmp_path / "b", brightness_manifest(), FILES | {"model.bin": b"\0\1\3"})
+    threshold = bundle.write(tmp_path / "c", brightness_manifest(threshold=0.51), FILES)
+    assert len({made.identity, weights.identity, threshold.identity}) == 3
+
+
+def _flip(folder: Path) -> None:
+    (folder / "model.bin").write_bytes(b"\0\1\3")
+
+
+def _remove(folder: Path) -> None:
+    (folder / "model.bin").unlink()
+
+
+def _add(folder: Path) -> None:
+    (folder / "readme.txt").write_text("hello")
+
+
+def _link(folder: Path) -> None:
+    (folder / "model.bin").unlink()
+    (folder / "model.bin").symlink_to(__file__)
+
+
+def _escape(folder: Path) -> None:
+    _edit(folder, files={"../secret": "0" * 64})
+
+
+def _empty(folder: Path) -> None:
+    (folder / "manifest.json").write_text("")
+
+
+def _endless(folder: Path) -> None:
+    (folder / "manifest.json").write_bytes(b" " * ((1 << 20) + 1))
+
+
+def _gone(folder: Path) -> None:
+    (folder / "manifest.json").unlink()
+
+
+def _edit(folder: Path, **changes: object) -> None:
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (_flip, "SHA-256 differs"),
+        (_remove, "is no file here"),
+        (_add, "is not named in the manifest"),
+        (_link, "is no file here"),
+        (_escape, "files"),
+        (_empty, "Invalid JSON"),
+        (_endless, "larger than 1 MB"),
+        (_gone, "cannot be read"),
+        (lambda folder: _edit(folder, files={}), "names no model.xml"),
+        (lambda folder: _edit(folder, format=2), "format"),
+        (lambda folder: _edit(folder, surprise=1), "surprise"),
+    ],
+)
+def test_a_spoilt_bundle_is_refused_in_one_line(made: Bundle, spoil: Callable[[Path], None], says: str) -> None:
+    """Whatever is not exactly what was validated is not loaded."""
+    spoil(made.folder)
+    with pytest.raises(ConfigError, match=says) as caught:
+        bundle.load(made.folder)
+    assert str(made.folder) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"classes": [{"name": "a", "verdict": "OK"}, {"name": "b", "verdict": "OK"}]},
+        {"classes": [{"name": "a", "verdict": "OK"}, {"name": "a", "verdict": "NG"}]},
+        {"classes": [{"name": "a", "verdict": 0}, {"name": "b", "verdict": "NG"}]},
+        {"threshold": 0},
+        {"threshold": 1.01},
+        {"input": {"width": 0, "height": 4}},
+        {"input": {"width": 4, "height": 4, "depth": 4}},
+        {"normalisation": {"mean": [0, 0]}},
+        {"normalisation": {"std": [0]}},
+        {"normalisation": {"scale": float("inf")}},
+        {"precision": "fp16"},
+    ],
+)
+def test_a_manifest_that_could_be_misread_is_refused(wrong: dict[str, object]) -> None:
+    """Each class is called OK or NG in words, both occur, and every number makes sense."""
+    facts = brightness_manifest().model_dump(mode="json")
+    with pytest.raises(ValidationError):
+        Manifest.model_validate_json(json.dumps(facts | wrong))
+
+
+def test_a_view_has_its_own_region_or_the_common_one() -> None:
+    boxes = {"top": {"cx": 1, "cy": 2, "w": 3, "h": 4}, "*": {"cx": 5, "cy": 6, "w": 7, "h": 8}}
+    manifest = brightness_manifest(roi=boxes)
+    assert manifest.region("top") == Box(cx=1, cy=2, w=3, h=4)
+    assert manifest.region("side") == Box(cx=5, cy=6, w=7, h=8)
+    assert brightness_manifest().region("top") is None
+
+
+def test_a_bundle_is_never_overwritten(made: Bundle) -> None:
+    with pytest.raises(ConfigError, match="write a new version"):
+        bundle.write(made.folder, brightness_manifest(), FILES)
+
+
+@pytest.mark.parametrize("files", [{"model.bin": b""}, {**FILES, "../x": b""}, {**FILES, "a/b": b""}])
+def test_a_bundle_that_cannot_be_written_leaves_nothing(tmp_path: Path, files: dict[str, bytes]) -> None:
+    """A name with a path in it or a missing model is refused, and no half bundle stays behind."""
+    with pytest.raises(ConfigError):
+        bundle.write(tmp_path / "models" / "1", brightness_manifest(), files)
+    assert list((tmp_path / "models").iterdir()) == []
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_model_is_found_by_folder_or_by_name(made: Bundle, tmp_path: Path) -> None:
+    """``live`` is followed once, so that moving it does not change what runs."""
+    bundle.make_live(made.folder)
+    assert bundle.locate(tmp_path, str(made.folder)) == made.folder.resolve()
+    assert bundle.locate(tmp_path, "pins") == made.folder.resolve()
+    newer = bundle.write(tmp_path / "pins" / "4", brightness_manifest(version=4), FILES)
+    bundle.make_live(newer.folder)
+    assert bundle.locate(tmp_path, "pins") == newer.folder.resolve()
+    assert sorted(path.name for path in (tmp_path / "pins").iterdir()) == ["3", "4", "live"]
+
+
+def test_a_model_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"'pin'.*holds a manifest.json; write a bundle's folder"):
+        bundle.locate(tmp_path, "pin")
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_crash_the_reading_of_a_manifest(tmp_path_factory: pytest.TempPathFactory, junk: bytes) -> None:
+    """Whatever a damaged disk returns, the user reads one line."""
+    folder = tmp_path_factory.mktemp("bundle")
+    (folder / "manifest.json").write_bytes(junk)
+    with pytest.raises(ConfigError):
+        bundle.load(folder)
+
+
+def test_a_real_model_goes_through(make: Make) -> None:
+    made = make()
+    assert bundle.load(made.folder).model.is_file()

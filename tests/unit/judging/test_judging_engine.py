@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+import pytest
+from conftest import SIZE, brightness_model, load
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from bridge.judging import engine
+from bridge.judging.engine import Engine, Unfit
+from bridge.judging.spec import Input
+
+
+def saved(tmp_path: Path, model: ov.Model) -> Path:
+    ov.save_model(model, tmp_path / "model.xml", compress_to_fp16=False)
+    return tmp_path / "model.xml"
+
+
+def grey(value: float) -> np.ndarray:
+    return np.full((SIZE, SIZE, 3), value, np.float32)
+
+
+@pytest.mark.parametrize(
+    "shape", [(-1, SIZE, SIZE, 3), (1, SIZE, SIZE, 3), (-1, 3, SIZE, SIZE), (-1, -1, -1, 3)], ids=str
+)
+def test_a_batch_gives_each_view_its_own_row(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    """In order, the same as one by one, for either layout and for a model saved with a fixed batch."""
+    model = Engine(load(saved(tmp_path, brightness_model(shape))))
+    views = [grey(value) for value in (0.0, 0.9, 0.2, 1.0, 0.5)]
+    together = model.infer(views)
+    assert np.allclose(together, np.concatenate([model.infer([view]) for view in views]), atol=1e-6)
+    assert together[:, 0].argsort().tolist() == [0, 2, 4, 1, 3]
+    assert np.allclose(together.sum(axis=1), 1)
+
+
+def test_warming_up_measures_one_view(tmp_path: Path) -> None:
+    assert 0 < Engine(load(saved(tmp_path, brightness_model()))).warm_up() < 1000
+
+
+@pytest.mark.parametrize(("ms", "views"), [(0.001, 8), (31.25, 8), (32, 7), (100, 2), (251, 1), (9000, 1)])
+def test_a_slow_model_gets_smaller_batches(ms: float, views: int) -> None:
+    """A batch is how long a cancelled request goes on, and how long silence may last."""
+    assert engine.batch_for(ms) == views
+
+
+def test_a_precision_that_the_processor_lacks_is_refused() -> None:
+    """It would be imitated, and the scores would not be those that were validated."""
+    with pytest.raises(Unfit, match="precision is bf16, which this processor lacks; export it as f32"):
+        engine.check_precision("bf16", ["FP32", "INT8"])
+    for precision in ("f32", "bf16", "int8"):
+        engine.check_precision(precision, ["FP32", "INT8", "BF16"])
+
+
+def test_the_precision_of_the_bundle_is_what_runs(tmp_path: Path) -> None:
+    model = Engine(load(saved(tmp_path, brightness_model())))
+    assert model._model.get_property("INFERENCE_PRECISION_HINT") == ov.Type.f32
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"input": Input(width=SIZE + 1, height=SIZE)}, "its input is .* and the manifest says"),
+        ({"input": Input(width=SIZE, height=SIZE, colour="gray")}, "its input is"),
+        ({"classes": 3}, "has 2 outputs and the manifest names 3 classes"),
+    ],
+)
+def test_a_model_of_other_shapes_is_refused(tmp_path: Path, changes: dict[str, object], says: str) -> None:
+    with pytest.raises(Unfit, match=says):
+        Engine(load(saved(tmp_path, brightness_model()), **changes))
+
+
+def test_no_model_at_all_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "model.xml").write_text("<net")
+    with pytest.raises(Unfit, match="OpenVINO cannot load it") as caught:
+        Engine(load(tmp_path / "model.xml"))
+    assert "\n" not in str(caught.value)
+
+
+matrix = arrays.arrays(np.float64, (3, 4), elements=st.floats(-1e300, 1e300))
+
+
+@given(matrix)
+def test_a_softmax_is_a_distribution_for_any_finite_logits(logits: np.ndarray) -> None:
+    """No overflow, however far apart they are; the order is kept."""
+    rows = engine.softmax(logits)
+    assert np.allclose(rows.sum(axis=1), 1)
+    assert (rows >= 0).all()
+    assert (rows.max(axis=1) == rows[np.arange(3), logits.argmax(axis=1)]).all()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_row_that_is_not_finite_becomes_nan_alone(bad: float) -> None:
+    rows = engine.softmax(np.array([[1.0, bad], [1.0, 2.0]]))
+    assert np.isnan(rows[0]).all()
+    assert np.isfinite(rows[1]).all()
+
+
+@pytest.mark.parametrize("row", [[0.5, 0.6], [1.2, -0.2], [np.nan, 1.0], [0.0, 0.0], [np.inf, 0.0]])
+def test_probabilities_that_are_none_become_nan(row: list[float]) -> None:
+    rows = engine.checked(np.array([row, [0.25, 0.75]]), 1e-3)
+    assert np.isnan(rows[0]).all()
+    assert rows[1].tolist() == [0.25, 0.75]

@@ -1,0 +1,49 @@
+"""The acceptance statistics against published figures and against their own definition."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.shadow.statistics import binomial_cdf, clopper_pearson_upper
+
+
+@pytest.mark.parametrize(
+    ("events", "trials", "limit"),
+    [(0, 59_914, 50e-6), (1, 94_876, 50e-6), (2, 125_914, 50e-6), (0, 149, 0.02), (0, 299, 0.01)],
+)
+def test_planned_sizes_reach_their_limit(events: int, trials: int, limit: float) -> None:
+    """The sample sizes that acceptance plans quote are just enough, and one part fewer is not."""
+    assert clopper_pearson_upper(events, trials) <= limit
+    assert clopper_pearson_upper(events, trials - 1) > limit
+
+
+@given(trials=st.integers(1, 400), share=st.floats(0, 1), confidence=st.floats(0.5, 0.999))
+def test_bound_is_where_so_few_events_become_unlikely(trials: int, share: float, confidence: float) -> None:
+    """At the bound itself, so few events have exactly the probability that is left over."""
+    events = int(share * trials)
+    bound = clopper_pearson_upper(events, trials, confidence)
+    if events == trials:
+        assert bound == 1.0
+    else:
+        assert events / trials < bound < 1
+        assert binomial_cdf(events, trials, bound) == pytest.approx(1 - confidence, abs=1e-9)
+
+
+@pytest.mark.parametrize(("events", "trials", "confidence"), [(-1, 3, 0.9), (4, 3, 0.9), (0, 3, 0.0), (0, 3, 1.0)])
+def test_nonsense_makes_no_bound(events: int, trials: int, confidence: float) -> None:
+    """A bound is never invented."""
+    with pytest.raises(ValueError, match="make no bound"):
+        clopper_pearson_upper(events, trials, confidence)
+
+
+def test_nothing_tried_says_nothing() -> None:
+    """Without a single trial the rate may be anything."""
+    assert clopper_pearson_upper(0, 0) == 1.0
+
+
+@pytest.mark.parametrize(("rate", "expected"), [(0.0, 1.0), (1.0, 0.0), (0.5, 11 / 16)])
+def test_binomial_by_hand(rate: float, expected: float) -> None:
+    """At most two events in four trials."""
+    assert binomial_cdf(2, 4, rate) == pytest.approx(expected)

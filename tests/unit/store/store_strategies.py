@@ -1,0 +1,78 @@
+"""Any decision and any second record, for property tests of the store."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+from store_samples import fresh_id
+
+from bridge.messages import Decision, Failure, Goal, Judgement, Origin, Stage, Verdict, ViewDecision
+from bridge.store import Second
+
+texts = st.text(st.characters(), max_size=20)
+"""Any text, halves of surrogate pairs included: file names of old machines come so."""
+floats = st.floats(allow_nan=False).map(lambda value: value + 0.0)  # -0.0 + 0.0 is 0.0
+verdicts = st.none() | st.sampled_from(Verdict)
+failures = st.lists(st.sampled_from(Failure), max_size=12).map(tuple)
+hashes = st.just("") | st.binary(min_size=32, max_size=32).map(bytes.hex)
+
+judgements = st.builds(
+    Judgement,
+    verdict=verdicts,
+    failure=st.none() | st.sampled_from(Failure),
+    score=st.none() | floats,
+    threshold=st.none() | floats,
+    label=texts,
+    bundle=texts,
+    judge_ms=floats,
+)
+views = st.builds(
+    ViewDecision,
+    name=texts,
+    legacy=verdicts,
+    defect=texts,
+    image=hashes,
+    judgement=st.none() | judgements,
+    final=verdicts,
+)
+decisions = st.builds(
+    Decision,
+    id=st.builds(fresh_id),
+    line=texts.filter(bool),
+    goal=st.sampled_from(Goal),
+    stage=st.sampled_from(Stage),
+    part=texts,
+    key=st.none() | st.builds(lambda text: f"{fresh_id()} {text}", texts),
+    recipe=texts,
+    legacy=verdicts,
+    model=verdicts,
+    operator=verdicts,
+    final=verdicts,
+    origin=st.sampled_from(Origin),
+    failures=failures,
+    degraded=st.booleans(),
+    error=st.booleans(),
+    views=st.lists(views, max_size=4).map(tuple),
+    backlog=st.booleans(),
+    rechecked=st.booleans(),
+    expires=floats,
+    sequence=st.none() | st.integers(1, 65535),
+    bundle=texts,
+    config=texts,
+    event_at=floats,
+    latency_ms=floats,
+    judge_ms=floats,
+)
+seconds = st.builds(
+    Second,
+    id=st.builds(fresh_id),
+    kind=st.sampled_from(("shadow", "late", "answered")),
+    at=floats,
+    model=verdicts,
+    goals=st.dictionaries(st.sampled_from(Goal), verdicts),
+    failures=failures,
+    views=st.lists(views, max_size=3).map(tuple),
+    bundle=texts,
+    judge_ms=floats,
+    final=verdicts,
+    origin=st.none() | st.sampled_from(Origin),
+)
