@@ -24,6 +24,10 @@ class Fallbacks:
         """True while ``limit`` fallbacks or more came in a row."""
         return self._in_a_row >= self._limit
 
+    def reset(self) -> None:
+        """Begin to count anew, on an operator's word."""
+        self._in_a_row, self._unheard = 0, False
+
     def flagged(self, decision: Decision) -> Decision:
         """Raise Error on the decision that is one fallback too many."""
         return replace(decision, error=decision.error or self._with(decision) >= self._limit)

@@ -21,6 +21,7 @@ from bridge.line import Line
 from bridge.log import logger
 from bridge.plugin.api import Judge, Report, Source
 from bridge.plugin.discovery import Plugged
+from bridge.plugin.host import hosted
 from bridge.store import Images, Journal, lock, open_journal
 from bridge.supervise import Slot, State, Watched, keep, persist
 
@@ -30,6 +31,9 @@ SETTLE_SECONDS = 1.5
 """For the parts under way when the gateway stops."""
 GOODBYE_SECONDS = 1.0
 """For the sources, and then for everybody else, to close. All in all a stop takes less than five seconds."""
+
+WELL = frozenset({State.UP, State.DEGRADED, State.ENDED})
+"""The states of a plugin that was opened."""
 
 
 class Gateway:
@@ -52,8 +56,8 @@ class Gateway:
     def ready(self) -> bool:
         """Return whether every judge and every source is open, and no line is in error."""
         needed = [w for w in self.watched if w.name == "source" or not w.line]
-        well = all(w.state in {State.UP, State.DEGRADED, State.ENDED} for w in needed)
-        return well and not any(line.error for line in self.lines.values())
+        well = all(w.state in WELL for w in needed)
+        return well and not any(line.standing.error for line in self.lines.values())
 
     async def until_ready(self) -> None:
         """Wait until the gateway is ready."""
@@ -90,36 +94,40 @@ class Gateway:
         return slot
 
     def _line(self, config: LineConfig) -> None:
-        realtime: list[Realtime] = []
-        guaranteed: list[Guaranteed] = []
-        for plugged in config.reporters_opened():
-            slot = self._reporter(config, plugged)
-            if plugged.options.lane == "realtime":
-                realtime.append(Realtime(slot, self.journal, self._clock))
-            else:
-                lane = Guaranteed(slot, self.journal, plugged.options.window)
-                guaranteed.append(lane)
-                self._persist(config.name, f"{lane.name} outbox", lane.run)
+        slots: list[tuple[Plugged, Slot[Report]]] = [
+            (plugged, Slot(self._watch(config.name, plugged.options.name)))
+            for plugged in config.reporters_opened()
+        ]
+        guaranteed = [
+            Guaranteed(slot, self.journal, plugged.options.window)
+            for plugged, slot in slots
+            if plugged.options.lane == "guaranteed"
+        ]
         line = Line(
             config,
             self.config.fingerprint,
             self._judges,
             self.journal,
             self.images,
-            realtime,
+            [Realtime(slot, self.journal, self._clock) for told, slot in slots if told.options.lane == "realtime"],
             guaranteed,
             self._clock,
         )
         self.lines[config.name] = line
-        self._persist(config.name, "afterwards", line.afterwards.run)
-        watched = self._watch(config.name, "source")
-        self._run(self._sources, f"{config.name} source", self._feed(line, watched))
+        with hosted(line.standing):
+            for lane in guaranteed:
+                self._persist(config.name, f"{lane.name} outbox", lane.run)
+            self._persist(config.name, "afterwards", line.afterwards.run)
+            for plugged, slot in slots:
+                self._keep(config.name, plugged, slot)
+            watched = self._watch(config.name, "source")
+            line.standing.linked = lambda: watched.state in WELL
+            self._run(self._sources, f"{config.name} source", self._feed(line, watched))
 
-    def _reporter(self, config: LineConfig, plugged: Plugged) -> Slot[Report]:
-        slot: Slot[Report] = Slot(self._watch(config.name, plugged.options.name))
-        opener = partial(plugged.open, self._home(config.name, plugged.options.name))
-        self._run(self._others, f"{config.name} {plugged.options.name}", keep(slot.watched, opener, slot.offer))
-        return slot
+    def _keep(self, line: str, plugged: Plugged, slot: Slot[Report]) -> None:
+        name = plugged.options.name
+        opener = partial(plugged.open, self._home(line, name))
+        self._run(self._others, f"{line} {name}", keep(slot.watched, opener, slot.offer))
 
     async def _feed(self, line: Line, watched: Watched) -> None:
         """Open the source once its judges have had their chance, so that the first parts find them ready."""
@@ -162,7 +170,7 @@ class Gateway:
                     "goal": line.goal,
                     "stage": line.stage,
                     "topology": line.topology,
-                    "error": self.lines[line.name].error,
+                    "error": self.lines[line.name].standing.error,
                     **self.lines[line.name].figures(),
                 }
                 for line in self.config.line

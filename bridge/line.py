@@ -29,7 +29,8 @@ from bridge.log import logger
 from bridge.messages import Decision, Failure, Inspection, Stage
 from bridge.plugin.api import Fetch
 from bridge.recording import Recording
-from bridge.store import Images, Journal
+from bridge.standing import Standing
+from bridge.store import Entry, Images, Journal
 from bridge.terms import Terms, is_ours_to_tell, terms_of, treatment_of
 
 CANCEL_SECONDS = 0.5
@@ -66,12 +67,11 @@ class Line:
         clock: Clock,
     ) -> None:
         self.config = config
-        self.error = False
-        """True while too many fallbacks came in a row."""
-        self._images, self._realtime, self._clock = images, realtime, clock
+        self._images, self._realtime, self._clock, self._journal = images, realtime, clock, journal
         self._treatments = {name: treatment_of(config, name, judges) for name in config.recipe}
         self._otherwise = treatment_of(config, "", judges)
         self._fallbacks = Fallbacks(config.fallbacks_in_a_row)
+        self.standing = Standing(config, judges, self._fallbacks, clock, self._audit)
         self._recording = Recording(config, fingerprint, journal, guaranteed, self._fallbacks, clock, self._spawn)
         self.afterwards = self._recording.afterwards
         self._room = asyncio.Semaphore(config.in_flight)
@@ -96,7 +96,8 @@ class Line:
 
     async def _answer(self, part: Inspection, fetch: Fetch | None) -> Decision:
         treatment = self._treatments.get(part.recipe, self._otherwise)
-        terms = terms_of(part, treatment, self.config, self._clock.monotonic())
+        now, bypass = self._clock.monotonic(), self.standing.bypassed.in_force
+        terms = terms_of(part, treatment, self.config, now, bypass=bypass)
         if (repeat := await self._recording.presented_before(part, terms)) is not None:
             return repeat
         album = self._album = Album(self._album)
@@ -104,7 +105,8 @@ class Line:
         heard = Heard()
         try:
             heard = await self._hear(question, terms)
-            outcome = decide(terms.rules, part, heard.judged, terms.treatment.failures | heard.failures)
+            failures = terms.treatment.failures | heard.failures
+            outcome = decide(terms.rules, part, heard.judged, failures, bypass=terms.bypass)
         except Exception:  # noqa: BLE001 - the line never waits for us: even our own bug is answered safely
             logger(line=self.config.name).exception("part failed", part=part.part)
             outcome, heard = without_us(terms.rules, part, {Failure.JUDGE_DOWN}), replace(heard, judged={})
@@ -162,7 +164,6 @@ class Line:
 
     def _count_fallbacks(self, decision: Decision) -> None:
         self._fallbacks.count(decision)
-        self.error = self._fallbacks.error
 
     def _follow_up(self, decision: Decision, terms: Terms, heard: Heard, question: Question) -> None:
         """See to what comes after the answer: evidence, a slow judge, the shadow's own judging."""
@@ -189,6 +190,11 @@ class Line:
         latency.labels(self.config.name).observe((self._clock.monotonic() - terms.event) * 1000)
         for failure in decision.failures:
             failed.labels(self.config.name, failure).inc()
+
+    def _audit(self, what: str, *, old: str = "", new: str = "", why: str = "", who: str = "") -> None:
+        entry = Entry(what=what, who=who, line=self.config.name, old=old, new=new, why=why)
+        logger(line=self.config.name).warning("audited", what=what, old=old, new=new, why=why, who=who)
+        self._spawn(self._journal.audit(entry), name=f"audit {what}")
 
     def _spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
         task = asyncio.create_task(work, name=name)

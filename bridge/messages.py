@@ -196,6 +196,8 @@ class Decision:
     """True where the goal asked for a second opinion, had or not."""
     expires: float = float("inf")
     """The instant (monotonic seconds) after which a PLC must not be told any more."""
+    bypassed: bool = False
+    """True where a bypass was in force, so that the inspector's verdict counted."""
     sequence: int | None = None
     bundle: str = ""
     config: str = ""
@@ -228,6 +230,7 @@ class Decision:
             "error": self.error,
             "failures": [str(failure) for failure in self.failures],
             "backlog": self.backlog,
+            "bypassed": self.bypassed,
             "number": self.number,
             "sequence": self.sequence,
             "bundle": self.bundle,

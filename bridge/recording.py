@@ -96,6 +96,7 @@ class Recording:
                 error=outcome.error,
                 views=view_decisions(part, heard.judged, album.digests, outcome.views),
                 backlog=terms.backlog,
+                bypassed=terms.bypass,
                 rechecked=outcome.rechecked,
                 expires=terms.expires,
                 sequence=part.sequence,

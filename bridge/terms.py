@@ -40,6 +40,7 @@ class Terms:
     commit_by: float
     expires: float
     backlog: bool
+    bypass: bool
     recheck: bool
 
 
@@ -49,15 +50,17 @@ def treatment_of(config: LineConfig, recipe: str, judges: Mapping[str, Turns]) -
     rois = (over.roi if over and over.roi else config.roi) or {}
     return Treatment(
         rules=config.rules(recipe),
-        turns=judges[over.judge if over and over.judge else config.judge],
+        turns=judges[config.judge_of(recipe)],
         rois={name: roi.box() for name, roi in rois.items()},
         threshold=over.threshold if over and over.threshold is not None else config.threshold,
         failures=frozenset() if config.knows(recipe) else frozenset({Failure.RECIPE_UNKNOWN}),
     )
 
 
-def terms_of(part: Inspection, treatment: Treatment, config: LineConfig, now: float) -> Terms:
-    """Return the terms of a part that arrived ``now`` (monotonic seconds)."""
+def terms_of(
+    part: Inspection, treatment: Treatment, config: LineConfig, now: float, *, bypass: bool = False
+) -> Terms:
+    """Return the terms of a part that arrived ``now`` (monotonic seconds), and whether a bypass was in force."""
     event = now if part.event is None else min(part.event, now)
     allowed = min(config.deadline_ms, part.deadline_ms or float("inf")) / 1000
     expires = event + allowed
@@ -71,7 +74,8 @@ def terms_of(part: Inspection, treatment: Treatment, config: LineConfig, now: fl
         commit_by=now + 2 * PATIENCE_SECONDS if backlog else expires - reserve / 2,
         expires=expires,
         backlog=backlog,
-        recheck=route(treatment.rules, part) == "recheck",
+        bypass=bypass,
+        recheck=route(treatment.rules, part, bypass=bypass) == "recheck",
     )
 
 

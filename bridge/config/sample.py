@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from bridge.config.schema import Config, Http, Line, Recipe
+from bridge.config.schema import Bypass, Config, Http, Images, Line, Recipe
 from bridge.plugin.api import Kind
 from bridge.plugin.discovery import find
 
@@ -47,7 +47,7 @@ def table(
     """
     values = values or {}
     lines: list[str] = []
-    for name, field in model.model_fields.items():
+    for name, field in sorted(model.model_fields.items(), key=lambda item: item[0] == "when_unreachable"):
         if name in HIDDEN or name in without:
             continue
         lines += textwrap.wrap(f"# {field.description}", WIDTH, subsequent_indent="#   ")
@@ -78,8 +78,8 @@ def sample(
     live = {"name": "line-1", "goal": 1, "judge": "pins"}
     blocks = [
         _HEAD,
-        table(Config, without={"http", "judge", "line"}),
-        "[[line]]\n" + table(Line, live, without={"source", "reporter", "recipe"}),
+        table(Config, without={"http", "images", "judge", "line"}),
+        "[[line]]\n" + table(Line, live, without={"source", "reporter", "recipe", "bypass"}),
         "[line.source]\n" + plugin_table("source", source),
     ]
     blocks += [
@@ -89,6 +89,9 @@ def sample(
     blocks += [
         _RECIPE + _commented(table(Recipe)),
         "[judge.pins]\n" + plugin_table("judge", judge),
+        "# Which pictures are kept.\n# [images]\n" + _commented(table(Images)),
+        "# A bypass that is approved beforehand; it belongs behind its line.\n# [line.bypass]\n"
+        + _commented(table(Bypass)),
         "# The port for health, metrics and the command line.\n# [http]\n" + _commented(table(Http)),
     ]
     return "\n".join(blocks)

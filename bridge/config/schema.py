@@ -54,6 +54,15 @@ class Recipe(Section):
     """a list of defect codes that an image can disprove"""
 
 
+class Bypass(Section):
+    """What is approved beforehand: for how long the inspector's own verdict may count again, and why."""
+
+    minutes: Annotated[float, Field(gt=0, le=7 * 24 * 60)] = 30
+    """for how many minutes at a time a bypass may be in force"""
+    because: Annotated[str, Field(min_length=1)] = Field(examples=["QA-2031, approved by the shift lead"])
+    """who approved it and why, in words; the audit log keeps it"""
+
+
 class Line(Section):
     """One inspection line: where parts come from, who judges them, who is told."""
 
@@ -87,6 +96,8 @@ class Line(Section):
     """how many fallbacks one after the other raise Error and drop Ready"""
     in_flight: Annotated[int, Field(ge=1, le=4096)] = 64
     """how many parts may be with the judge at once; beyond that the source is slowed"""
+    bypass: Bypass | None = None
+    """a [line.bypass] table, where a bypass is approved; without one every request for it is refused"""
     source: AnySource
     """a [line.source] table with its type"""
     reporter: tuple[AnyReporter, ...] = ()
@@ -129,6 +140,10 @@ class Line(Section):
         """Return whether a part of this recipe may be judged."""
         return not self.recipe or recipe in self.recipe
 
+    def judge_of(self, recipe: str) -> str:
+        """Return the name of the judge for parts of this recipe."""
+        return self.recipe.get(recipe, Recipe()).judge or self.judge
+
     def judges(self) -> frozenset[str]:
         """Return the names of all judges that this line can ask."""
         return frozenset({self.judge, *(r.judge for r in self.recipe.values() if r.judge)})
@@ -158,6 +173,17 @@ class Http(Section):
     """a port from 1 to 65535, or 0 for any free one"""
 
 
+class Images(Section):
+    """Which pictures are kept as evidence, and how much of the disk they may take."""
+
+    sample: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """a share from 0 to 1: of the parts on which everybody agreed, how many keep their pictures"""
+    cap_bytes: Annotated[int, Field(ge=0)] = 50_000_000_000
+    """how many bytes all pictures together may take; beyond that the oldest go, those of the sample first"""
+    floor_bytes: Annotated[int, Field(ge=0)] = 1_000_000_000
+    """how many bytes of the disk are left to the journal: below it no picture is kept, and old ones go"""
+
+
 def _possible(path: Path) -> Path:
     if "\0" in str(path):
         raise ValueError("is not a path")
@@ -173,6 +199,8 @@ class Config(Section):
     """console (to read) or json (to collect)"""
     http: Http = Http()
     """an [http] table"""
+    images: Images = Images()
+    """an [images] table"""
     judge: Mapping[Name, AnyJudge]
     """[judge.NAME] tables, each with its type"""
     line: tuple[Line, ...]

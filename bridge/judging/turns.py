@@ -70,6 +70,11 @@ class Turns:
         self._free = at_once
         self._live, self._background = Row(), Row()
 
+    @property
+    def open(self) -> bool:
+        """Whether the judge could be asked now."""
+        return self._slot.verb is not None
+
     async def judge(
         self, views: Sequence[View], ticket: Ticket, *, background: bool = False
     ) -> Sequence[Judgement]:

@@ -21,6 +21,7 @@ from bridge.messages import (
     ViewDecision,
 )
 from bridge.plugin.api import Fetch, Finding, Inspect, Judge, Kind, Report, Source
+from bridge.plugin.host import Host, host
 from bridge.plugin.options import (
     BoxOptions,
     CodePage,
@@ -36,12 +37,14 @@ from bridge.plugin.options import (
 )
 from bridge.plugin.peers import Book, Play, Station, Taken
 from bridge.plugin.quarantine import Quarantine
+from bridge.plugin.tls import ClientTls, Network, ServerTls, allowed
 
 __all__ = [
     "Book",
     "Box",
     "BoxOptions",
     "BridgeError",
+    "ClientTls",
     "Clock",
     "CodePage",
     "ConfigError",
@@ -50,6 +53,7 @@ __all__ = [
     "Fetch",
     "Finding",
     "Goal",
+    "Host",
     "Inspect",
     "Inspection",
     "Judge",
@@ -59,6 +63,7 @@ __all__ = [
     "ManualClock",
     "Milliseconds",
     "Name",
+    "Network",
     "Options",
     "Origin",
     "Play",
@@ -69,6 +74,7 @@ __all__ = [
     "ReporterOptions",
     "Seconds",
     "Secret",
+    "ServerTls",
     "Source",
     "SourceOptions",
     "Stage",
@@ -79,7 +85,9 @@ __all__ = [
     "Verdict",
     "View",
     "ViewDecision",
+    "allowed",
     "count",
     "counted",
+    "host",
     "logger",
 ]

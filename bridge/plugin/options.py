@@ -92,8 +92,15 @@ class Options(BaseModel):
         return beside.get() / value if isinstance(value, Path) and info.field_name != "home" else value
 
 
+WhenUnreachable: TypeAlias = Literal["retry", "stop"]
+"""Whether the bridge goes on without a peer that is away when it starts."""
+
+
 class SourceOptions(Options):
     """What every source has."""
+
+    when_unreachable: WhenUnreachable = "retry"
+    """retry (the bridge starts all the same and keeps trying) or stop (it refuses to start without this peer)"""
 
 
 class ReporterOptions(Options):
@@ -107,11 +114,15 @@ class ReporterOptions(Options):
     """true to open this reporter on a shadow line beside an inspector that reports by itself"""
     window: Annotated[int, Field(ge=1, le=1024)] = 1
     """how many guaranteed deliveries may be under way at once, started in order"""
+    when_unreachable: WhenUnreachable = "retry"
+    """retry (the bridge starts all the same and keeps trying) or stop (it refuses to start without this peer)"""
 
 
 class JudgeOptions(Options):
     """What every judge has."""
 
+    when_unreachable: WhenUnreachable = "retry"
+    """retry (the bridge starts all the same and keeps trying) or stop (it refuses to start without this judge)"""
     score_limit: ClassVar[float | None] = None
     """The highest score the judge ever gives, None where there is none; a threshold above it is a mistake."""
 

@@ -3,6 +3,7 @@
 ``open_journal`` is the gateway's door, ``Reader`` everyone else's.
 """
 
+from bridge.store.audit import Entry
 from bridge.store.images import Images
 from bridge.store.journal import Journal, open_journal
 from bridge.store.lock import lock
@@ -10,6 +11,7 @@ from bridge.store.reading import Reader
 from bridge.store.records import Owed, Reported, Second, Tally
 
 __all__ = [
+    "Entry",
     "Images",
     "Journal",
     "Owed",

@@ -14,6 +14,7 @@ from pathlib import Path
 from bridge.clock import Clock, SystemClock
 from bridge.errors import ConfigError
 from bridge.messages import Decision
+from bridge.store.audit import Entry
 from bridge.store.lock import PRIVATE
 from bridge.store.records import Lane, Owed, Second
 from bridge.store.schema import FILE
@@ -72,6 +73,10 @@ class Journal:
         """
         lane, at, accepted = (line, reporter), self._clock.wall(), tuple(numbers)
         self._writer.later(lambda ledger: ledger.done(lane, accepted, at), droppable=False)
+
+    async def audit(self, entry: Entry) -> Entry:
+        """Make an entry of the audit log durable; returns it with its number, time and hash."""
+        return await self._writer.submit(lambda ledger: ledger.audit(entry), 1)
 
     async def park(self, line: str, reporter: str, number: int, reason: str) -> None:
         """Set aside a delivery that the peer will never take."""

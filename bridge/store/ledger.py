@@ -17,12 +17,13 @@ from dataclasses import replace
 from bridge.clock import Clock
 from bridge.messages import Decision
 from bridge.store import rows
+from bridge.store.audit import GENESIS, Entry, chained
 from bridge.store.recall import Recall
 from bridge.store.records import Lane, Owed, Second
 from bridge.store.words import Words, stored
 
 _VIEW_MARKS = ", ".join("?" * 14)
-_PART = f"INSERT INTO part ({rows.PART_COLUMNS}, recorded_at) VALUES ({', '.join('?' * 24)})"
+_PART = f"INSERT INTO part ({rows.PART_COLUMNS}, recorded_at) VALUES ({', '.join('?' * 25)})"
 _VIEW = f"INSERT INTO view (part, place, {rows.VIEW_COLUMNS}) VALUES ({_VIEW_MARKS})"
 _SECOND = f"INSERT INTO second ({rows.SECOND_COLUMNS}) VALUES ({', '.join('?' * 12)})"
 _SECOND_VIEW = f"INSERT INTO second_view (second, place, {rows.VIEW_COLUMNS}) VALUES ({_VIEW_MARKS})"
@@ -33,6 +34,9 @@ _REPORT = "INSERT INTO report (id, reporter, outcome, at, latency_ms, said) VALU
 _ACCEPTED = """
     INSERT INTO report (id, reporter, outcome, at, latency_ms)
     SELECT id, ?, ?, ?, (? - event_at) * 1000 FROM part WHERE number = ?"""
+
+_AUDIT = "INSERT INTO audit (number, at, who, line, what, old, new, why, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_NEWEST = "SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1"
 
 OWED_VIEWS = 2000
 """One look into the outbox ends after so many views, so that a commit behind it waits a few milliseconds."""
@@ -136,6 +140,15 @@ class Ledger:
             self._changes += [(self._queued, lane, -moved), (self._parked, lane, moved)]
             parked += moved
         return parked
+
+    def audit(self, entry: Entry) -> Entry:
+        """Put an entry at the end of the audit log; return it with number, time and hash."""
+        number, before = self.connection.execute(_NEWEST).fetchone() or (0, GENESIS)
+        entry = replace(entry, number=number + 1, at=self._clock.wall())
+        entry = replace(entry, hash=chained(before, entry))
+        said = (entry.who, entry.line, entry.what, entry.old, entry.new, entry.why)
+        self.connection.execute(_AUDIT, (entry.number, entry.at, *said, entry.hash))
+        return entry
 
     def owed(self, lane: Lane, after: int, limit: int) -> list[Owed]:
         """Return some of what is owed after a number, in order; empty only when that is all."""

@@ -55,7 +55,7 @@ _KIND = {number: kind for kind, number in KINDS.items()}
 
 PART_COLUMNS = (
     "id, line, part, key, recipe, goal, stage, legacy, model, operator, final, origin, failures, degraded, error, "
-    "backlog, rechecked, sequence, bundle, config, event_at, latency_ms, judge_ms"
+    "backlog, rechecked, sequence, bundle, config, event_at, latency_ms, judge_ms, bypassed"
 )
 VIEW_COLUMNS = "name, legacy, defect, image, final, model, failure, score, threshold, label, bundle, judge_ms"
 SECOND_COLUMNS = "id, kind, at, model, goal_1, goal_2, goal_3, failures, bundle, judge_ms, final, origin"
@@ -100,13 +100,15 @@ def part_row(decision: Decision, number: Number) -> Row:
         d.event_at,
         d.latency_ms,
         d.judge_ms,
+        d.bypassed,
     )
 
 
 def decision(number: int, row: Row, views: tuple[ViewDecision, ...], text: Text) -> Decision:
     """Return the decision of a row of PART_COLUMNS, recorded and, for a PLC, long expired."""
     (id_, line, part, key, recipe, goal, stage, legacy, model, operator, final, origin, failures, *rest) = row
-    (degraded, error, backlog, rechecked, sequence, bundle, config, event_at, latency_ms, judge_ms) = rest
+    (degraded, error, backlog, rechecked, sequence, bundle, config, event_at, latency_ms, *last) = rest
+    judge_ms, bypassed = last
     return Decision(
         id=id_.hex(),
         line=text(line),
@@ -135,6 +137,7 @@ def decision(number: int, row: Row, views: tuple[ViewDecision, ...], text: Text)
         event_at=event_at,
         latency_ms=latency_ms,
         judge_ms=judge_ms,
+        bypassed=bool(bypassed),
     )
 
 

@@ -144,7 +144,27 @@ CREATE TABLE parked (
 ) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS: Sequence[str] = (_VERSION_1,)
+_VERSION_2 = """
+ALTER TABLE part ADD COLUMN bypassed INTEGER NOT NULL DEFAULT 0;
+
+CREATE TABLE audit (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,  -- without gaps; a last one that is missing shows
+    at     REAL NOT NULL,                               -- Unix time
+    who    TEXT NOT NULL,
+    line   TEXT NOT NULL,
+    what   TEXT NOT NULL,
+    old    TEXT NOT NULL,
+    new    TEXT NOT NULL,
+    why    TEXT NOT NULL,
+    hash   BLOB NOT NULL                                -- SHA-256 over the hash before and all of the above
+) STRICT;
+CREATE TRIGGER audit_is_not_changed BEFORE UPDATE ON audit
+    BEGIN SELECT raise(ABORT, 'the audit log is append-only'); END;
+CREATE TRIGGER audit_is_not_shortened BEFORE DELETE ON audit
+    BEGIN SELECT raise(ABORT, 'the audit log is append-only'); END;
+"""
+
+MIGRATIONS: Sequence[str] = (_VERSION_1, _VERSION_2)
 """Step n brings a file from version n to n + 1."""
 
 

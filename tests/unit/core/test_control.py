@@ -85,7 +85,7 @@ async def test_it_is_healthy_and_says_when_it_is_ready(gateway: Gateway, url: st
     assert (await get(f"{url}/readyz"))[0] == 200
     (line,) = gateway.lines.values()
     await until(lambda: line.figures()["parts"] == 3)
-    line.error = True
+    line._fallbacks._in_a_row = 5
     assert await get(f"{url}/readyz") == (503, '{"ready": false}')
 
 

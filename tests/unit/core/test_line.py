@@ -451,10 +451,10 @@ class TestSlowDisk:
         refusing.refuse = Unavailable("disk full")
         the_line = stand.line(refusing)
         assert [(await answered(the_line, a_part(OK))).error for _ in range(5)] == [False] * 4 + [True]
-        assert the_line.error
+        assert the_line.standing.error
         refusing.refuse = None
         assert not (await answered(the_line, a_part(OK))).error
-        assert not the_line.error
+        assert not the_line.standing.error
 
     async def test_a_slow_disk_and_a_slow_judge_at_once(self, stand: Stand, journal: Journal) -> None:
         """Both second records are written, and the judge is free again."""
@@ -553,7 +553,7 @@ class TestBacklog:
         the_line = stand.line(recipe={"a": {}})
         for _ in range(6):
             assert (await answered(the_line, a_part(NG, recipe="zzz", backlog=True))).degraded
-        assert not the_line.error
+        assert not the_line.standing.error
 
 
 class TestWhoIsTold:
@@ -689,29 +689,29 @@ class TestFallbacksInARow:
         await open_judge(the_line)
         flags = [(await answered(the_line, a_part(NG))).error for _ in range(5)]
         assert flags == [False] * 4 + [True]
-        assert the_line.error
+        assert the_line.standing.error
         assert (await answered(the_line, a_part(OK))).error, "a part that needs no judge proves nothing"
         stand.judge.says = OK
         await until(lambda: the_line._otherwise.turns._slot.verb is not None)
         assert not (await answered(the_line, a_part(NG))).error
-        assert not the_line.error
+        assert not the_line.standing.error
 
     async def test_missing_verdicts_spread_over_a_shift_are_no_row(self, stand: Stand) -> None:
         """In shadow nothing is re-checked; a verdict that is there again ends the row."""
         the_line = stand.line(stage="shadow")
         for _ in range(8):
             assert (await answered(the_line, a_part(None, None))).degraded
-            assert not (await answered(the_line, a_part(OK))).error or the_line.error is False
-        assert not the_line.error
+            assert not (await answered(the_line, a_part(OK))).error or the_line.standing.error is False
+        assert not the_line.standing.error
 
     async def test_five_missing_verdicts_in_a_row_raise_error_until_one_comes(self, stand: Stand) -> None:
         the_line = stand.line(fallbacks_in_a_row=3)
         for _ in range(3):
             decision = await answered(the_line, a_part(None, None))
             assert (decision.final, decision.error) == (NG, True)
-        assert the_line.error
+        assert the_line.standing.error
         await answered(the_line, a_part(OK))
-        assert not the_line.error
+        assert not the_line.standing.error
 
 
 class TestRoom:

@@ -1,0 +1,68 @@
+"""A bypass: for an approved time the inspector's own verdict counts again, because somebody asked for it.
+
+Approved is what the configuration's ``[line.bypass]`` says, beforehand and in words. A request that outlasts its
+time has no effect any more until it is taken back and made again. Under goal 3 there is no bypass: nobody else has
+a verdict. Every change is told to ``audit``. Nothing of it survives a restart, which ends a bypass.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from bridge.clock import Clock
+from bridge.config import Line as LineConfig
+from bridge.messages import Goal
+
+
+class Audit(Protocol):
+    """Puts one change into the audit log."""
+
+    def __call__(self, what: str, *, old: str = "", new: str = "", why: str = "", who: str = "") -> None:
+        """Note what was changed, from what to what, why and by whom."""
+
+
+class Bypass:
+    """The bypass of one line."""
+
+    def __init__(self, config: LineConfig, clock: Clock, audit: Audit) -> None:
+        self._approved = config.bypass if Goal(config.goal) is not Goal.REPLACE else None
+        self._clock, self._audit = clock, audit
+        self._wanted: dict[str, bool] = {}
+        self._until: float | None = None
+        """While one is in force: when it ends (monotonic seconds)."""
+
+    @property
+    def in_force(self) -> bool:
+        """Whether the inspector's verdict counts; looking notices that the time is over."""
+        if self._until is not None and self._clock.monotonic() >= self._until:
+            self._end("the approved time is over", who="")
+        return self._until is not None
+
+    def want(self, who: str, *, wanted: bool) -> bool:
+        """Say that somebody wants a bypass, or does not any more; return whether one is in force.
+
+        It begins when somebody who did not want one begins to, and ends when nobody wants one, or in time.
+        """
+        rising = wanted and not self._wanted.get(who, False)
+        self._wanted[who] = wanted
+        if rising and not self.in_force:
+            self._begin(who)
+        elif not any(self._wanted.values()) and self.in_force:
+            self._end("taken back", who)
+        return self.in_force
+
+    def left_seconds(self) -> float:
+        """Return how long it will still be in force, 0 where none is."""
+        return self._until - self._clock.monotonic() if self.in_force and self._until is not None else 0.0
+
+    def _begin(self, who: str) -> None:
+        if self._approved is None:
+            self._audit("bypass refused", why="none is approved for this line", who=who)
+            return
+        self._until = self._clock.monotonic() + self._approved.minutes * 60
+        new = f"in force for {self._approved.minutes:g} min"
+        self._audit("bypass", old="none", new=new, why=self._approved.because, who=who)
+
+    def _end(self, why: str, who: str) -> None:
+        self._until = None
+        self._audit("bypass", old="in force", new="none", why=why, who=who)
