@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from bridge.config import Config, ConfigMistakes, Line, load, sample
 from bridge.config.sample import _suits, plugin_sample, table, toml
-from bridge.config.schema import Http, Recipe
+from bridge.config.schema import Bypass, Http, Images, Recipe
 from bridge.errors import ConfigError
 from bridge.plugin import Options, ReporterOptions, Secret, SourceOptions
 from bridge.plugin.discovery import AnySource, Plugin, find, installed
@@ -494,9 +494,10 @@ class TestSample:
     def test_every_choice_loads(self, write: Write, source: str, reporter: str) -> None:
         assert load(write(sample.sample(source, [reporter, reporter]))).line[0].source.plugin.name == source
 
-    @pytest.mark.parametrize("model", [Line, Http, Config])
+    @pytest.mark.parametrize("model", [Line, Bypass, Http, Images, Config])
     def test_a_commented_line_of_the_schema_is_its_default(self, model: type[BaseModel]) -> None:
-        without = {"source", "reporter", "recipe", "http", *(("judge", "line") if model is Config else ())}
+        tables = {"source", "reporter", "recipe", "bypass", "http", "images"}
+        without = tables | ({"judge", "line"} if model is Config else set())
         written = every_key(table(model, {"name": "l", "goal": 1, "judge": "p"}, without), model)
         self.holds_defaults(model, written)
 

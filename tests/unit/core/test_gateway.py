@@ -168,7 +168,7 @@ class TestReady:
     async def test_too_many_fallbacks_drop_ready(self, make: Make, tags: tuple[str, str]) -> None:
         async with open_gateway(await make(judges(well="crashing") + a_line(tags[0]))) as gateway:
             await until(lambda: len(core_plugins.answered[tags[0]]) == 20)
-            assert gateway.lines[tags[0]].error
+            assert gateway.lines[tags[0]].standing.error
             assert not gateway.ready
             assert core_plugins.answered[tags[0]][-1].error
 

@@ -9,7 +9,7 @@ from typing import Any
 from bridge.messages import Decision, Goal, Judgement, Origin, Stage, Verdict, ViewDecision
 from bridge.store import Second
 
-_ids = itertools.count(1)
+_ids = itertools.count(1000)  # version_1.sql has the first ones
 
 
 def fresh_id() -> str:
