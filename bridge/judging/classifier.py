@@ -59,7 +59,7 @@ async def open_classifier(options: ClassifierOptions) -> AsyncIterator[Judge]:
         async with asyncio.TaskGroup() as tasks:
             serving = tasks.create_task(worker.serve(), name=f"judge {model.manifest.name}")
             try:
-                yield Classifier(options, model, worker)
+                yield Classifier(options, model, worker, ready.ms_per_view)
             finally:
                 serving.cancel()
 
@@ -67,7 +67,11 @@ async def open_classifier(options: ClassifierOptions) -> AsyncIterator[Judge]:
 class Classifier:
     """The judge: a loaded bundle's opinions as judgements."""
 
-    def __init__(self, options: ClassifierOptions, model: Bundle, worker: Worker) -> None:
+    def __init__(self, options: ClassifierOptions, model: Bundle, worker: Worker, ms_per_view: float) -> None:
+        self.identity = model.identity
+        """Name, version and short hash of the bundle."""
+        self.ms_per_view = ms_per_view
+        """What one view alone takes, measured when the worker was warm, without handing it over."""
         self._threshold = options.threshold or model.manifest.threshold
         self._model, self._worker = model, worker
 

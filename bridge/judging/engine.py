@@ -58,18 +58,12 @@ class Engine:
         self.batch = BATCH
         """The most views to infer at once."""
 
-    def warm_up(self) -> float:
-        """Run the batch sizes that come in daily life, so that no part pays for the first time.
-
-        Returns:
-            Milliseconds for one view alone; ``batch`` follows from it.
-        """
-        ms = [self._timed(1) for _ in range(3)][-1]
-        self.batch = batch_for(ms)
+    def warm_up(self) -> None:
+        """Run the batch sizes that come in daily life, so that no part pays for the first time; sets ``batch``."""
+        self.batch = batch_for([self._timed(1) for _ in range(3)][-1])
         for size in {4, BATCH}:
             if size <= self.batch:
                 self._timed(size)
-        return ms
 
     def _timed(self, size: int) -> float:
         shown = self._load.input

@@ -51,7 +51,7 @@ class Ready:
     """The model is loaded and warm."""
 
     ms_per_view: float
-    """Measured at the end of the warm-up, one view at a time, without decoding."""
+    """The median of several views one at a time, each decoded, cropped and inferred, once the model is warm."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,9 @@ Judge: TypeAlias = Callable[[Sequence[View]], Awaitable[Sequence[Judgement]]]
 
 A view's image is present. Cancelled when the answer would come too late.
 
+It may say more of itself: ``identity: str`` names what judges (as in ``Judgement.bundle``), and ``ms_per_view:
+float`` is what one view took when it was warm; a judge that is too slow for its lines is then refused at a reload.
+
 Raises:
     Unavailable: the judge is away; every view is then a failure ``judge down``.
 """

@@ -46,6 +46,14 @@ async def test_each_view_gets_its_verdict_with_its_evidence(make: Make, tmp_path
     assert 0 < bright.judge_ms < 1000
 
 
+async def test_an_open_judge_says_what_it_is_and_what_a_view_takes(make: Make, tmp_path: Path) -> None:
+    """By these a reload compares a new bundle with the old one and with the lines' time."""
+    made = make()
+    async with opened(tmp_path) as judge:
+        assert judge.identity == made.identity
+        assert 0 < judge.ms_per_view < 1000
+
+
 async def test_the_ok_classes_add_up_wherever_they_stand(make: Make, tmp_path: Path) -> None:
     """Two OK classes of 40 % each are OK; the label is still the single most likely class."""
     names = [("clean", Verdict.OK), ("crack", Verdict.NG), ("stained", Verdict.OK)]
