@@ -157,6 +157,17 @@ def load(folder: Path) -> Bundle:
     Raises:
         ConfigError: the manifest is wrong, a file is missing, unknown, no plain file, or not what was hashed.
     """
+    found = peek(folder)
+    _verify(folder, found.manifest)
+    return found
+
+
+def peek(folder: Path) -> Bundle:
+    """Read a bundle's manifest and hold no file to its hash: enough to say what it is, not to run it.
+
+    Raises:
+        ConfigError: the manifest is wrong or cannot be read.
+    """
     raw = _read_manifest(folder)
     try:
         manifest = Manifest.model_validate_json(raw)
@@ -164,7 +175,6 @@ def load(folder: Path) -> Bundle:
         first = exc.errors()[0]
         key = ".".join(map(str, first["loc"]))
         raise ConfigError(f"{folder / MANIFEST}: {key}".rstrip(": "), first["msg"]) from exc
-    _verify(folder, manifest)
     return _bundle(folder, manifest, raw)
 
 

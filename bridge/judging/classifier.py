@@ -10,7 +10,7 @@ import os
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field
 
@@ -29,6 +29,7 @@ class ClassifierOptions(JudgeOptions):
 
     score_limit: ClassVar[float | None] = 1.0
     """p(OK)"""
+    harmless: ClassVar[frozenset[str]] = frozenset({"when_unreachable", "threads", "hang_ms", "start_seconds"})
 
     model: Annotated[str, Field(min_length=1, examples=["pins"])]
     """a name under the models folder, or the path of a bundle"""
@@ -42,6 +43,11 @@ class ClassifierOptions(JudgeOptions):
     """how many seconds loading and warming up may take"""
     megapixels: Annotated[float, Field(gt=0, le=1000)] = 100
     """the largest picture that is decoded, in millions of pixels"""
+
+    def pinned(self) -> tuple[Self, str]:
+        """Follow the link ``live`` once, and say which bundle that is."""
+        folder = bundle.locate(self.home, self.model)
+        return self.model_copy(update={"model": str(folder)}), bundle.peek(folder).identity
 
 
 @asynccontextmanager

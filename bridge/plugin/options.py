@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -125,6 +125,19 @@ class JudgeOptions(Options):
     """retry (the bridge starts all the same and keeps trying) or stop (it refuses to start without this judge)"""
     score_limit: ClassVar[float | None] = None
     """The highest score the judge ever gives, None where there is none; a threshold above it is a mistake."""
+    harmless: ClassVar[frozenset[str]] = frozenset({"when_unreachable"})
+    """Options that move no verdict: on a live line they change without a reason given."""
+
+    def pinned(self) -> tuple[Self, str]:
+        """Return the same options with every pointer followed, and the identity of the model that they then name.
+
+        They are followed once, at a start, a reload or a promotion: a judge that breaks and is opened again is the
+        same one. ``home`` is filled in; may block on the disk. A judge without pointers has nothing to do.
+
+        Raises:
+            ConfigError: what they point to is not there.
+        """
+        return self, ""
 
 
 class BoxOptions(BaseModel):
