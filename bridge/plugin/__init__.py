@@ -21,6 +21,8 @@ from bridge.messages import (
     ViewDecision,
 )
 from bridge.plugin.api import Fetch, Finding, Inspect, Judge, Kind, Report, Source
+from bridge.plugin.habits import PART_HABITS, Habit, Habits, Mood, moody, with_habits
+from bridge.plugin.door import listening
 from bridge.plugin.host import Host, host
 from bridge.plugin.options import (
     BoxOptions,
@@ -37,9 +39,10 @@ from bridge.plugin.options import (
 )
 from bridge.plugin.peers import Book, Play, Station, Taken
 from bridge.plugin.quarantine import Quarantine
-from bridge.plugin.tls import ClientTls, Network, ServerTls, allowed
+from bridge.plugin.tls import ClientTls, EitherTls, Network, ServerTls, allowed, pinned, why
 
 __all__ = [
+    "PART_HABITS",
     "Book",
     "Box",
     "BoxOptions",
@@ -49,10 +52,13 @@ __all__ = [
     "CodePage",
     "ConfigError",
     "Decision",
+    "EitherTls",
     "Failure",
     "Fetch",
     "Finding",
     "Goal",
+    "Habit",
+    "Habits",
     "Host",
     "Inspect",
     "Inspection",
@@ -62,6 +68,7 @@ __all__ = [
     "Kind",
     "ManualClock",
     "Milliseconds",
+    "Mood",
     "Name",
     "Network",
     "Options",
@@ -89,5 +96,10 @@ __all__ = [
     "count",
     "counted",
     "host",
+    "listening",
     "logger",
+    "pinned",
+    "why",
+    "moody",
+    "with_habits",
 ]

@@ -22,6 +22,7 @@ from pydantic_core import PydanticCustomError
 
 from bridge.errors import ConfigError
 from bridge.plugin.api import Kind
+from bridge.plugin.habits import NO_HABITS, Habit, Habits, Habitual
 from bridge.plugin.options import JudgeOptions, Options, ReporterOptions, SourceOptions
 
 GROUPS: Mapping[Kind, str] = {
@@ -110,16 +111,34 @@ def check_of(plugin: Plugin) -> Callable[..., Any] | None:
     return None
 
 
-def open_peer(plugged: Plugged, home: Path) -> AbstractAsyncContextManager[Any]:
+def open_peer(plugged: Plugged, home: Path, habits: Habits = NO_HABITS) -> AbstractAsyncContextManager[Any]:
     """Open the other side of a configured plugin: see ``bridge.plugin.peers`` for what it yields.
+
+    The habits, out of ``habits_of``, are looked at as long as it lives.
 
     Raises:
         ConfigError: the plugin offers no simulator.
     """
+    opener = _peer_of(plugged)
+    options = plugged.options.model_copy(update={"home": home})
+    return opener(options, habits) if isinstance(opener, Habitual) else opener(options)
+
+
+def habits_of(plugged: Plugged) -> Mapping[str, Habit]:
+    """Return the bad habits that the other side of a plugin can play, by name.
+
+    Raises:
+        ConfigError: the plugin offers no simulator.
+    """
+    opener = _peer_of(plugged)
+    return opener.habits if isinstance(opener, Habitual) else {}
+
+
+def _peer_of(plugged: Plugged) -> Callable[..., AbstractAsyncContextManager[Any]]:
     plugin = plugged.plugin
     for entry in entry_points(group=PEERS, name=f"{plugin.kind}.{plugin.name}"):
         opener: Callable[..., AbstractAsyncContextManager[Any]] = entry.load()
-        return opener(plugged.options.model_copy(update={"home": home}))
+        return opener
     raise ConfigError(plugin.name, f"this {plugin.kind} brings no simulator of its other side")
 
 

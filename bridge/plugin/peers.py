@@ -2,7 +2,8 @@
 
 A plugin may offer one for each of its kinds, in the entry point group ``aoi_bridge.peers`` under the name
 ``source.NAME`` or ``reporter.NAME``: an opener with the *same options model*, so that one bridge.toml tells both
-sides where they meet. What it yields follows one of the protocols below.
+sides where they meet. What it yields follows one of the protocols below. A peer that can misbehave says how with
+``bridge.plugin.habits``.
 """
 
 from __future__ import annotations
@@ -73,6 +74,14 @@ class Book(Protocol):
 
     def resume(self) -> None:
         """Go on after ``stall``."""
+        ...
+
+    def half_close(self) -> None:
+        """Stop sending on every open connection, but go on reading."""
+        ...
+
+    def lose(self, acknowledgements: int) -> None:
+        """Keep what the next documents tell, but send no acknowledgement for so many of them."""
         ...
 
     def die(self) -> None:

@@ -10,8 +10,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from bridge.plugin import ConfigError, Unavailable
+from bridge.plugin import ConfigError, Habits, Mood, Unavailable, with_habits
 from bridge_tcp.framing import Frame, Framing
+from bridge_tcp.habits import MES_HABITS, PARTS_BETWEEN
 from bridge_tcp.options import TcpReporterOptions
 from bridge_tcp.templates import template_pattern
 from bridge_tcp.wire import CHUNK_BYTES, Link, together
@@ -56,6 +57,8 @@ class Mes:
     """Why each refused id was refused."""
     garbage: int = 0
     """How many stretches were no document."""
+    mood: Mood = field(default_factory=lambda: Mood({}))
+    """Its bad habits."""
     _going: asyncio.Event = field(default_factory=asyncio.Event)
     _muted: list[Link] = field(default_factory=list)
     _open: dict[asyncio.Task[None], Link] = field(default_factory=dict)
@@ -82,6 +85,10 @@ class Mes:
     def accept_all(self) -> None:
         """Accept whatever comes from now on."""
         self.refuse = lambda _: None
+
+    def lose(self, acknowledgements: int) -> None:
+        """Keep what the next documents tell, but send no acknowledgement for so many of them."""
+        self.lose_acks = acknowledgements
 
     def stall(self) -> None:
         """Read nothing and answer nothing, but keep connections open."""
@@ -147,7 +154,7 @@ class Mes:
         document = self.read(frame)
         name = str(document["id"])
         self.arrivals[name] += 1
-        reason = self.refuse(document)
+        reason = self._spoilt(link) or self.refuse(document)
         if reason is None:
             self.documents.setdefault(name, document)
         else:
@@ -160,6 +167,25 @@ class Mes:
         for payload in self.answer(document, reason):
             link.writer.write(framing.encode(payload))
 
+    def _spoilt(self, link: Link) -> str | None:
+        """Do what the habits want when a document comes; return why it is refused, if it is."""
+        mood, later = self.mood, asyncio.get_running_loop().call_later
+        if mood.strikes("ack-lost"):
+            self.lose_acks += 1
+        if mood.strikes("half-close"):
+            link.writer.write_eof()
+            self._muted.append(link)
+        if mood.strikes("stall", PARTS_BETWEEN):
+            self.stall()
+            later(mood.habits["stall"], self.resume)
+        if mood.strikes("die", PARTS_BETWEEN):
+            self.die()
+            later(mood.habits["die"], self._revive)
+        return "refused by a habit" if mood.strikes("refuse") else None
+
+    def _revive(self) -> None:
+        self.tasks.create_task(self.start(), name="mes-back")
+
 
 @asynccontextmanager
 async def serve_mes(
@@ -168,10 +194,13 @@ async def serve_mes(
     port: int = 0,
     read: Callable[[Frame], Document] = as_json,
     answer: Answer = acknowledge,
+    mood: Mood | None = None,
 ) -> AsyncIterator[Mes]:
     """Be an MES that takes and acknowledges documents; port 0 takes a free one."""
     async with together() as tasks:
-        mes = Mes(framed=framed, tasks=tasks, host=host, port=port, read=read, answer=answer)
+        mes = Mes(
+            framed=framed, tasks=tasks, host=host, port=port, read=read, answer=answer, mood=mood or Mood({})
+        )
         await mes.start()
         try:
             yield mes
@@ -179,8 +208,9 @@ async def serve_mes(
             mes.die()
 
 
+@with_habits(MES_HABITS)
 @asynccontextmanager
-async def open_mes(options: TcpReporterOptions) -> AsyncIterator[Mes]:
+async def open_mes(options: TcpReporterOptions, habits: Habits) -> AsyncIterator[Mes]:
     """Be the MES that a reporter's options tell of, listening where the reporter dials.
 
     Raises:
@@ -191,7 +221,7 @@ async def open_mes(options: TcpReporterOptions) -> AsyncIterator[Mes]:
         raise ConfigError("ack_pattern", "the simulated MES acknowledges in JSON only", "leave it out")
     read = reads_template(options) if options.template and "{json" not in options.template else as_json
     try:
-        async with serve_mes(options.framed, options.host, options.port, read) as mes:
+        async with serve_mes(options.framed, options.host, options.port, read, mood=Mood(habits)) as mes:
             yield mes
     except OSError as exc:
         raise Unavailable(f"cannot listen on {options.host}:{options.port}: {exc.strerror or exc}") from exc

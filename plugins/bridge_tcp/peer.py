@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
-from bridge.plugin import ConfigError, Inspection, Unavailable, Verdict
+from bridge.plugin import ConfigError, Habits, Inspection, Mood, Unavailable, Verdict, moody, with_habits
 from bridge_tcp.codec import Unreadable, write_line, write_part
 from bridge_tcp.framing import Frame, Framing
+from bridge_tcp.habits import AOI_HABITS, Sender
 from bridge_tcp.mes import Document, Mes, as_json, open_mes, serve_mes
 from bridge_tcp.options import TcpSourceOptions
 from bridge_tcp.templates import template_pattern
@@ -51,7 +52,11 @@ class Inspector:
 
     async def send(self, payload: bytes, images: Sequence[bytes] = ()) -> None:
         """Send one part in this connection's framing; wait only while the bridge does not read."""
-        await self.send_raw(self._framing.encode(payload, images))
+        await self.send_raw(self.framed(payload, images))
+
+    def framed(self, payload: bytes, images: Sequence[bytes] = ()) -> bytes:
+        """Return one part in this connection's framing."""
+        return self._framing.encode(payload, images)
 
     async def send_raw(self, data: bytes) -> None:
         """Send bytes as they are, for instance garbage or half a frame."""
@@ -136,8 +141,9 @@ async def serve_inspector(
                 await link.close()
 
 
+@with_habits(AOI_HABITS)
 @asynccontextmanager
-async def open_inspector(options: TcpSourceOptions) -> AsyncIterator[Play]:
+async def open_inspector(options: TcpSourceOptions, habits: Habits) -> AsyncIterator[Play]:
     """Be the machine that a source's options tell of, on the other side of the same port.
 
     Parts go out one at a time. Where the options say that the machine is answered, its answer is awaited.
@@ -149,15 +155,19 @@ async def open_inspector(options: TcpSourceOptions) -> AsyncIterator[Play]:
     async with AsyncExitStack() as stack:
         if options.role == "client":
             listener = await stack.enter_async_context(serve_inspector(options.framed, options.host, options.port))
-            yield _Machine(options, listener.connection).play
+            machine = _Machine(options, listener.connection, Sender(options, Mood(habits)))
+            yield await stack.enter_async_context(moody(machine.play, habits, options.encoding))
             return
 
-        async def redial() -> Inspector:
-            await stack.aclose()
-            where = dial_bridge(options.host, options.port, options.framed(), ANSWER_SECONDS)
-            return await stack.enter_async_context(where)
+        dialled = await stack.enter_async_context(AsyncExitStack())
 
-        yield _Machine(options, redial).play
+        async def redial() -> Inspector:
+            await dialled.aclose()
+            where = dial_bridge(options.host, options.port, options.framed(), ANSWER_SECONDS)
+            return await dialled.enter_async_context(where)
+
+        machine = _Machine(options, redial, Sender(options, Mood(habits)))
+        yield await stack.enter_async_context(moody(machine.play, habits, options.encoding))
 
 
 @dataclass
@@ -166,6 +176,7 @@ class _Machine:
 
     options: TcpSourceOptions
     connect: Callable[[], Awaitable[Inspector]]
+    sender: Sender
     _inspector: Inspector | None = None
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -177,10 +188,12 @@ class _Machine:
             Unavailable: the bridge is away, or did not answer.
         """
         async with self._turn:
+            self.sender.present(self._inspector)
             try:
                 if self._inspector is None or self._inspector.gone:
                     self._inspector = await self.connect()
-                await self._inspector.send(*await self._written(part))
+                data = self._inspector.framed(*await self._written(part))
+                await self.sender.send(self._inspector, data)
                 return self._verdict(await self._inspector.reply(ANSWER_SECONDS)) if self.options.reply else None
             except (OSError, TimeoutError) as exc:
                 self._inspector = None
