@@ -11,7 +11,11 @@ from typing import Protocol
 
 from bridge.clock import Clock
 from bridge.config import Line as LineConfig
+from bridge.errors import Refused
 from bridge.messages import Goal
+
+PEOPLE = "people"
+"""Those who ask by the command line, all together: what one began, another may end."""
 
 
 class Audit(Protocol):
@@ -25,7 +29,13 @@ class Bypass:
     """The bypass of one line."""
 
     def __init__(self, config: LineConfig, clock: Clock, audit: Audit) -> None:
-        self._approved = config.bypass if Goal(config.goal) is not Goal.REPLACE else None
+        replaced = Goal(config.goal) is Goal.REPLACE
+        self._approved = None if replaced else config.bypass
+        self._refusal = (
+            "under goal 3 there is no bypass: nobody else has a verdict"
+            if replaced
+            else "none is approved for this line; write a [line.bypass] table, with who approved it and why"
+        )
         self._clock, self._audit = clock, audit
         self._wanted: dict[str, bool] = {}
         self._until: float | None = None
@@ -51,18 +61,51 @@ class Bypass:
             self._end("taken back", who)
         return self.in_force
 
+    def ask(self, who: str, *, wanted: bool, because: str = "") -> bool:
+        """Begin or end a bypass on the word of a person and for their reason; return whether one is in force.
+
+        Every yes is a new wish, so that a bypass whose time is over begins again. A no takes back what any person
+        asked for; what a machine asks for stays.
+
+        Raises:
+            Refused: none is approved; audited.
+        """
+        if not wanted:
+            self._wanted[PEOPLE] = False
+            if not any(self._wanted.values()) and self.in_force:
+                self._end(_joined("taken back", because), who)
+        elif self.in_force:
+            self._wanted[PEOPLE] = True
+            self._audit("bypass", old="in force", new="in force, wanted by one more", why=because, who=who)
+        else:
+            self._begin(who, because)
+            if self._until is None:
+                raise Refused(self._refusal)
+            self._wanted[PEOPLE] = True
+        return self.in_force
+
+    @property
+    def wanted_by(self) -> list[str]:
+        """Who wants one now: plugins by their names, and people together."""
+        return [who for who, wanted in self._wanted.items() if wanted]
+
     def left_seconds(self) -> float:
         """Return how long it will still be in force, 0 where none is."""
         return self._until - self._clock.monotonic() if self.in_force and self._until is not None else 0.0
 
-    def _begin(self, who: str) -> None:
+    def _begin(self, who: str, because: str = "") -> None:
         if self._approved is None:
-            self._audit("bypass refused", why="none is approved for this line", who=who)
+            self._audit("bypass refused", why=self._refusal, who=who)
             return
         self._until = self._clock.monotonic() + self._approved.minutes * 60
         new = f"in force for {self._approved.minutes:g} min"
-        self._audit("bypass", old="none", new=new, why=self._approved.because, who=who)
+        self._audit("bypass", old="none", new=new, why=_joined(self._approved.because, because), who=who)
 
     def _end(self, why: str, who: str) -> None:
         self._until = None
+        self._wanted.pop(PEOPLE, None)  # a machine holds its bit; a person's word is used up
         self._audit("bypass", old="in force", new="none", why=why, who=who)
+
+
+def _joined(approved: str, because: str) -> str:
+    return f"{approved}; {because}" if because else approved

@@ -158,6 +158,15 @@ class Gateway:
         task.add_done_callback(_loudly)
         tasks.append(task)
 
+    def readiness(self) -> Mapping[str, object]:
+        """Return whether the gateway is ready, and every plugin and line that is not well; for monitors."""
+        ill = [watched for watched in self.watched if watched.state not in {State.UP, State.ENDED}]
+        return {
+            "ready": self.ready,
+            "plugins": [watched.described() for watched in ill],
+            "lines_in_error": [name for name, line in self.lines.items() if line.standing.error],
+        }
+
     def describe(self) -> Mapping[str, object]:
         """Return how everything does, for ``aoi-bridge status``."""
         return {
@@ -171,21 +180,12 @@ class Gateway:
                     "stage": line.stage,
                     "topology": line.topology,
                     "error": self.lines[line.name].standing.error,
+                    "bypass_seconds": self.lines[line.name].standing.bypassed.left_seconds(),
                     **self.lines[line.name].figures(),
                 }
                 for line in self.config.line
             ],
-            "plugins": [
-                {
-                    "line": watched.line,
-                    "name": watched.name,
-                    "state": str(watched.state),
-                    "since": watched.since,
-                    "error": watched.error,
-                    "opened": watched.opened,
-                }
-                for watched in self.watched
-            ],
+            "plugins": [watched.described() for watched in self.watched],
         }
 
 

@@ -67,6 +67,17 @@ class Watched:
         self.since = self.clock.wall()
         _up.labels(self.line, self.name).set(0)
 
+    def described(self) -> dict[str, str | float]:
+        """Return how the instance does, for status and monitors."""
+        return {
+            "line": self.line,
+            "name": self.name,
+            "state": str(self.state),
+            "since": self.since,
+            "error": self.error,
+            "opened": self.opened,
+        }
+
     def become(self, state: State, error: str = "") -> None:
         """Note a state, and say so in the log when it is a new one."""
         self.error = error or self.error

@@ -86,7 +86,11 @@ async def test_it_is_healthy_and_says_when_it_is_ready(gateway: Gateway, url: st
     (line,) = gateway.lines.values()
     await until(lambda: line.figures()["parts"] == 3)
     line._fallbacks._in_a_row = 5
-    assert await get(f"{url}/readyz") == (503, '{"ready": false}')
+    status, text = await get(f"{url}/readyz")
+    assert (status, json.loads(text)) == (
+        503,
+        {"ready": False, "plugins": [], "lines_in_error": [line.config.name]},
+    )
 
 
 async def test_metrics_are_there_for_every_line_and_plugin(gateway: Gateway, url: str) -> None:
