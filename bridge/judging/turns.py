@@ -5,6 +5,8 @@ one part more, not for all it queued.
 
 A large panel is judged in slices, so that one of shadow, of backlog, or one that is late anyway, never holds the
 judge for seconds while a live part waits.
+
+A new judge takes the old one's place between two parts: each part stays with the judge that it began with.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bridge import health
 from bridge.errors import Unavailable
@@ -33,6 +35,15 @@ class Ticket:
     begun: bool = False
     late: bool = False
     """Set by whoever asked when the answer will not count any more: the rest of it is background."""
+
+
+@dataclass(eq=False, slots=True)
+class Hearing:
+    """One part under way: which judge it began with, and what that one has said of it so far."""
+
+    slot: Slot[Judge] | None = None
+    judge: Judge | None = None
+    judged: list[Judgement] = field(default_factory=list)
 
 
 class Row:
@@ -67,6 +78,8 @@ class Turns:
 
     def __init__(self, slot: Slot[Judge], at_once: int = 1) -> None:
         self._slot = slot
+        self._under_way: set[Hearing] = set()
+        self._swapped, self._left = asyncio.Event(), asyncio.Event()
         self._free = at_once
         self._live, self._background = Row(), Row()
 
@@ -74,6 +87,15 @@ class Turns:
     def open(self) -> bool:
         """Whether the judge could be asked now."""
         return self._slot.verb is not None
+
+    async def swap(self, slot: Slot[Judge]) -> None:
+        """Have parts that begin from now on judged by another; return once the old judge has no part left."""
+        old, self._slot = self._slot, slot
+        self._swapped.set()
+        self._swapped = asyncio.Event()
+        while any(part.slot is old for part in self._under_way):
+            self._left.clear()
+            await self._left.wait()
 
     async def judge(
         self, views: Sequence[View], ticket: Ticket, *, background: bool = False
@@ -86,36 +108,58 @@ class Turns:
         Raises:
             Unavailable: the judge is away, broke on these views, or answered nonsense.
         """
-        judged: list[Judgement] = []
-        by: Judge | None = None
-        while True:
-            background = background or ticket.late
-            if background:
-                await self._slot.get()  # before its turn: whoever waits for a judge must not keep others waiting
-            elif self._slot.verb is None:
-                raise Unavailable(self._slot.watched.error or "the judge is not open yet")
-            await self._turn(self._background if background else self._live, ticket.line)
-            try:
-                while (judge := self._slot.verb) is not None:
-                    ticket.begun = True
-                    if judge is not by:  # opened anew between two slices: one part is not judged by two models
-                        judged, by = [], judge
-                    judged += await self._ask(judge, views[len(judged) :][:SLICE_VIEWS])
-                    if len(judged) >= len(views):
-                        return judged
-                    if background or ticket.late:
-                        break
-            finally:
-                self._pass_on()
+        part = Hearing()
+        self._under_way.add(part)
+        try:
+            while len(part.judged) < len(views):
+                background = background or ticket.late
+                if background:
+                    await self._lent(part)  # before its turn: who waits for a judge must not keep others waiting
+                elif (slot := self._slot_of(part)).verb is None:
+                    raise Unavailable(slot.watched.error or "the judge is not open yet")
+                await self._turn(self._background if background else self._live, ticket.line)
+                try:
+                    await self._hear(part, views, ticket, background=background)
+                finally:
+                    self._pass_on()
+            return part.judged
+        finally:
+            self._under_way.discard(part)
+            self._left.set()
 
-    async def _ask(self, judge: Judge, views: Sequence[View]) -> Sequence[Judgement]:
-        watched = self._slot.watched
+    async def _hear(self, part: Hearing, views: Sequence[View], ticket: Ticket, *, background: bool) -> None:
+        """Have one turn: all slices of a live part, one of any other."""
+        while (judge := (slot := self._slot_of(part)).verb) is not None:
+            ticket.begun = True
+            if judge is not part.judge:  # opened anew between two slices: one part is not judged by two models
+                part.slot, part.judge, part.judged = slot, judge, []
+            part.judged += await self._ask(slot, judge, views[len(part.judged) :][:SLICE_VIEWS])
+            if len(part.judged) >= len(views) or background or ticket.late:
+                return
+
+    def _slot_of(self, part: Hearing) -> Slot[Judge]:
+        """Return where the part's judge is found: the one it began with, as long as that one is open."""
+        return part.slot if part.slot is not None and part.slot.verb is part.judge else self._slot
+
+    async def _lent(self, part: Hearing) -> None:
+        """Wait until the part's judge is open, or another one that took its place."""
+        while self._slot_of(part).verb is None:
+            opened = asyncio.ensure_future(self._slot.get())
+            swapped = asyncio.ensure_future(self._swapped.wait())
+            try:
+                await asyncio.wait((opened, swapped), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                opened.cancel()
+                swapped.cancel()
+
+    async def _ask(self, slot: Slot[Judge], judge: Judge, views: Sequence[View]) -> Sequence[Judgement]:
+        watched = slot.watched
         try:
             with health.instance(watched.line, watched.name), wall():
                 judgements = await judge(views)
         except Exception as exc:
             error = exc if expected(exc) else Unavailable(explain(exc))
-            self._slot.fail(judge, error)
+            slot.fail(judge, error)
             raise unavailable(error) from exc
         if (nonsense := _nonsense(judgements, len(views))) is not None:
             watched.become(State.DEGRADED, nonsense)
