@@ -9,6 +9,7 @@ from typing import TextIO, cast
 import pytest
 from blockbuster import blockbuster_ctx
 from hypothesis import HealthCheck, settings
+from plant_tls import Plant, make_plant
 
 from bridge.log import configure
 
@@ -17,6 +18,12 @@ settings.register_profile("bridge", deadline=None, suppress_health_check=[Health
 settings.load_profile("bridge")
 
 OURS = ["bridge", "bridge_tcp", "bridge_hotfolder", "bridge_modbus"]
+
+
+@pytest.fixture(scope="session")
+def plant(tmp_path_factory: pytest.TempPathFactory) -> Plant:
+    """An authority and what it signed."""
+    return make_plant(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture(autouse=True)

@@ -21,8 +21,8 @@ from bridge.messages import (
     ViewDecision,
 )
 from bridge.plugin.api import Fetch, Finding, Inspect, Judge, Kind, Report, Source
-from bridge.plugin.habits import PART_HABITS, Habit, Habits, Mood, moody, with_habits
 from bridge.plugin.door import listening
+from bridge.plugin.habits import PART_HABITS, Habit, Habits, Mood, moody, with_habits
 from bridge.plugin.host import Host, host
 from bridge.plugin.options import (
     BoxOptions,
@@ -98,8 +98,8 @@ __all__ = [
     "host",
     "listening",
     "logger",
+    "moody",
     "pinned",
     "why",
-    "moody",
     "with_habits",
 ]
