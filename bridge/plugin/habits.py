@@ -1,8 +1,8 @@
 """Bad habits of the simulated neighbours, each by a name: what real machines do on a bad day, to be tried at will.
 
-A peer says what it can do by wrapping its opener with ``with_habits``. ``aoi-bridge simulate … --habits`` lists it,
-``--habit NAME`` plays it. What an inspector does to the parts themselves (twice, late, nameless) is the same on
-every road, so it lives here; what it does to its files or frames lives with the adapter.
+A peer says what it can do by wrapping its opener with ``with_habits``; ``aoi-bridge simulate ... --habits`` lists
+it and ``--habit NAME`` plays it. What an inspector does to the parts themselves (twice, late, nameless) is the
+same on every road, so it lives here; what it does to its files or frames lives with the adapter.
 """
 
 from __future__ import annotations

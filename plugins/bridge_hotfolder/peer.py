@@ -14,10 +14,12 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, TypeAlias
 from xml.etree import ElementTree as ET
 
-from bridge.plugin import ConfigError, Inspection, Play
+from bridge.plugin import ConfigError, Habits, Inspection, Mood, Play, moody, with_habits
+from bridge_hotfolder.habits import AOI_HABITS, Hand
 from bridge_hotfolder.options import HotfolderOptions
 
 Style: TypeAlias = Literal["stable", "renamed", "flag", "footer", "manifest", "appended", "name"]
@@ -36,10 +38,20 @@ class FolderAoi:
         form: the form of its result files; appended files are CSV or JSON lines.
         pause: seconds between the two halves of a file that is not renamed when whole.
         views: how many views each part has, for ``settings()`` of the style ``name``.
+        encoding: the code page of its result files.
+        habits: its bad habits.
     """
 
     def __init__(
-        self, folder: Path, style: Style = "renamed", *, form: Form = "json", pause: float = 0.0, views: int = 1
+        self,
+        folder: Path,
+        style: Style = "renamed",
+        *,
+        form: Form = "json",
+        pause: float = 0.0,
+        views: int = 1,
+        encoding: str = "utf-8",
+        habits: Habits = MappingProxyType({}),
     ) -> None:
         self.folder = folder
         self.style = style
@@ -47,7 +59,8 @@ class FolderAoi:
         self._pause = pause
         self._views = views
         self._made = 0
-        self._lock = asyncio.Lock()
+        self._encoding = encoding.removesuffix("-sig")
+        self._hand = Hand(folder, Mood(habits))
 
     def settings(self) -> dict[str, object]:
         """Return the options of a hot folder that reads this machine, ready for a configuration file."""
@@ -81,65 +94,75 @@ class FolderAoi:
 
         Words go out as they are given, so that a machine with its own words, or a faulty one, can be played.
         """
-        async with self._lock:
+        async with self._hand.turn:
+            await self._hand.vanish()
             self._made += 1
             stem = re.sub(r"[^\w.-]", "-", part) or f"{self._made:06d}"
             below = f"{verdict}/" if self.style == "name" else ""
             names = {view: f"{below}{stem}_{view}{_suffix(image)}" for view, image in views.items()}
             images = [(names[view], image) for view, image in views.items()]
-            if self.style != "manifest":
+            race = self._hand.habits.get("race") if self.style != "name" else None
+            if self.style != "manifest" and race is None:
                 await self._images(images)
             if self.style == "name":
-                return self.folder / names[next(iter(names))]
+                return self._hand.place / names[next(iter(names))]
             told = _told(
                 part, verdict, recipe, defect, {v: (names[v], (view_verdicts or {}).get(v, "")) for v in names}
             )
             path = await self._result(stem, told)
-            if self.style == "manifest":
+            if self.style == "manifest" or race is not None:
+                await asyncio.sleep(race or 0)
                 await self._images(images)
             return path
 
+    async def close(self) -> None:
+        """End; a share that has vanished comes back."""
+        await self._hand.close()
+
     async def _images(self, images: list[tuple[str, bytes]]) -> None:
         for name, image in images:
-            await asyncio.to_thread(_write_renamed, self.folder / name, image)
+            await self._hand.picture(self._hand.place / name, image, renamed=self.style == "name")
 
     async def _result(self, stem: str, told: dict[str, object]) -> Path:
         if self.style == "appended":
             return await self._append(told)
-        path = self.folder / f"{stem}.{self.form}"
-        data = self._document(told).encode()
+        path = self._hand.place / f"{stem}.{self.form}"
+        data = self._document(told).encode(self._encoding)
         if self.style == "renamed":
-            await asyncio.to_thread(_write_renamed, path, data)
-            return path
-        await self._write_slowly(path, data)
+            await self._hand.write_renamed(path, data)
+        else:
+            await self._write_slowly(path, data)
+        await self._hand.wrote(path)
         if self.style == "flag":
-            await asyncio.to_thread(_write_renamed, path.with_suffix(".done"), b"")
+            await self._hand.write_renamed(path.with_suffix(".done"), b"")
         return path
 
     async def _append(self, told: dict[str, object]) -> Path:
-        path = self.folder / ("results.csv" if self.form == "csv" else "results.jsonl")
+        path = self._hand.place / ("results.csv" if self.form == "csv" else "results.jsonl")
         if self.form == "csv":
             lines = _csv(told).splitlines(keepends=True)
             text = "".join(lines[1:] if await asyncio.to_thread(path.exists) else lines)
         else:
             text = json.dumps(told, ensure_ascii=False) + "\n"
-        await self._write_slowly(path, text.encode(), mode="ab")
+        await self._write_slowly(path, text.encode(self._encoding), mode="ab")
         return path
 
     async def _write_slowly(self, path: Path, data: bytes, mode: Literal["wb", "ab"] = "wb") -> None:
         half = len(data) // 2
-        await asyncio.to_thread(_write, path, data[:half], mode)
+        await self._hand.write(path, data[:half], mode)
         await asyncio.sleep(self._pause)
-        await asyncio.to_thread(_write, path, data[half:], "ab")
+        await self._hand.write(path, data[half:], "ab")
 
     def _document(self, told: dict[str, object]) -> str:
         documents = {"json": _json, "csv": _csv, "xml": _xml, "ini": _ini}
         footer = _FOOTER.get(self.form, "") if self.style == "footer" else ""
-        return documents[self.form](told) + (f"{footer}\n" if footer else "")
+        declared = f'<?xml version="1.0" encoding="{self._encoding}"?>\n' if self.form == "xml" else ""
+        return declared + documents[self.form](told) + (f"{footer}\n" if footer else "")
 
 
+@with_habits(AOI_HABITS)
 @asynccontextmanager
-async def open_inspector(options: HotfolderOptions) -> AsyncIterator[Play]:
+async def open_inspector(options: HotfolderOptions, habits: Habits) -> AsyncIterator[Play]:
     """Be an inspector that writes into the folder of these options, in the way they expect.
 
     It keeps to its own names of columns, so options that rename them are refused rather than played wrongly.
@@ -149,7 +172,8 @@ async def open_inspector(options: HotfolderOptions) -> AsyncIterator[Play]:
     """
     style: Style = "name" if options.verdict_in == "name" else options.complete
     form: Form = "json" if options.format == "auto" else options.format
-    aoi = FolderAoi(options.path, style, form=form, views=options.images_per_part)
+    views, page = options.images_per_part, options.encoding
+    aoi = FolderAoi(options.path, style, form=form, views=views, encoding=page, habits=habits)
     if options.columns != HotfolderOptions(path=options.path).columns:
         raise ConfigError(
             "columns", "differ from what the simulated inspector writes", "leave them out to simulate"
@@ -167,7 +191,11 @@ async def open_inspector(options: HotfolderOptions) -> AsyncIterator[Play]:
             view_verdicts=words,
         )
 
-    yield play
+    try:
+        async with moody(play, habits, page) as machine:
+            yield machine
+    finally:
+        await aoi.close()
 
 
 def _told(
@@ -208,7 +236,7 @@ def _xml(told: dict[str, object]) -> str:
         element = ET.SubElement(views, "view", row)
         if verdict:
             ET.SubElement(element, "verdict").text = verdict
-    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+    return ET.tostring(root, encoding="unicode") + "\n"
 
 
 def _ini(told: dict[str, object]) -> str:
@@ -227,15 +255,3 @@ def _suffix(image: bytes) -> str:
     if image.startswith(b"\x89PNG"):
         return ".png"
     return ".bmp" if image.startswith(b"BM") else ".jpg"
-
-
-def _write(path: Path, data: bytes, mode: Literal["wb", "ab"]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open(mode) as file:
-        file.write(data)
-
-
-def _write_renamed(path: Path, data: bytes) -> None:
-    writing = path.with_name(f"{path.name}.tmp")
-    _write(writing, data, "wb")
-    writing.replace(path)
