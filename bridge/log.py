@@ -40,6 +40,7 @@ def configure(
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            _discreetly,
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
@@ -52,6 +53,28 @@ def configure(
 def _said(_: object, __: str, facts: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Leave out what says nothing: a judge that is shared has no line, a plugin that is up no error."""
     return {name: fact for name, fact in facts.items() if fact != "" or name == "event"}
+
+
+SHORTEST_SECRET = 4
+"""What is shorter would be found in every other word."""
+_secrets: set[str] = set()
+
+
+def conceal(secret: str) -> None:
+    """Let no log line and no error text of this process show this secret from now on."""
+    if len(secret) >= SHORTEST_SECRET:
+        _secrets.add(secret)
+
+
+def discreet(text: str) -> str:
+    """Return a text without the secrets that libraries may have put into it."""
+    for secret in tuple(_secrets):
+        text = text.replace(secret, "***")
+    return text
+
+
+def _discreetly(_: object, __: str, facts: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return {name: discreet(fact) if isinstance(fact, str) else fact for name, fact in facts.items()}
 
 
 class _Libraries(logging.Handler):

@@ -9,17 +9,18 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-from prometheus_client import Gauge
+from prometheus_client import Counter, Gauge
 
 from bridge import health
 from bridge.clock import Clock, SystemClock
-from bridge.errors import BridgeError, Unavailable
-from bridge.log import logger
+from bridge.echo import Echo
+from bridge.errors import BridgeError, ConfigError, Unavailable
+from bridge.log import discreet, logger
 
 T = TypeVar("T")
 
@@ -27,9 +28,23 @@ FIRST_PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 5.0
 STEADY_SECONDS = 10.0
 """A plugin that stayed up this long starts again with the shortest pause."""
+MISTAKE_PAUSE_SECONDS = 15.0
+"""After a mistake that only a person can mend; opening a judge again costs seconds of a processor core."""
 
 _up = Gauge(
     "aoi_bridge_plugin_up", "1 while a plugin is open and well", ["line", "plugin"], registry=health.registry
+)
+_states = Gauge(
+    "aoi_bridge_plugin_state",
+    "1 for the state that a plugin is in, 0 for the others",
+    ["line", "plugin", "state"],
+    registry=health.registry,
+)
+_restarts = Counter(
+    "aoi_bridge_plugin_restarts",
+    "How often a plugin broke or would not open, and was tried again",
+    ["line", "plugin"],
+    registry=health.registry,
 )
 
 
@@ -59,13 +74,23 @@ class Watched:
     """The last error, kept while things are well again."""
     opened: int = 0
     """How many times it was opened."""
+    insists: bool = False
+    """Whether the bridge shall not start without it."""
+    live: bool = False
+    """Whether the verdict of a line depends on it."""
+    first_error: Exception | None = field(default=None, repr=False)
+    """Why its very first opening failed, if it did."""
     changed: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
     """Set, and replaced, at each change of state."""
 
     def __post_init__(self) -> None:
         """Start the clock of the first state."""
         self.since = self.clock.wall()
-        _up.labels(self.line, self.name).set(0)
+        self._echo = Echo(self.clock)
+        self._told = self.state
+        """The state that the log spoke of last."""
+        _restarts.labels(self.line, self.name)
+        self._meter()
 
     def described(self) -> dict[str, str | float]:
         """Return how the instance does, for status and monitors."""
@@ -78,17 +103,47 @@ class Watched:
             "opened": self.opened,
         }
 
-    def become(self, state: State, error: str = "") -> None:
-        """Note a state, and say so in the log when it is a new one."""
+    def become(self, state: State, error: str = "") -> bool:
+        """Note a state; return whether the log was told: of what comes again and again, not each time."""
         self.error = error or self.error
-        if state is self.state:
-            return
-        self.state, self.since = state, self.clock.wall()
-        self.changed.set()
-        self.changed = asyncio.Event()
-        _up.labels(self.line, self.name).set(state is State.UP)
+        changed = state is not self.state
+        if changed:
+            self.state, self.since = state, self.clock.wall()
+            self.changed.set()
+            self.changed = asyncio.Event()
+            self._meter()
+        return self._tell(state, error, changed=changed)
+
+    def restarting(self) -> None:
+        """Count that it broke or would not open, and will be tried again."""
+        _restarts.labels(self.line, self.name).inc()
+
+    def forget(self) -> None:
+        """Take the instance out of the metrics: it is configured no more."""
+        _up.remove(self.line, self.name)
+        _restarts.remove(self.line, self.name)
+        for state in State:
+            _states.remove(self.line, self.name, state)
+
+    def _tell(self, state: State, error: str, *, changed: bool) -> bool:
+        """Log a state that is news: a peer that comes and goes says so at growing intervals, with a count."""
         tell = logger(line=self.line, plugin=self.name)
-        (tell.info if state in {State.UP, State.ENDED} else tell.warning)(f"plugin {state}", error=error)
+        if state in {State.DOWN, State.DEGRADED}:
+            times = self._echo.heard(f"{state} {error}")
+            if not times and (changed or self._told is state):
+                return False
+            tell.warning(f"plugin {state}", error=error, **({"times": times} if times > 1 else {}))
+        elif not changed or self._told is state:
+            return False
+        else:
+            tell.info(f"plugin {state}", error=error)
+        self._told = state
+        return True
+
+    def _meter(self) -> None:
+        _up.labels(self.line, self.name).set(self.state is State.UP)
+        for state in State:
+            _states.labels(self.line, self.name, state).set(state is self.state)
 
 
 class Slot(Generic[T]):
@@ -134,7 +189,8 @@ async def keep(
     """Keep a plugin open and used until cancelled, or until ``use`` returns by itself.
 
     An ``Unavailable`` (alone or in a group, from the opener or the use) and any unexpected error close it; after
-    a pause it is opened again. Unexpected errors are logged with their traceback, for they are bugs.
+    a pause it is opened again. Unexpected errors are logged with their traceback, for they are bugs. A peer that
+    opens and fails at once is paused for as one that does not open.
     """
     pauses = back_off()
     with health.instance(watched.line, watched.name):
@@ -148,16 +204,22 @@ async def keep(
                         await use(verb)
                 watched.become(State.ENDED)
             except Exception as exc:  # noqa: BLE001 - the plugin's wall: no error of one may reach another
-                watched.become(State.DOWN, explain(exc))
-                if not expected(exc):
-                    logger(line=watched.line, plugin=watched.name).error("plugin failed", exc_info=exc)
+                _failed(watched, exc)
+                mistaken = mistake(exc) is not None
             else:
                 return
             _heed_cancellation()
-            health.count("reopened")
+            watched.restarting()
             if watched.clock.monotonic() - began > STEADY_SECONDS:
                 pauses = back_off()
-            await asyncio.sleep(next(pauses))
+            await asyncio.sleep(MISTAKE_PAUSE_SECONDS if mistaken else next(pauses))
+
+
+def _failed(watched: Watched, error: Exception) -> None:
+    if watched.state is State.STARTING:
+        watched.first_error = error
+    if watched.become(State.DOWN, explain(error)) and not expected(error):
+        logger(line=watched.line, plugin=watched.name).error("plugin failed", exc_info=error)
 
 
 @contextmanager
@@ -209,8 +271,8 @@ def back_off(jitter: Callable[[float, float], float] = random.uniform) -> Iterat
 
 
 def explain(error: BaseException) -> str:
-    """Return an error as one line, looking into groups."""
-    return "; ".join(dict.fromkeys(_said(error)))
+    """Return an error as one line without secrets, looking into groups."""
+    return discreet("; ".join(dict.fromkeys(_said(error))))
 
 
 def _said(error: BaseException) -> Iterator[str]:
@@ -227,6 +289,13 @@ def expected(error: BaseException) -> bool:
     if isinstance(error, BaseExceptionGroup):
         return all(expected(inner) for inner in error.exceptions)
     return isinstance(error, BridgeError)
+
+
+def mistake(error: BaseException) -> ConfigError | None:
+    """Return the user's mistake that an error tells of, looking into groups; None where it tells of none."""
+    if isinstance(error, BaseExceptionGroup):
+        return next((found for inner in error.exceptions if (found := mistake(inner))), None)
+    return error if isinstance(error, ConfigError) else None
 
 
 def unavailable(error: Exception) -> Unavailable:

@@ -23,6 +23,7 @@ from pydantic import (
     field_validator,
 )
 
+from bridge.log import conceal
 from bridge.messages import Box
 
 Port: TypeAlias = Annotated[int, Field(ge=1, le=65535, strict=True)]
@@ -54,10 +55,13 @@ def _resolve(reference: object) -> object:
     if scheme == "env" and name:
         if not os.environ.get(name):
             raise ValueError(f"names the environment variable {name}, which is not set")
-        return os.environ[name]
-    if scheme == "file" and name:
-        return _read(Path(name))
-    raise ValueError("is not a reference")
+        secret = os.environ[name]
+    elif scheme == "file" and name:
+        secret = _read(Path(name))
+    else:
+        raise ValueError("is not a reference")
+    conceal(secret)
+    return secret
 
 
 def _read(path: Path) -> str:

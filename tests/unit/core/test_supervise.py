@@ -10,7 +10,7 @@ from itertools import islice
 import pytest
 from core_kit import NO_EXCEPTION, a_name, until
 
-from bridge import health, supervise
+from bridge import health, log, supervise
 from bridge.clock import ManualClock
 from bridge.errors import ConfigError, Refused, Unavailable
 from bridge.supervise import (
@@ -21,6 +21,7 @@ from bridge.supervise import (
     expected,
     explain,
     keep,
+    mistake,
     persist,
     unavailable,
     wall,
@@ -31,6 +32,11 @@ from bridge.supervise import (
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervise, "FIRST_PAUSE_SECONDS", 0.001)
     monkeypatch.setattr(supervise, "LONGEST_PAUSE_SECONDS", 0.002)
+
+
+def metric(name: str, of: Watched, **labels: str) -> float | None:
+    where = {"line": of.line, "plugin": of.name, **labels}
+    return health.registry.get_sample_value(f"aoi_bridge_plugin_{name}", where)
 
 
 def watched() -> Watched:
@@ -57,7 +63,7 @@ async def test_a_plugin_that_breaks_is_closed_and_opened_again() -> None:
     await asyncio.wait_for(keep(state, opener, use), 10)
     assert seen == ["open", "close"] * 3
     assert (state.state, state.opened, state.error) == (State.ENDED, 3, "gone")
-    assert health.counted("reopened", state.line, "plc") == 2
+    assert metric("restarts_total", state) == 2
 
 
 async def test_a_peer_that_is_away_at_first_is_dialled_until_it_is_there() -> None:
@@ -267,8 +273,8 @@ def test_a_state_remembers_since_when_and_its_last_error() -> None:
     assert (state.since, state.error) == (clock.wall() - 5, "refused again")
     state.become(State.UP)
     assert (state.since, state.error) == (clock.wall(), "refused again")
-    up = health.registry.get_sample_value("aoi_bridge_plugin_up", {"line": state.line, "plugin": "plc"})
-    assert up == 1
+    assert metric("up", state) == 1
+    assert [metric("state", state, state=each) for each in State] == [0, 1, 0, 0, 0]
 
 
 def test_pauses_double_up_to_a_ceiling_with_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -295,3 +301,137 @@ def test_any_error_of_a_verb_makes_the_host_reopen_it() -> None:
     assert unavailable(same) is same
     assert str(unavailable(KeyError("k"))) == "KeyError: 'k'"
     assert isinstance(unavailable(Refused("r")), Unavailable)
+
+
+def logged(capsys: pytest.CaptureFixture[str], state: Watched) -> list[str]:
+    """Return what the log said of an instance, without time and place."""
+    lines = [line for line in capsys.readouterr().err.splitlines() if state.line in line]
+    return [" ".join(line.split("] ", 1)[1].split(f"line={state.line}")[0].split()) for line in lines]
+
+
+class TestFlapping:
+    """A peer that opens and fails at once neither spins nor floods the log."""
+
+    def test_it_is_told_at_growing_intervals_with_a_count(self, capsys: pytest.CaptureFixture[str]) -> None:
+        clock = ManualClock()
+        state = Watched(a_name("line"), "plc", clock)
+        for _ in range(200):
+            state.become(State.UP)
+            state.become(State.DOWN, "connection reset")
+            clock.advance(5)
+        words = capsys.readouterr().err
+        assert words.count("plugin down") < 10
+        assert words.count("plugin up") < 10
+        assert "times=" in words
+
+    def test_the_last_word_of_the_log_is_true_when_it_stays_down(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """A failure that was passed over is told when the next try fails too."""
+        state = watched()
+        assert state.become(State.DOWN, "gone") is True
+        assert state.become(State.UP) is True
+        assert state.become(State.DOWN, "gone") is False
+        assert state.become(State.UP) is False
+        assert state.become(State.DOWN, "gone") is False
+        assert logged(capsys, state)[-1] == "plugin up"
+        assert state.become(State.DOWN, "gone") is True
+        assert logged(capsys, state) == ["plugin down"]
+
+    def test_another_error_is_told_at_once(self, capsys: pytest.CaptureFixture[str]) -> None:
+        state = watched()
+        state.become(State.DOWN, "connection refused")
+        state.become(State.DOWN, "connection refused")
+        state.become(State.DOWN, "no route to host")
+        assert logged(capsys, state) == ["plugin down", "plugin down"]
+        assert state.error == "no route to host"
+
+    async def test_its_pauses_grow_though_it_opens_each_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Only what stayed up for a while starts again with the shortest pause."""
+        pauses: list[float] = []
+        clock = ManualClock()
+        state = Watched(a_name("line"), "plc", clock)
+        monkeypatch.setattr(supervise, "FIRST_PAUSE_SECONDS", 0.05)
+        monkeypatch.setattr(supervise, "LONGEST_PAUSE_SECONDS", 5.0)
+
+        async def paused(seconds: float) -> None:
+            pauses.append(seconds)
+
+        monkeypatch.setattr(supervise.asyncio, "sleep", paused)
+
+        async def use(_: str) -> None:
+            if len(pauses) == 12:
+                clock.advance(supervise.STEADY_SECONDS + 1)
+            if len(pauses) < 13:
+                raise Unavailable("reset")
+
+        await keep(state, lambda: nullcontext("verb"), use)
+        assert (state.opened, metric("restarts_total", state)) == (14, 13)
+        assert all(2.5 <= pause <= 5.0 for pause in pauses[8:12])
+        assert pauses[12] <= 0.05
+
+
+class TestMistakes:
+    async def test_a_mistake_is_tried_again_only_now_and_then(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Loading a judge costs seconds of a core, and only a person can mend its bundle."""
+        pauses: list[float] = []
+
+        async def paused(seconds: float) -> None:
+            pauses.append(seconds)
+
+        monkeypatch.setattr(supervise.asyncio, "sleep", paused)
+
+        @asynccontextmanager
+        async def opener() -> AsyncIterator[None]:
+            if len(pauses) < 3:
+                raise ExceptionGroup("", [ConfigError("models/pins", "is not there")])
+            yield
+
+        async def use(_: None) -> None:
+            return
+
+        state = watched()
+        await keep(state, opener, use)
+        assert pauses == [supervise.MISTAKE_PAUSE_SECONDS] * 3
+        assert state.error == "models/pins: is not there"
+
+    async def test_why_the_first_opening_failed_is_kept(self) -> None:
+        """It decides whether the gateway starts at all; what fails later does not."""
+        tries = 0
+
+        @asynccontextmanager
+        async def opener() -> AsyncIterator[None]:
+            nonlocal tries
+            tries += 1
+            if tries < 3:
+                raise Unavailable(f"try {tries}")
+            yield
+
+        async def use(_: None) -> None:
+            return
+
+        state = watched()
+        await keep(state, opener, use)
+        assert str(state.first_error) == "try 1"
+
+    def test_a_mistake_is_found_in_a_group(self) -> None:
+        found = ConfigError("x", "y")
+        assert mistake(ExceptionGroup("", [Unavailable("a"), ExceptionGroup("", [found])])) is found
+        assert mistake(ExceptionGroup("", [Unavailable("a")])) is None
+
+
+def test_a_secret_is_never_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """A library may put the address it dialled, with its password, into the text of its error."""
+    log.conceal("hunter22")
+    state = watched()
+    state.become(State.DOWN, explain(OSError("cannot open mqtt://bridge:hunter22@broker")))
+    assert state.error == "OSError: cannot open mqtt://bridge:***@broker"
+    log.logger().warning("library", said="hunter22", exc_info=ValueError("hunter22"))
+    words = capsys.readouterr().err
+    assert "hunter22" not in words
+    assert words.count("***") >= 3
+
+
+def test_an_instance_that_is_gone_leaves_the_metrics() -> None:
+    state = watched()
+    state.forget()
+    assert metric("up", state) is None
+    assert metric("state", state, state="starting") is None
