@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from types import MappingProxyType
 
-from bridge.plugin import Station
+from bridge.plugin import Habits, Station, with_habits
 from bridge_modbus.codec import COMMAND_WORDS, STATUS_WORDS
 from bridge_modbus.options import ModbusOptions, SimpleMap
+from bridge_modbus.plc_habits import PLC_HABITS
 from bridge_modbus.plc_memory import Memory, serve
 from bridge_modbus.plc_simple import SimplePlc, simple_memory
 from bridge_modbus.plc_station import ACK_SECONDS, STALE_SECONDS, SoftPlc
@@ -17,14 +19,18 @@ from bridge_modbus.words import WordOrder
 __all__ = ["SimplePlc", "SoftPlc", "open_plc", "serve_plc", "serve_simple_plc"]
 
 
+@with_habits(PLC_HABITS)
 @asynccontextmanager
-async def open_plc(options: ModbusOptions) -> AsyncIterator[Station]:
+async def open_plc(options: ModbusOptions, habits: Habits) -> AsyncIterator[Station]:
     """Be the PLC that a reporter's options tell of, listening where the reporter dials.
 
     Raises:
         Unavailable: the port cannot be had.
     """
-    opened = serve_plc(options) if options.map is None else serve_simple_plc(options, options.map)
+    if options.map is None:
+        opened: AbstractAsyncContextManager[Station] = serve_plc(options, habits=habits)
+    else:
+        opened = serve_simple_plc(options, options.map, habits=habits)
     async with opened as plc:
         yield plc
 
@@ -36,6 +42,7 @@ async def serve_plc(
     native: WordOrder | None = None,
     stale_seconds: float = STALE_SECONDS,
     ack_seconds: float = ACK_SECONDS,
+    habits: Habits = MappingProxyType({}),
 ) -> AsyncIterator[SoftPlc]:
     """Be a PLC with register map v1; ``native`` is its own word order, the options' if left out.
 
@@ -52,8 +59,9 @@ async def serve_plc(
         stale_seconds=stale_seconds,
         ack_seconds=ack_seconds,
         clock=asyncio.get_running_loop().time,
+        habits=habits,
     )
-    async with serve(memory, options.host, options.port, plc.heard):
+    async with serve(memory, options.host, options.port, plc.heard, habits):
         beating = asyncio.create_task(plc.beat(), name="plc-heartbeat")
         try:
             yield plc
@@ -64,7 +72,9 @@ async def serve_plc(
 
 
 @asynccontextmanager
-async def serve_simple_plc(options: ModbusOptions, simple: SimpleMap) -> AsyncIterator[SimplePlc]:
+async def serve_simple_plc(
+    options: ModbusOptions, simple: SimpleMap, *, habits: Habits = MappingProxyType({})
+) -> AsyncIterator[SimplePlc]:
     """Be an old PLC with this simple map.
 
     Raises:
@@ -72,5 +82,5 @@ async def serve_simple_plc(options: ModbusOptions, simple: SimpleMap) -> AsyncIt
     """
     memory = simple_memory(simple)
     plc = SimplePlc(memory=memory, map=simple, clock=asyncio.get_running_loop().time)
-    async with serve(memory, options.host, options.port, plc.heard):
+    async with serve(memory, options.host, options.port, plc.heard, habits):
         yield plc

@@ -11,13 +11,15 @@ import os
 from collections.abc import AsyncIterator, Callable, Container, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from pymodbus.constants import ExcCodes
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimAction, SimData, SimDevice
 
-from bridge.plugin import Unavailable
+from bridge.plugin import Habits, Unavailable
+from bridge_modbus.plc_habits import scanning, trouble
 
 COILS = frozenset({1, 5, 15})
 HOLDING = frozenset({3, 6, 16, 22, 23})
@@ -70,7 +72,9 @@ class Memory:
 
 
 @asynccontextmanager
-async def serve(memory: Memory, host: str, port: int, hear: Hear) -> AsyncIterator[int]:
+async def serve(
+    memory: Memory, host: str, port: int, hear: Hear, habits: Habits = MappingProxyType({})
+) -> AsyncIterator[int]:
     """Show this memory under every unit id while the context lasts; yields the port, a free one for port 0.
 
     Raises:
@@ -90,6 +94,8 @@ async def serve(memory: Memory, host: str, port: int, hear: Hear) -> AsyncIterat
         return None
 
     server = ModbusTcpServer(_device(memory, access), address=(host, port))
+    trouble(server, habits)
+    hear = scanning(hear, habits)
     try:
         await _try_listening(host, port)
         await server.serve_forever(background=True)

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from bridge.plugin import Taken
+from bridge.plugin import Habits, Taken
 from bridge_modbus.codec import (
     CONSTANTS_AT,
     HB_BRIDGE_AT,
@@ -63,6 +63,8 @@ class SoftPlc:
     ack_seconds: float = ACK_SECONDS
     clock: Callable[[], float]
     """Monotonic seconds."""
+    habits: Habits = field(default_factory=dict)
+    """Its bad habits, out of ``plc_habits``."""
     late: int = 0
     """Results that came when their part had left."""
     wrong_part: int = 0
@@ -105,6 +107,8 @@ class SoftPlc:
         """Count HB_PLC up for ever."""
         while True:
             await asyncio.sleep(BEAT_SECONDS)
+            if "still-heartbeat" in self.habits:
+                continue
             self._show(heartbeat=(self._command.heartbeat + 1) & WORD_MAX)
 
     def heard(self) -> None:
@@ -196,9 +200,19 @@ class SoftPlc:
         return known != self._counted
 
     def _acknowledge(self, control: Control) -> None:
+        if "no-ack" in self.habits:
+            self._show(control=control)
+            return
         self._ack_low.clear()
-        self._show(control=control | Control.RESULT_ACK)
         self.close()
+        if seconds := self.habits.get("late-ack"):
+            self._show(control=control)
+            self._ack_over = asyncio.get_running_loop().call_later(seconds, self._raise_ack, control)
+        else:
+            self._raise_ack(control)
+
+    def _raise_ack(self, control: Control) -> None:
+        self._show(control=control | Control.RESULT_ACK)
         self._ack_over = asyncio.get_running_loop().call_later(self.ack_seconds, self._drop_ack)
 
     def _drop_ack(self) -> None:
