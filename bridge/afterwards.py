@@ -148,6 +148,7 @@ class Afterwards:
                     failures=answer.failures,
                     final=answer.final,
                     origin=answer.origin,
+                    error=answer.error,
                 )
             )
         )
@@ -168,7 +169,8 @@ class Afterwards:
         if stored.id != answer.id:
             return None
         # No more than the journal knows of the answer, so that a resend after a restart is the same document.
-        return replace(stored, final=answer.final, origin=answer.origin, failures=answer.failures, degraded=True)
+        told = replace(stored, final=answer.final, origin=answer.origin, failures=answer.failures)
+        return replace(told, degraded=True, error=answer.error)
 
     async def _write(self, second: Second) -> None:
         try:

@@ -194,7 +194,7 @@ class Line:
     def _audit(self, what: str, *, old: str = "", new: str = "", why: str = "", who: str = "") -> None:
         entry = Entry(what=what, who=who, line=self.config.name, old=old, new=new, why=why)
         logger(line=self.config.name).warning("audited", what=what, old=old, new=new, why=why, who=who)
-        self._spawn(self._journal.audit(entry), name=f"audit {what}")
+        self._journal.note(entry)
 
     def _spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
         task = asyncio.create_task(work, name=name)
@@ -206,6 +206,15 @@ class Line:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             logger(line=self.config.name).error("task failed", task=task.get_name(), exc_info=error)
+
+    def adopt(self, fingerprint: str) -> None:
+        """Record decisions under another version of the file, which says the same of this line."""
+        self._recording.fingerprint = fingerprint
+
+    @property
+    def under_way(self) -> int:
+        """How many parts, and what follows them, are not at their end."""
+        return len(self._tasks)
 
     def figures(self) -> dict[str, float]:
         """Return the line's counts since the start, for status."""

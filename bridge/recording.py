@@ -53,7 +53,9 @@ class Recording:
         spawn: Spawn,
     ) -> None:
         self.afterwards = Afterwards(config.name, journal, clock)
-        self._config, self._fingerprint = config, fingerprint
+        self.fingerprint = fingerprint
+        """Of the configuration file that is in force."""
+        self._config = config
         self._journal, self._guaranteed, self._fallbacks = journal, guaranteed, fallbacks
         self._clock, self._spawn = clock, spawn
         self._keys: dict[str, None] = {}
@@ -101,7 +103,7 @@ class Recording:
                 expires=terms.expires,
                 sequence=part.sequence,
                 bundle=bundle_of(heard.judged),
-                config=self._fingerprint,
+                config=self.fingerprint,
                 event_at=wall - (now - terms.event),
                 latency_ms=(now - terms.event) * 1000,
                 judge_ms=heard.judge_ms,
@@ -150,9 +152,10 @@ class Recording:
             error=outcome.error or decision.error,
             recorded=False,
         )
+        answer = self._fallbacks.flagged(answer)
         if part.key:
             _keep(self._unrecorded, part.key, answer)
-        return self._fallbacks.flagged(answer)
+        return answer
 
 
 def _keep(memory: dict[str, T], key: str, what: T) -> None:

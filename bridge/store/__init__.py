@@ -3,14 +3,16 @@
 ``open_journal`` is the gateway's door, ``Reader`` everyone else's.
 """
 
-from bridge.store.audit import Entry
+from bridge.store.audit import Copy, Entry, Verification
 from bridge.store.images import Images
 from bridge.store.journal import Journal, open_journal
 from bridge.store.lock import lock
+from bridge.store.people import record, user
 from bridge.store.reading import Reader
 from bridge.store.records import Owed, Reported, Second, Tally
 
 __all__ = [
+    "Copy",
     "Entry",
     "Images",
     "Journal",
@@ -19,6 +21,9 @@ __all__ = [
     "Reported",
     "Second",
     "Tally",
+    "Verification",
     "lock",
     "open_journal",
+    "record",
+    "user",
 ]

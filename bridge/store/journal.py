@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from bridge.clock import Clock, SystemClock
@@ -18,6 +19,7 @@ from bridge.store.audit import Entry
 from bridge.store.lock import PRIVATE
 from bridge.store.records import Lane, Owed, Second
 from bridge.store.schema import FILE
+from bridge.store.trail import Trail
 from bridge.store.writer import Writer
 
 
@@ -29,8 +31,11 @@ class Journal:
     """
 
     def __init__(self, writer: Writer, clock: Clock) -> None:
+        self.newest: Entry | None = None
+        """The newest entry of the audit log, None while there is none."""
         self._writer = writer
         self._clock = clock
+        self._trail = Trail(self.audit)
 
     async def commit(self, decision: Decision, owed_to: Sequence[str] = ()) -> Decision:
         """Make a decision durable, together with its deliveries to the reporters of these names.
@@ -75,8 +80,25 @@ class Journal:
         self._writer.later(lambda ledger: ledger.done(lane, accepted, at), droppable=False)
 
     async def audit(self, entry: Entry) -> Entry:
-        """Make an entry of the audit log durable; returns it with its number, time and hash."""
-        return await self._writer.submit(lambda ledger: ledger.audit(entry), 1)
+        """Make an entry of the audit log durable; returns it with its number, time and hash.
+
+        For what a person asks for: where this raises Unavailable, nothing may be changed.
+        """
+        entry = replace(entry, at=entry.at or self._clock.wall())
+        self.newest = await self._writer.submit(lambda ledger: ledger.audit(entry), 1)
+        return self.newest
+
+    def note(self, entry: Entry) -> None:
+        """Put into the audit log what has happened already, and try again until the disk takes it."""
+        self._trail.note(replace(entry, at=entry.at or self._clock.wall()))
+
+    async def newest_audit(self, *whats: str) -> Entry | None:
+        """Return the newest entry of the audit log, or the newest of these kinds."""
+        return await self._writer.submit(lambda ledger: ledger.newest_audit(*whats))
+
+    async def written(self) -> None:
+        """Wait until everything noted is in the audit log, not longer than a stop may take; note no more."""
+        await self._trail.written()
 
     async def park(self, line: str, reporter: str, number: int, reason: str) -> None:
         """Set aside a delivery that the peer will never take."""
@@ -128,6 +150,11 @@ async def open_journal(folder: Path, clock: Clock = SystemClock()) -> AsyncItera
     writer = Writer(folder / FILE, clock)
     await writer.start()
     try:
-        yield Journal(writer, clock)
+        journal = Journal(writer, clock)
+        journal.newest = await journal.newest_audit()
+        try:
+            yield journal
+        finally:
+            await journal.written()
     finally:
         await writer.stop()

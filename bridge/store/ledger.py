@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 from bridge.clock import Clock
 from bridge.messages import Decision
@@ -25,7 +26,7 @@ from bridge.store.words import Words, stored
 _VIEW_MARKS = ", ".join("?" * 14)
 _PART = f"INSERT INTO part ({rows.PART_COLUMNS}, recorded_at) VALUES ({', '.join('?' * 25)})"
 _VIEW = f"INSERT INTO view (part, place, {rows.VIEW_COLUMNS}) VALUES ({_VIEW_MARKS})"
-_SECOND = f"INSERT INTO second ({rows.SECOND_COLUMNS}) VALUES ({', '.join('?' * 12)})"
+_SECOND = f"INSERT INTO second ({rows.SECOND_COLUMNS}) VALUES ({', '.join('?' * 13)})"
 _SECOND_VIEW = f"INSERT INTO second_view (second, place, {rows.VIEW_COLUMNS}) VALUES ({_VIEW_MARKS})"
 _OWE = "INSERT INTO outbox (line, reporter, number) VALUES (?, ?, ?)"
 _PAID = "DELETE FROM outbox WHERE line = ? AND reporter = ? AND number = ?"
@@ -36,7 +37,7 @@ _ACCEPTED = """
     SELECT id, ?, ?, ?, (? - event_at) * 1000 FROM part WHERE number = ?"""
 
 _AUDIT = "INSERT INTO audit (number, at, who, line, what, old, new, why, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_NEWEST = "SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1"
+_LAST_HASH = "SELECT hash FROM audit ORDER BY number DESC LIMIT 1"
 
 OWED_VIEWS = 2000
 """One look into the outbox ends after so many views, so that a commit behind it waits a few milliseconds."""
@@ -143,12 +144,18 @@ class Ledger:
 
     def audit(self, entry: Entry) -> Entry:
         """Put an entry at the end of the audit log; return it with number, time and hash."""
-        number, before = self.connection.execute(_NEWEST).fetchone() or (0, GENESIS)
-        entry = replace(entry, number=number + 1, at=self._clock.wall())
+        last = self._recall.audited()  # where the newest were cut off, their numbers stay missing for ever
+        (before,) = self.connection.execute(_LAST_HASH).fetchone() or (GENESIS,)
+        texts = ("who", "line", "what", "old", "new", "why")
+        said: dict[str, Any] = {name: _readable(getattr(entry, name)) for name in texts}
+        entry = replace(entry, **said, number=last + 1, at=entry.at or self._clock.wall())
         entry = replace(entry, hash=chained(before, entry))
-        said = (entry.who, entry.line, entry.what, entry.old, entry.new, entry.why)
-        self.connection.execute(_AUDIT, (entry.number, entry.at, *said, entry.hash))
+        self.connection.execute(_AUDIT, (entry.number, entry.at, *said.values(), entry.hash))
         return entry
+
+    def newest_audit(self, *whats: str) -> Entry | None:
+        """Return the newest entry of the audit log, or the newest of these kinds."""
+        return self._recall.newest_audit(whats)
 
     def owed(self, lane: Lane, after: int, limit: int) -> list[Owed]:
         """Return some of what is owed after a number, in order; empty only when that is all."""
@@ -162,3 +169,8 @@ class Ledger:
         """Return how many deliveries are queued and parked; counted along, so it costs no look at the disk."""
         lanes = sorted({*self._queued, *self._parked})
         return {lane: (self._queued[lane], self._parked[lane]) for lane in lanes}
+
+
+def _readable(text: str) -> str:
+    """Return a text that is Unicode, whatever a plugin handed over."""
+    return text.encode("utf-8", "backslashreplace").decode()

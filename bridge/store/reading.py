@@ -16,6 +16,7 @@ from pathlib import Path
 from bridge.errors import ConfigError, Unavailable
 from bridge.messages import Decision, Origin, Verdict
 from bridge.store import rows, schema
+from bridge.store.audit import Copy, Entry, Verification
 from bridge.store.recall import Recall
 from bridge.store.records import Lane, Reported, Second, Tally
 from bridge.store.words import Words, restored
@@ -26,6 +27,8 @@ _COUNTS = """
     FROM part LEFT JOIN second AS answered ON answered.id = part.id AND answered.kind = 3
     GROUP BY 1, 2, 3, 4"""
 _SECONDS = "SELECT part.line, count(*) FROM second JOIN part ON part.id = second.id GROUP BY 1"
+_PAGE = 1000
+_BEFORE_ALL = -(1 << 63)
 _REPORTS = "SELECT reporter, outcome, at, latency_ms, said FROM report WHERE id = ? ORDER BY number"
 
 
@@ -82,6 +85,26 @@ class Reader:
                 for reporter, outcome, at, latency_ms, said in found
             ]
 
+    def audit(self, line: str | None = None, since: float = 0.0, after: int = 0, limit: int = 1000) -> list[Entry]:
+        """Return up to ``limit`` entries of the audit log with a number above ``after``, in order.
+
+        They are those of one line or of all, from a Unix time on.
+        """
+        with self._look() as look:
+            return look.recall.audit(line, since, after, limit)
+
+    def verify(self, copy: Copy | None = None) -> Verification:
+        """Follow the whole audit log, in many short looks, and find the first entry that is wrong."""
+        verification, entries = Verification(copy), [Entry(what="")]
+        while entries and not verification.fault:
+            with self._look() as look:
+                after = verification.number or _BEFORE_ALL
+                entries = look.recall.audit(None, float("-inf"), after, _PAGE)
+                last = look.recall.audited()
+            verification.follow(entries)
+        verification.end(last)
+        return verification
+
     def outbox(self) -> Mapping[Lane, tuple[int, int]]:
         """Return how many deliveries are queued and parked, by line and reporter; only those with any."""
         with self._look() as look:
@@ -96,8 +119,9 @@ class Reader:
         try:
             with closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=1.0)) as connection:
                 connection.execute("BEGIN")
-                if not schema.check(connection, self._path):
-                    raise ConfigError(str(self._path), "is empty", "start the gateway once")
+                if (version := schema.check(connection, self._path)) < schema.NEWEST:
+                    older = f"is of version {version}, which an older aoi-bridge wrote" if version else "is empty"
+                    raise ConfigError(str(self._path), older, "start the gateway once")
                 words = Words(connection)
                 yield _Look(connection, words, Recall(connection, words))
         except sqlite3.DatabaseError as exc:

@@ -16,6 +16,7 @@ from typing import Literal
 
 from bridge.messages import Decision, ViewDecision
 from bridge.store import rows
+from bridge.store.audit import Entry
 from bridge.store.records import Lane, Owed, Second
 from bridge.store.words import Words, stored
 
@@ -27,7 +28,12 @@ _OWED = f"""
 _VIEWS = f"SELECT {rows.VIEW_COLUMNS} FROM view WHERE part = ? ORDER BY place"
 _SECONDS = f"SELECT number, {rows.SECOND_COLUMNS} FROM second WHERE id = ? ORDER BY number"
 _SECOND_VIEWS = f"SELECT {rows.VIEW_COLUMNS} FROM second_view WHERE second = ? ORDER BY place"
-_ANSWERED = "SELECT final, origin, failures FROM second WHERE id = ? AND kind = 3 ORDER BY number DESC LIMIT 1"
+_ANSWERED = """
+    SELECT final, origin, failures, error FROM second WHERE id = ? AND kind = 3 ORDER BY number DESC LIMIT 1"""
+
+_AUDIT_TEXTS = ", ".join(f"CAST({name} AS BLOB)" for name in ("who", "line", "what", "old", "new", "why"))
+_AUDIT = f"SELECT number, at, {_AUDIT_TEXTS}, CAST(hash AS BLOB) FROM audit"
+_AUDITED = "SELECT seq FROM sqlite_sequence WHERE name = 'audit'"
 
 
 class Recall:
@@ -76,6 +82,23 @@ class Recall:
         text = self._words.text
         return Counter({(text(line), text(reporter)): amount for line, reporter, amount in found.fetchall()})
 
+    def audit(self, line: str | None, since: float, after: int, limit: int) -> list[Entry]:
+        """Return entries of the audit log by their number, of one line or of all, from a Unix time on."""
+        where = f"{_AUDIT} WHERE number > ? AND at >= ? AND coalesce(line = ?, true) ORDER BY number LIMIT ?"
+        found = self._connection.execute(where, (after, since, line, limit))
+        return [_entry(row) for row in found]
+
+    def newest_audit(self, whats: tuple[str, ...]) -> Entry | None:
+        """Return the newest entry of the audit log, or the newest of these kinds."""
+        kinds = f"WHERE what IN ({', '.join('?' * len(whats))})" if whats else ""
+        row = self._connection.execute(f"{_AUDIT} {kinds} ORDER BY number DESC LIMIT 1", whats).fetchone()
+        return _entry(row) if row else None
+
+    def audited(self) -> int:
+        """Return the last number that an entry of the audit log was ever given, 0 for none."""
+        (last,) = self._connection.execute(_AUDITED).fetchone() or (0,)
+        return int(last)
+
     def _decisions(self, query: str, found: rows.Row) -> Iterator[Decision]:
         for number, *row in self._connection.execute(query, found):
             views = self._views(_VIEWS, number)
@@ -89,11 +112,20 @@ class Recall:
         row = self._connection.execute(_ANSWERED, (id_,)).fetchone()
         if row is None:
             return decision
-        final, origin, failures = row
+        final, origin, failures, error = row
         return replace(
             decision,
             final=rows.verdict_of(final),
             origin=rows.origin_of(origin) or decision.origin,
             failures=rows.failures_of(failures),
             degraded=True,
+            error=decision.error if error is None else bool(error),
         )
+
+
+def _entry(row: rows.Row) -> Entry:
+    """Return an entry; one that was tampered with may hold anything, and must still be read to be found."""
+    number, at, *texts, digest = row
+    who, line, what, old, new, why = (str(text or b"", "utf-8", "surrogateescape") for text in texts)
+    told = {"who": who, "line": line, "what": what, "old": old, "new": new, "why": why}
+    return Entry(number=number, at=at, hash=digest or b"", **told)

@@ -37,6 +37,8 @@ class Second:
     """Kind "answered": the verdict that was really given."""
     origin: Origin | None = None
     """Kind "answered": whose verdict that was."""
+    error: bool = False
+    """Kind "answered": whether Error was raised with it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ PART_COLUMNS = (
     "backlog, rechecked, sequence, bundle, config, event_at, latency_ms, judge_ms, bypassed"
 )
 VIEW_COLUMNS = "name, legacy, defect, image, final, model, failure, score, threshold, label, bundle, judge_ms"
-SECOND_COLUMNS = "id, kind, at, model, goal_1, goal_2, goal_3, failures, bundle, judge_ms, final, origin"
+SECOND_COLUMNS = "id, kind, at, model, goal_1, goal_2, goal_3, failures, bundle, judge_ms, final, origin, error"
 
 
 def hexadecimal(text: str, size: int) -> bytes:
@@ -208,12 +208,13 @@ def second_row(second: Second, number: Number) -> Row:
         second.judge_ms,
         VERDICTS[second.final],
         ORIGINS[second.origin],
+        second.error,
     )
 
 
 def second(row: Row, views: tuple[ViewDecision, ...], text: Text) -> Second:
     """Return the second record of a row of SECOND_COLUMNS."""
-    (id_, kind, at, model, *goals, failures, bundle, judge_ms, final, origin) = row
+    (id_, kind, at, model, *goals, failures, bundle, judge_ms, final, origin, error) = row
     return Second(
         id=id_.hex(),
         kind=_KIND[kind],
@@ -226,6 +227,7 @@ def second(row: Row, views: tuple[ViewDecision, ...], text: Text) -> Second:
         judge_ms=judge_ms,
         final=_VERDICT[final],
         origin=_ORIGIN[origin],
+        error=bool(error),
     )
 
 

@@ -146,6 +146,7 @@ CREATE TABLE parked (
 
 _VERSION_2 = """
 ALTER TABLE part ADD COLUMN bypassed INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE second ADD COLUMN error INTEGER;            -- of kind 3: whether Error was raised with the answer
 
 CREATE TABLE audit (
     number INTEGER PRIMARY KEY AUTOINCREMENT,  -- without gaps; a last one that is missing shows
@@ -166,6 +167,8 @@ CREATE TRIGGER audit_is_not_shortened BEFORE DELETE ON audit
 
 MIGRATIONS: Sequence[str] = (_VERSION_1, _VERSION_2)
 """Step n brings a file from version n to n + 1."""
+NEWEST = len(MIGRATIONS)
+"""The version that this aoi-bridge writes."""
 
 
 def open_to_write(path: Path, *, anew: bool = True) -> sqlite3.Connection:
