@@ -2,7 +2,7 @@
 
 ``aoi-bridge simulate aoi --plc`` is a whole station: the PLC holds each part until its verdict, as real ones do.
 The PLC alone shows the parts that it reads from standard input; the MES does there as it is told, so that each
-trouble of a real one can be tried.
+trouble of a real one can be tried. ``--habit`` lets any of them misbehave from the start.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ from bridge.cli.typed import typed
 from bridge.config import Line, load
 from bridge.errors import ConfigError
 from bridge.messages import Inspection, Verdict
-from bridge.plugin.discovery import Plugged, open_peer
+from bridge.plugin.discovery import Plugged, habits_of, open_peer
+from bridge.plugin.habits import read_habits, usual_of
 from bridge.plugin.peers import Book, Play, Station, Taken
 from bridge.simulate.parts import Played, bolts, folder, inspected
 from bridge.simulate.play import play
 
 _TOLD = ("part", "verdict", "origin", "id")
 """What is shown of a document; a text of the user's own template may hold less."""
-_TROUBLES = "refuse REASON, accept, stall, resume, die or back"
+_TROUBLES = "refuse REASON, accept, stall, resume, half-close, lose-ack COUNT, die or back"
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -61,20 +62,47 @@ def options(parser: argparse.ArgumentParser) -> None:
         role.add_argument("--config", type=Path, default=Path("bridge.toml"), help="the file (bridge.toml)")
         role.add_argument("--line", help="the line; may be left out if there is only one")
         role.add_argument("--reporter", help="the reporter; may be left out if one fits")
+        role.add_argument(
+            "--habit", default="", metavar="NAME[=NUMBER],…", help="bad habits to play from the start"
+        )
+        role.add_argument("--habits", action="store_true", help="list the bad habits that there are, and stop")
+    aoi.add_argument("--plc-habit", default="", metavar="NAME[=NUMBER],…", help="bad habits of the PLC of --plc")
 
 
 def run(args: argparse.Namespace) -> int:
     """Play one role until done or interrupted."""
     line = _line(args)
+    if args.habits:
+        _list(_played(args, line))
+        return 0
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(args.role_run(args, line))
     return 0
 
 
+def _played(args: argparse.Namespace, line: Line) -> Plugged:
+    """Return the plugin whose other side is played."""
+    if args.role == "aoi":
+        plugged: Plugged = line.source
+        return plugged
+    return _reporter(args, line, "realtime" if args.role == "plc" else "guaranteed")
+
+
+def _list(plugged: Plugged) -> None:
+    known = habits_of(plugged)
+    for name, habit in known.items():
+        print(f"{usual_of(name, known):<20}  {habit.says}")
+
+
 async def _aoi(args: argparse.Namespace, line: Line) -> None:
     told = _reporter(args, line, "realtime") if args.plc else None
+    if args.plc_habit and told is None:
+        raise ConfigError("--plc-habit", "no PLC is played", "write --plc too")
     parts = await asyncio.to_thread(_parts, args)
-    async with _peer(line.source) as inspector, _peer(told) if told else contextlib.nullcontext() as plc:
+    async with (
+        _peer(line.source, args.habit) as inspector,
+        _peer(told, args.plc_habit, "--plc-habit") if told else contextlib.nullcontext() as plc,
+    ):
         hand_over: Play = inspector
         print(f"# playing {len(parts)} parts into {line.name}, Ctrl-C to stop", flush=True)
 
@@ -91,7 +119,7 @@ async def _aoi(args: argparse.Namespace, line: Line) -> None:
 
 async def _plc(args: argparse.Namespace, line: Line) -> None:
     told = _reporter(args, line, "realtime")
-    async with _peer(told) as peer:
+    async with _peer(told, args.habit) as peer:
         plc: Station = peer
         print(f"# PLC of {line.name} is listening; each line on standard input is the next part", flush=True)
         async for words in typed():
@@ -101,7 +129,7 @@ async def _plc(args: argparse.Namespace, line: Line) -> None:
 
 async def _mes(args: argparse.Namespace, line: Line) -> None:
     told = _reporter(args, line, "guaranteed")
-    async with _peer(told) as peer:
+    async with _peer(told, args.habit) as peer:
         mes: Book = peer
         print(f"# MES of {line.name} is listening, Ctrl-C to stop", flush=True)
         async with asyncio.TaskGroup() as tasks:
@@ -135,6 +163,10 @@ async def _done(mes: Book, word: str, reason: str) -> str:
             mes.stall()
         case "resume":
             mes.resume()
+        case "half-close":
+            mes.half_close()
+        case "lose-ack":
+            mes.lose(int(reason) if reason.isdecimal() else 1)
         case "die":
             mes.die()
         case "back":
@@ -156,8 +188,9 @@ def _done_with(one: Taken) -> str:
     return "passed" if one.passed else f"EJECTED: {one.why}"
 
 
-def _peer(plugged: Plugged) -> Any:
-    return open_peer(plugged, Path(tempfile.gettempdir()) / "aoi-bridge-simulate")
+def _peer(plugged: Plugged, habits: str, flag: str = "--habit") -> Any:
+    chosen = read_habits(habits, habits_of(plugged), flag)
+    return open_peer(plugged, Path(tempfile.gettempdir()) / "aoi-bridge-simulate", chosen)
 
 
 def _parts(args: argparse.Namespace) -> list[Played]:

@@ -86,8 +86,16 @@ def read_habits(text: str, known: Mapping[str, Habit], flag: str = "--habit") ->
         except ValueError as exc:
             raise ConfigError(f"{flag} {word}", f"{number} is no number") from exc
         if (number and usual is None) or not 0 <= chosen[name] < float("inf"):
-            raise ConfigError(f"{flag} {word}", "this habit takes no such number", f"write {name}")
+            raise ConfigError(
+                f"{flag} {word}", "this habit takes no such number", f"write {usual_of(name, known)}"
+            )
     return chosen
+
+
+def usual_of(name: str, known: Mapping[str, Habit]) -> str:
+    """Return a habit as one would type it, with its usual number."""
+    number = known[name].number
+    return name if number is None else f"{name}={number:g}"
 
 
 @dataclass

@@ -145,8 +145,8 @@ def test_the_mes_does_what_is_typed(config: Path, ports: tuple[int, int]) -> Non
             process.stdin.flush()
             return str(process.stdout.readline())
 
-        def tells() -> bytes:
-            with socket.create_connection(("127.0.0.1", ports[1]), 10) as peer:
+        def tells(seconds: float = 10) -> bytes:
+            with socket.create_connection(("127.0.0.1", ports[1]), seconds) as peer:
                 peer.sendall(b"0123;P1;OK\r\n")
                 return peer.recv(200)
 
@@ -157,6 +157,10 @@ def test_the_mes_does_what_is_typed(config: Path, ports: tuple[int, int]) -> Non
             tells()
         assert types("back") == types("back") == "# back\n", "it is back already"
         assert [types(word) for word in ("stall", "resume", "accept")] == ["# stall\n", "# resume\n", "# accept\n"]
+        assert types("lose-ack") == "# lose-ack\n"
+        with pytest.raises(TimeoutError):
+            tells(seconds=0.3)
+        assert types("half-close") == "# half-close\n"
         assert "write refuse REASON, accept" in types("dance")
         process.stdin.close()
         assert b"accepted" in tells()
@@ -167,3 +171,25 @@ def test_it_ends_at_once_though_nobody_types(config: Path, role: str) -> None:
     with simulating(config, role) as process:
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=10) == 0
+
+
+@pytest.mark.parametrize("role", ["aoi", "plc", "mes"])
+def test_bad_habits_are_listed_with_what_they_do(
+    config: Path, role: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["simulate", role, "--habits", "--config", str(config)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) >= 4
+    assert all(len(line.split("  ", 1)) == 2 for line in lines)
+
+
+def test_an_mes_with_a_bad_habit_has_it_from_the_start(config: Path, ports: tuple[int, int]) -> None:
+    words = ("mes", "--habit", "refuse=1")
+    with simulating(config, *words), socket.create_connection(("127.0.0.1", ports[1]), 10) as peer:
+        peer.sendall(b"0123;P1;OK\r\n")
+        assert b"refused by a habit" in peer.recv(200)
+
+
+def test_habits_of_a_plc_that_nobody_plays_are_a_mistake(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["simulate", "aoi", "--plc-habit", "busy", "--config", str(config)]) == 2
+    assert capsys.readouterr().err == "--plc-habit: no PLC is played; write --plc too\n"
