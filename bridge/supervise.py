@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic, TypeVar
@@ -80,6 +80,8 @@ class Watched:
     """Whether the verdict of a line depends on it."""
     first_error: Exception | None = field(default=None, repr=False)
     """Why its very first opening failed, if it did."""
+    shown: bool = True
+    """Whether the metrics show it; one that is opened beside another of its name is not shown yet."""
     changed: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
     """Set, and replaced, at each change of state."""
 
@@ -140,7 +142,14 @@ class Watched:
         self._told = state
         return True
 
+    def show(self) -> None:
+        """Show it in the metrics from now on: it has taken another one's place."""
+        self.shown = True
+        self._meter()
+
     def _meter(self) -> None:
+        if not self.shown:
+            return
         _up.labels(self.line, self.name).set(self.state is State.UP)
         for state in State:
             _states.labels(self.line, self.name, state).set(state is self.state)

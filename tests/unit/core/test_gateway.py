@@ -13,6 +13,7 @@ import pytest
 from core_kit import NG, OK, a_decision, a_name, until
 
 from bridge import gateway as gateway_module
+from bridge import running
 from bridge.config import Config, load
 from bridge.errors import ConfigError
 from bridge.gateway import GOODBYE_SECONDS, SETTLE_SECONDS, Gateway, open_gateway
@@ -107,7 +108,7 @@ async def test_one_lines_trouble_is_none_of_anothers(
     make: Make, tags: tuple[str, str], broken: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The good line answers every part with its second opinion, and tells PLC and MES all of them, in order."""
-    monkeypatch.setattr(gateway_module, "HEAD_START_SECONDS", 0.05)
+    monkeypatch.setattr(running, "HEAD_START_SECONDS", 0.05)
     good, bad = tags
     ill = broken.pop("ill", "none") if "ill" in broken else "none"
     broken = dict(broken)
@@ -180,7 +181,7 @@ class TestReady:
     async def test_a_judge_that_does_not_open_does_not_keep_the_source_closed(
         self, make: Make, tags: tuple[str, str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(gateway_module, "HEAD_START_SECONDS", 0.02)
+        monkeypatch.setattr(running, "HEAD_START_SECONDS", 0.02)
         async with open_gateway(await make(judges(well="opening") + a_line(tags[0]))):
             await until(lambda: len(core_plugins.answered[tags[0]]) == 20)
             assert {decision.final for decision in core_plugins.answered[tags[0]]} == {NG}

@@ -1,0 +1,123 @@
+"""One line at work: its parts' way, the lanes to its reporters, its source; opened and closed as one.
+
+A line is closed from its source on: no part comes any more, those under way end, then everybody else goes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from bridge.clock import Clock
+from bridge.config import Line as LineConfig
+from bridge.delivery import Guaranteed, Realtime
+from bridge.judges import Judges
+from bridge.line import Line
+from bridge.plugin.api import Report, Source
+from bridge.plugin.discovery import Plugged
+from bridge.plugin.host import hosted
+from bridge.store import Images, Journal
+from bridge.supervise import Slot, State, Watched, keep, persist
+from bridge.tasks import Tasks
+
+HEAD_START_SECONDS = 10.0
+"""A source is not kept waiting longer than this for its judges: a part with a fallback beats one unanswered."""
+QUIET_SECONDS = 1.0
+"""So long a line that is restarted waits for an instant without a part, so that nobody's answer is cut off."""
+STILL_SECONDS = 0.02
+"""An instant without a part is one if none comes for so long: the last answer has left by then."""
+
+WELL = frozenset({State.UP, State.DEGRADED, State.ENDED})
+"""The states of a plugin that was opened."""
+
+
+class Running:
+    """One line, and all that works for it."""
+
+    def __init__(
+        self,
+        config: LineConfig,
+        fingerprint: str,
+        judges: Judges,
+        journal: Journal,
+        images: Images,
+        data: Path,
+        clock: Clock,
+    ) -> None:
+        self.config = config
+        self.watched: list[Watched] = []
+        """How its reporters and its source do."""
+        self._judges, self._clock = judges, clock
+        self._home = data / "lines" / config.name
+        self._sources, self._others = Tasks(), Tasks()
+        self._reporters: list[tuple[Plugged, Slot[Report]]] = [
+            (plugged, Slot(self._watch(plugged.options.name, plugged))) for plugged in config.reporters_opened()
+        ]
+        self._source = self._watch("source", config.source)
+        self._guaranteed = [
+            Guaranteed(slot, journal, told.options.window)
+            for told, slot in self._reporters
+            if told.options.lane == "guaranteed"
+        ]
+        realtime = [
+            Realtime(slot, journal, clock) for told, slot in self._reporters if told.options.lane == "realtime"
+        ]
+        self.line = Line(config, fingerprint, judges.turns, journal, images, realtime, self._guaranteed, clock)
+
+    def open(self) -> None:
+        """Open everything; peers that are away are tried again in the background."""
+        self.line.standing.linked = lambda: self._source.state in WELL
+        with hosted(self.line.standing):
+            for lane in self._guaranteed:
+                self._persist(f"{lane.name} outbox", lane.run)
+            self._persist("afterwards", self.line.afterwards.run)
+            for plugged, slot in self._reporters:
+                opener = partial(plugged.open, self._home / plugged.options.name)
+                self._others.run(
+                    f"{self.config.name} {plugged.options.name}", keep(slot.watched, opener, slot.offer)
+                )
+            self._sources.run(f"{self.config.name} source", self._feed())
+
+    async def quiet(self) -> None:
+        """Wait for an instant in which no part is under way; a line that never rests is not waited for."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(QUIET_SECONDS):
+                still = False
+                while not still:
+                    while self.line.under_way:  # noqa: ASYNC110 - parts come and go; there is no event of none
+                        await asyncio.sleep(STILL_SECONDS / 10)
+                    await asyncio.sleep(STILL_SECONDS)
+                    still = not self.line.under_way
+
+    async def take_no_more(self, seconds: float) -> None:
+        """Close the source."""
+        await self._sources.end(seconds)
+
+    async def close(self, seconds: float) -> None:
+        """Say goodbye to everybody else."""
+        await self._others.end(seconds)
+
+    def _watch(self, name: str, plugged: Plugged) -> Watched:
+        del plugged
+        watched = Watched(self.config.name, name, self._clock)
+        self.watched.append(watched)
+        return watched
+
+    def _persist(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        self._others.run(f"{self.config.name} {name}", persist(self.config.name, name, work))
+
+    async def _feed(self) -> None:
+        """Open the source once its judges have had their chance, so that the first parts find them ready."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HEAD_START_SECONDS):
+                for name in self.config.judges():
+                    await self._judges.sitting[name].tried()
+        plugged: Plugged = self.config.source
+
+        async def use(source: Source) -> None:
+            await source(self.line.inspect)
+
+        await keep(self._source, partial(plugged.open, self._home / "source"), use)
