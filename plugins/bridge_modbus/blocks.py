@@ -11,12 +11,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from bridge.plugin import Decision, Refused, Unavailable, count, logger
+from bridge.plugin import Decision, Host, Refused, Unavailable, count, logger
 from bridge_modbus.client import NEVER, Link, any_of, together
 from bridge_modbus.codec import (
     COMMAND_WORDS,
     HB_BRIDGE_AT,
-    HB_PLC_AT,
     HB_PLC_ECHO_AT,
     HEARTBEAT_STALE_SECONDS,
     STATUS_AT,
@@ -29,7 +28,7 @@ from bridge_modbus.codec import (
     encode_status,
 )
 from bridge_modbus.options import ModbusOptions
-from bridge_modbus.verdicts import showable, shows, status_of
+from bridge_modbus.verdicts import Standing, present, showable, shows, status_of
 
 POLL_SECONDS = 0.01
 """How often CMD is read while we wait for the PLC."""
@@ -37,7 +36,6 @@ FRESH_SECONDS = 0.005
 """A CMD read so shortly ago, with no wait in between, still tells which part stands there."""
 PATIENCE_SECONDS = 10.0
 """How long the PLC may take to show a part whose decision never expires."""
-_RESULT = Status.RESULTS_VALID | Status.OK | Status.NG
 
 log = logger()
 
@@ -45,21 +43,26 @@ log = logger()
 class Blocks:
     """Tells decisions through the STS block of one PLC."""
 
-    def __init__(self, options: ModbusOptions, link: Link) -> None:
+    def __init__(self, options: ModbusOptions, line: Host, link: Link) -> None:
         self._options = options
+        self._line = line
         self._link = link
         self._clock = asyncio.get_running_loop().time
         self._reports = asyncio.Lock()
         self._reading = asyncio.Lock()
         self._command = CommandBlock()
+        self._control = Control.IDLE  # as it was heeded last
         self._read_at = float("-inf")  # when reading that CMD began
         self._turn = asyncio.Lock()  # held between the two writes of a result
-        self._status = Status.ONLINE | Status.READY
+        self._result = Status(0)  # the bits of the result that stands
+        self._recipe = ""  # of the part that was told last
+        self._status = self._now()  # STATUS as it was written last
         self._heartbeat = 0
         self._stands = asyncio.Event()  # a result is marked valid
         self._free = asyncio.Event()  # no result is marked valid, and the PLC has seen so
         self._free.set()
         self._acknowledged_low = True  # ResultAck was seen low since the result stands
+        self._stands_for = 0  # the CMD_SEQ that it answers
         self._stands_until = 0.0
 
     @asynccontextmanager
@@ -100,13 +103,14 @@ class Blocks:
                 await self._until_free(decision)
                 command = await self._read_command(FRESH_SECONDS)
                 if self._shows(command, decision):
+                    self._recipe = decision.recipe
                     await self._publish(status_of(decision, command), command, decision.expires)
                     return f"CMD_SEQ {command.sequence}"
 
     async def _begin(self) -> None:
         """Before anything else take back what an earlier run may have left valid."""
         await self._write_status(Status.OFFLINE)
-        self._heartbeat = 1
+        self._heartbeat, self._status = 1, self._now()
         blank = StatusBlock(status=self._status, heartbeat=self._heartbeat)
         await self._link.write_registers(self._options.status_address, self._encoded(blank))
 
@@ -115,7 +119,8 @@ class Blocks:
         self._link.revive()
         try:
             async with asyncio.timeout(self._options.timeout_ms / 1000):
-                await self._write_status(self._status & ~_RESULT)
+                self._result = Status(0)
+                await self._write_status(self._now())
                 await self._write_status(Status.OFFLINE)
         except (Unavailable, TimeoutError):
             log.warning("the PLC could not be told that we go offline", peer=self._link.peer)
@@ -153,14 +158,17 @@ class Blocks:
         return min(decision.expires - POLL_SECONDS, self._clock() + PATIENCE_SECONDS)
 
     async def _publish(self, result: StatusBlock, command: CommandBlock, expires: float) -> None:
-        valid, invalid = result.status, result.status & ~Status.RESULTS_VALID
         async with self._turn:
-            block = replace(result, status=invalid, heartbeat=self._heartbeat)
-            self._status = invalid
+            block = replace(result, status=self._now(), heartbeat=self._heartbeat)
             await self._link.write_registers(self._options.status_address, self._encoded(block), expires)
-            await self._write_status(valid, expires)
-            self._status = valid
+            self._result = result.status
+            try:
+                await self._write_status(self._now(), expires)
+            except BaseException:
+                self._result = Status(0)
+                raise
             self._acknowledged_low = Control.RESULT_ACK not in command.control
+            self._stands_for = command.sequence
             self._stands_until = self._clock() + self._options.ack_timeout_ms / 1000
             self._free.clear()
             self._stands.set()
@@ -172,18 +180,20 @@ class Blocks:
             await asyncio.sleep(POLL_SECONDS)
             if await self._is_over():
                 async with self._turn:
-                    self._status &= ~_RESULT
-                    await self._write_status(self._status)
+                    self._result = Status(0)
+                    await self._write_status(self._now())
                     self._stands.clear()
                 await self._until_ack_low()
                 self._free.set()
 
     async def _is_over(self) -> bool:
-        acknowledged = Control.RESULT_ACK in (await self._read_command()).control
+        """Say whether the PLC has acknowledged, has gone on to another part, or has had time enough."""
+        command = await self._read_command()
+        acknowledged = Control.RESULT_ACK in command.control
         if acknowledged and self._acknowledged_low:
             return True
         self._acknowledged_low = self._acknowledged_low or not acknowledged
-        if self._clock() < self._stands_until:
+        if command.sequence in {0, self._stands_for} and self._clock() < self._stands_until:
             return False
         count("not acknowledged")
         return True
@@ -201,13 +211,16 @@ class Blocks:
         """Count HB_BRIDGE up and echo HB_PLC until told to stop, or until the connection is lost."""
         seen, moved = -1, self._clock()
         while not stop.is_set():
-            (theirs,) = await self._link.read_registers(self._options.command_address + HB_PLC_AT, 1)
+            theirs = (await self._read_command()).heartbeat
             seen, moved = self._compare(theirs, seen, moved)
             async with self._turn:
                 self._heartbeat = self._heartbeat + 1 & WORD_MAX
                 await self._write_word(HB_BRIDGE_AT, self._heartbeat)
             async with self._turn:
                 await self._write_word(HB_PLC_ECHO_AT, theirs)
+            async with self._turn:
+                if self._now() != self._status:
+                    await self._write_status(self._now())
             await any_of(stop, self._link.lost, seconds=self._options.heartbeat_ms / 1000)
 
     def _compare(self, theirs: int, seen: int, moved: float) -> tuple[int, float]:
@@ -227,10 +240,26 @@ class Blocks:
                 began = self._clock()
                 words = await self._link.read_registers(self._options.command_address, COMMAND_WORDS)
                 self._command, self._read_at = decode_command(words, self._options.word_order), began
+                self._heed(self._command.control)
         return self._command
+
+    def _heed(self, control: Control) -> None:
+        """Pass on what the PLC wants of the line: a bypass while the bit is set, a reset when it rises."""
+        risen, self._control = control & ~self._control, control
+        self._line.bypass(wanted=Control.BYPASS in control)
+        if Control.ERROR_RESET in risen:
+            self._line.reset()
+
+    def _now(self) -> Status:
+        """Return STATUS as it should stand: the line's own state, and the result over it."""
+        status = Status.ONLINE | present(Standing.of(self._line, self._recipe))
+        if self._result:
+            status = status & ~Status.DEGRADED | self._result
+        return status & ~Status.READY if Status.ERROR in status else status
 
     async def _write_status(self, status: Status, expires: float = NEVER) -> None:
         await self._write_word(STATUS_AT, int(status), expires)
+        self._status = status
 
     async def _write_word(self, offset: int, word: int, expires: float = NEVER) -> None:
         """Write one word of STS by FC16 like the block, so that a PLC needs no other function for us."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from bridge.plugin import Decision, Refused, Report
+from bridge.plugin import Decision, Refused, Report, host
 from bridge_modbus.blocks import Blocks
 from bridge_modbus.client import connect
 from bridge_modbus.options import ModbusOptions
@@ -24,8 +24,9 @@ async def open_reporter(options: ModbusOptions) -> AsyncIterator[Report]:
     Raises:
         Unavailable: the PLC does not answer, or not any more, also while nothing is reported.
     """
+    line = host()
     async with connect(options.host, options.port, options.unit, options.timeout_ms) as link:
-        teller = Simple(options, options.map, link) if options.map else Blocks(options, link)
+        teller = Simple(options, options.map, line, link) if options.map else Blocks(options, line, link)
 
         async def report(decision: Decision) -> str | None:
             if decision.backlog:

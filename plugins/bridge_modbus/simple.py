@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from bridge.plugin import Decision, Refused, Unavailable, Verdict, logger
+from bridge.plugin import Decision, Host, Refused, Unavailable, Verdict, logger
 from bridge_modbus.client import NEVER, Link, any_of, together
 from bridge_modbus.options import ModbusOptions, Place, SimpleMap
 
@@ -20,9 +20,10 @@ log = logger()
 class Simple:
     """Tells decisions through the places of a simple map."""
 
-    def __init__(self, options: ModbusOptions, places: SimpleMap, link: Link) -> None:
+    def __init__(self, options: ModbusOptions, places: SimpleMap, line: Host, link: Link) -> None:
         self._options = options
         self._map = places
+        self._line = line
         self._link = link
         self._clock = asyncio.get_running_loop().time
         self._reports = asyncio.Lock()
@@ -40,9 +41,8 @@ class Simple:
             Unavailable: the PLC does not answer, at any time.
         """
         if self._map.silent_ok:
-            log.warning(
-                "a dead bridge reads as OK on this PLC, as the configuration accepts", peer=self._link.peer
-            )
+            why = f"a dead bridge reads as OK on the PLC {self._link.peer}, as the configuration accepts"
+            self._line.audit("ok_by_silence", new="accepted", why=why)
         stop = asyncio.Event()
         try:
             await self._clear()

@@ -1,12 +1,13 @@
-"""From a decision to the STS block: which part the PLC shows, and what it is told of it."""
+"""From a decision, and from how the line stands, to the STS block: which part the PLC shows, what it is told."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from bridge.plugin import Decision, Failure, Origin, Stage, Verdict, ViewDecision
+from bridge.plugin import Decision, Failure, Host, Origin, Verdict, ViewDecision
 from bridge_modbus.codec import (
     BITMAP_VIEWS,
     SERIAL_CHARACTERS,
@@ -27,6 +28,8 @@ Tie: TypeAlias = Literal["either", "serial", "part_id"]
 _VERDICTS = {None: VerdictCode.ERROR, Verdict.OK: VerdictCode.OK, Verdict.NG: VerdictCode.NG}
 _LEGACY = {None: LegacyCode.NONE, Verdict.OK: LegacyCode.OK, Verdict.NG: LegacyCode.NG}
 _LEVELS = {None: Status(0), Verdict.OK: Status.OK, Verdict.NG: Status.NG}
+RESULT = Status.OK | Status.NG | Status.ERROR | Status.DEGRADED | Status.TIMEOUT
+"""The bits of a result, beside ResultsValid; the last three show between parts how the line itself stands."""
 _VERSION = re.compile(r"v?(\d{1,5})(?!\d)")
 
 
@@ -44,6 +47,56 @@ def showable(part: str, tie: Tie = "either") -> bool:
     return (serial and tie != "part_id") or (number and tie != "serial")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How the line stands now, whatever part was the last."""
+
+    ready: bool
+    """Whether the next part would be answered as planned."""
+    error: bool = False
+    link_ok: bool = True
+    shadow: bool = False
+
+    @classmethod
+    def of(cls, line: Host, recipe: str = "") -> Standing:
+        """Ask the line, for parts of this recipe."""
+        return cls(ready=line.ready(recipe), error=line.error, link_ok=line.link_ok, shadow=line.shadow)
+
+
+def present(line: Standing) -> Status:
+    """Return the bits that tell of the line rather than of a part; Degraded: no second opinion would be had."""
+    flags = {
+        Status.READY: line.ready and not line.error,
+        Status.ERROR: line.error,
+        Status.DEGRADED: not line.ready,
+        Status.LEGACY_LINK_OK: line.link_ok,
+        Status.SHADOW: line.shadow,
+    }
+    return _set(flags)
+
+
+def echo_of(command: CommandBlock) -> StatusBlock:
+    """Return the names of the part that CMD asks for, and no result yet."""
+    return StatusBlock(
+        sequence_head=command.sequence,
+        part_id=command.part_id,
+        legacy=command.legacy,
+        serial=command.serial,
+        sequence_tail=command.sequence,
+    )
+
+
+def conflict_of(command: CommandBlock) -> StatusBlock:
+    """Return NG for a sequence number that was used before, for another part or for one that is done with."""
+    return replace(
+        echo_of(command),
+        status=Status.ONLINE | Status.RESULTS_VALID | Status.NG,
+        verdict=VerdictCode.NG,
+        source=SourceCode.FALLBACK,
+        error_code=ErrorCode.SEQUENCE_CONFLICT,
+    )
+
+
 def status_of(decision: Decision, command: CommandBlock, *, heartbeat: int = 0) -> StatusBlock:
     """Return the result of one part, complete and marked valid, as an answer to this command.
 
@@ -51,12 +104,11 @@ def status_of(decision: Decision, command: CommandBlock, *, heartbeat: int = 0) 
     OK nor NG set: the PLC holds or ejects.
     """
     ng = [index for index, view in enumerate(decision.views) if view.final is Verdict.NG]
-    return StatusBlock(
-        sequence_head=command.sequence,
+    return replace(
+        echo_of(command),
         heartbeat=heartbeat,
-        status=Status.RESULTS_VALID | _levels(decision),
+        status=Status.ONLINE | Status.RESULTS_VALID | _levels(decision),
         verdict=_VERDICTS[decision.final],
-        part_id=command.part_id,
         legacy=_LEGACY[decision.legacy],
         source=SourceCode[decision.origin.name],
         error_code=ErrorCode.of(decision.failures),
@@ -69,22 +121,22 @@ def status_of(decision: Decision, command: CommandBlock, *, heartbeat: int = 0) 
         result_id=decision.number & U32_MAX,
         model_version=_version(decision.bundle),
         score=_score(decision.views) or 0.0,
-        serial=command.serial,
         ng_bitmap=sum(1 << index for index in ng if index < BITMAP_VIEWS),
-        sequence_tail=command.sequence,
     )
 
 
 def _levels(decision: Decision) -> Status:
-    status = Status.ONLINE | _LEVELS[decision.final]
-    flags = {
-        Status.READY: not decision.error,
-        Status.ERROR: decision.error,
-        Status.DEGRADED: decision.degraded or decision.origin is Origin.FALLBACK,
-        Status.LEGACY_LINK_OK: Failure.LEGACY_MISSING not in decision.failures,
-        Status.SHADOW: decision.stage is Stage.SHADOW,
-        Status.TIMEOUT: Failure.DEADLINE in decision.failures,
-    }
+    return _LEVELS[decision.final] | _set(
+        {
+            Status.ERROR: decision.error,
+            Status.DEGRADED: decision.degraded or decision.origin is Origin.FALLBACK,
+            Status.TIMEOUT: Failure.DEADLINE in decision.failures,
+        }
+    )
+
+
+def _set(flags: Mapping[Status, bool]) -> Status:
+    status = Status(0)
     for flag, holds in flags.items():
         if holds:
             status |= flag

@@ -27,7 +27,7 @@ from bridge_modbus.codec import (
     encode_status,
     takes_ok,
 )
-from bridge_modbus.verdicts import showable, shows, status_of
+from bridge_modbus.verdicts import Standing, present, showable, shows, status_of
 from bridge_modbus.words import WordOrder, commissioning_words, float_words, order_of, u32_words
 
 u16 = st.integers(0, 0xFFFF)
@@ -286,13 +286,17 @@ def test_a_shadow_line_without_a_verdict_gives_the_plc_neither_ok_nor_ng() -> No
     told = status_of(decided(final=None, stage=Stage.SHADOW), CommandBlock(sequence=1))
     assert told.verdict == VerdictCode.ERROR
     assert not told.status & (Status.OK | Status.NG)
-    assert Status.SHADOW in told.status
 
 
-def test_too_many_failures_drop_ready_and_raise_error() -> None:
+def test_a_result_that_went_wrong_shows_how() -> None:
     told = status_of(decided(error=True, degraded=True, failures=(Failure.DEADLINE,)), CommandBlock(sequence=1))
-    assert Status.READY not in told.status
     assert Status.ERROR | Status.DEGRADED | Status.TIMEOUT in told.status
+
+
+def test_between_parts_status_tells_of_the_line() -> None:
+    assert present(Standing(ready=True)) == Status.READY | Status.LEGACY_LINK_OK
+    assert present(Standing(ready=False, error=True, link_ok=False)) == Status.ERROR | Status.DEGRADED
+    assert Status.SHADOW in present(Standing(ready=True, shadow=True))
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ from bridge_modbus.plc_memory import Memory, serve
 from bridge_modbus.words import WordOrder
 
 STATUS_AT = 100
-SOON = 2.0
+SOON = 15.0
 """Seconds within which anything on this machine has happened."""
 
 
@@ -137,7 +137,7 @@ async def test_clearing_is_written_before_anything_else() -> None:
     memory.holding[102] = int(Status.ONLINE | Status.RESULTS_VALID | Status.OK)
     async with reporting(memory):
         assert memory.writes[0] == (16, 102, [0])
-        assert memory.status.status == Status.ONLINE | Status.READY
+        assert memory.status.status == Status.ONLINE | Status.READY | Status.LEGACY_LINK_OK
 
 
 async def test_two_writes_make_a_result_and_the_second_makes_it_valid() -> None:
@@ -257,18 +257,30 @@ async def test_an_unread_verdict_is_not_overwritten() -> None:
     memory.show(sequence=7, serial="S1")
     async with reporting(memory) as report:
         await report(decision())
-        memory.show(sequence=8, serial="S2")
-        second = asyncio.ensure_future(report(decision("S2", Verdict.NG)))
+        second = asyncio.ensure_future(report(decision("S1", Verdict.NG)))
         read = memory.requests
         await memory.until(lambda: memory.requests > read + 3)
-        assert memory.status.sequence_head == 7
+        assert memory.status.verdict == VerdictCode.OK
         assert Status.RESULTS_VALID in memory.status.status
-        memory.show(sequence=8, serial="S2", control=Control.RESULT_ACK)
+        memory.show(sequence=7, serial="S1", control=Control.RESULT_ACK)
         await memory.until(lambda: Status.RESULTS_VALID not in memory.status.status)
-        memory.show(sequence=8, serial="S2")
+        memory.show(sequence=8, serial="S1")
         await second
         assert memory.status.sequence_head == 8
         assert memory.status.verdict == VerdictCode.NG
+
+
+async def test_a_plc_that_has_gone_on_gets_its_slot_back() -> None:
+    """A new CMD_SEQ says that nobody will read the old verdict: it is withdrawn, and the next one is told."""
+    memory = plc()
+    memory.show(sequence=7, serial="S1")
+    before = counted("not acknowledged")
+    async with reporting(memory, ack_timeout_ms=60_000) as report:
+        await report(decision())
+        memory.show(sequence=8, serial="S2")
+        await report(decision("S2", Verdict.NG, within=SOON))
+        assert memory.status.sequence_head == 8
+    assert counted("not acknowledged") == before + 1
 
 
 async def test_the_next_result_waits_until_the_acknowledgement_has_fallen() -> None:
@@ -277,6 +289,8 @@ async def test_the_next_result_waits_until_the_acknowledgement_has_fallen() -> N
     memory.show(sequence=7, serial="S1")
     async with reporting(memory) as report:
         await report(decision())
+        memory.show(sequence=7, serial="S1", control=Control.RESULT_ACK)
+        await memory.until(lambda: Status.RESULTS_VALID not in memory.status.status)
         memory.show(sequence=8, serial="S2", control=Control.RESULT_ACK)
         second = asyncio.ensure_future(report(decision("S2")))
         await memory.until(lambda: Status.RESULTS_VALID not in memory.status.status)
