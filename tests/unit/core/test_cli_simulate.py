@@ -160,6 +160,7 @@ def test_the_mes_does_what_is_typed(config: Path, ports: tuple[int, int]) -> Non
         assert types("lose-ack") == "# lose-ack\n"
         with pytest.raises(TimeoutError):
             tells(seconds=0.3)
+        assert process.stdout.readline() == "P1  OK  0123\n", "it is kept all the same"
         assert types("half-close") == "# half-close\n"
         assert "write refuse REASON, accept" in types("dance")
         process.stdin.close()
