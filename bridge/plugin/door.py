@@ -22,6 +22,8 @@ from bridge.plugin.tls import allowed, why
 
 HANDSHAKE_SECONDS = 5.0
 """How long a peer may take to agree on TLS."""
+GOODBYE_SECONDS = 1.0
+"""How long a peer may take to answer the end of TLS."""
 QUIET_SECONDS = 60.0
 """A peer that is turned away is logged once in so many seconds; each time is counted."""
 REMEMBERED = 256
@@ -133,7 +135,12 @@ class _Door:
         assert self.tls is not None  # noqa: S101 - for the type checker; greet is called with TLS only
         try:
             secured = await asyncio.get_running_loop().start_tls(
-                transport, visitor, self.tls, server_side=True, ssl_handshake_timeout=HANDSHAKE_SECONDS
+                transport,
+                visitor,
+                self.tls,
+                server_side=True,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS,
+                ssl_shutdown_timeout=GOODBYE_SECONDS,
             )
         except OSError as exc:
             transport.abort()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Protocol
@@ -187,8 +188,8 @@ class _Part(_Fields):
 class JsonParts:
     """JSON documents: ``part, verdict, recipe, key, defect, ng_views, sequence, deadline_ms, backlog, views``.
 
-    Each of ``views`` has ``name, verdict, defect, bytes, image, roi``: ``bytes`` counts the image bytes behind
-    a len32be header, ``image`` is a path on the share instead. All fields may be absent.
+    Each of ``views`` has ``name, verdict, defect, bytes, crc32, image, roi``: ``bytes`` counts the image bytes
+    behind a len32be header, ``image`` is a path on the share instead. All fields may be absent.
     """
 
     words: Words
@@ -266,6 +267,7 @@ def _view(view: View) -> Mapping[str, object]:
         "defect": view.defect,
         "image": view.reference,
         "bytes": len(view.image) if view.image else None,
+        "crc32": zlib.crc32(view.image) if view.image else None,
         "roi": {"cx": box.cx, "cy": box.cy, "w": box.w, "h": box.h} if box else None,
     }
     return _said(said)

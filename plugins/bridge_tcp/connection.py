@@ -83,6 +83,8 @@ class Connection:
         self._patience = 0.0  # when the wait for its end began: a wait of ours is not the peer's fault
         self._held: float | None = None  # since when we did not read for want of a slot
         self._unreadable = 0  # in a row
+        self.understood = False
+        """Whether anything that came was understood."""
 
     async def serve(self) -> None:
         """Read until the peer is done or gone, answer what is under way, close."""
@@ -94,6 +96,10 @@ class Connection:
             await self._link.close()
         finally:
             self._link.writer.close()
+
+    def drop(self) -> None:
+        """Cut the connection; what is under way is finished all the same."""
+        self._link.writer.transport.abort()
 
     async def _read(self) -> None:
         while not self._lost:
@@ -151,6 +157,8 @@ class Connection:
     async def _take(self, items: Sequence[tuple[Item, float]]) -> None:
         for item, event in items:
             if isinstance(item, Frame):
+                if item.damaged:
+                    count("image_damaged", item.damaged)
                 await self._understand(item, event)
             else:
                 count("garbage")
@@ -165,6 +173,7 @@ class Connection:
             self._unreadable += 1
             return
         self._unreadable = 0
+        self.understood = True
         if part is not None:
             await self._hand_in(part)
 

@@ -29,6 +29,8 @@ class Frame:
     """The payload as JSON, where the framing had to read it; None for framings that do not look inside."""
     images: tuple[bytes, ...] = field(default=(), repr=False)
     """The bytes behind the header, one entry for each of its views, in their order; empty: no image."""
+    damaged: int = 0
+    """How many images are empty because they were not what the header says."""
 
 
 @dataclass(frozen=True, slots=True)

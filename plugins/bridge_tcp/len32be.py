@@ -9,6 +9,10 @@ One frame, all integers unsigned and big-endian::
 
 The three statements of size must agree. Where they do not, the frame's place is lost and the next one is
 looked for by its shape: two plausible lengths followed by "{", and a header that holds what it says.
+
+A frame cut short takes the next frame's bytes as its picture, and nothing in the sizes tells. So a header may
+state header["views"][i]["crc32"], the CRC-32 of the image bytes as a number: a picture that has another is no
+picture, and the next frame is looked for inside of it.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from __future__ import annotations
 import json
 import re
 import struct
+import zlib
 from collections.abc import Mapping, Sequence
 
 from bridge_tcp.framing import Frame, Garbage, Item, garbage
@@ -111,7 +116,7 @@ class Len32be:
         if len(self._buffer) < 4 + total:
             self._need = 4 + total
             return None
-        return [self._take(size, self._sizes)]
+        return self._take(size, self._sizes)
 
     def _doubt(self, total: int, size: int) -> str:
         """Say why these lengths begin no frame; empty if they may."""
@@ -121,19 +126,28 @@ class Len32be:
             return f"frame of {total} bytes announces a header of {size}"
         return "" if self._buffer[_PREFIX] == ord("{") else "header does not begin with {"
 
-    def _take(self, size: int, sizes: Sequence[int]) -> Frame:
-        """Cut the complete frame off the front: one copy of each image."""
+    def _take(self, size: int, sizes: Sequence[int]) -> list[Item]:
+        """Cut the complete frame off the front: one copy of each image that is what its header says."""
         images = []
-        with memoryview(self._buffer) as view:
-            payload = bytes(view[_PREFIX : _PREFIX + size])
-            at = _PREFIX + size
-            for length in sizes:
-                images.append(bytes(view[at : at + length]))
+        at = sound = _PREFIX + size
+        with memoryview(self._buffer) as buffer:
+            payload = bytes(buffer[_PREFIX:at])
+            for length, crc in zip(sizes, _checksums(self._header), strict=True):
+                image = bytes(buffer[at : at + length])
                 at += length
-        frame = Frame(payload, self._header, tuple(images))
+                whole = crc is None or crc == zlib.crc32(image)
+                images.append(image if whole else b"")
+                sound = at if whole and sound == at - length else sound
+        damaged = sum(1 for length, image in zip(sizes, images, strict=True) if length and not image)
+        frame = Frame(payload, self._header, tuple(images), damaged)
         self._false_starts = self._skipped = 0
-        self._cut(at)
-        return frame
+        self._cut(sound if damaged else at)
+        return [frame, *(self._within() if damaged else [])]
+
+    def _within(self) -> list[Item]:
+        """Look for the next frame in a picture that is none: a frame cut short has swallowed those behind it."""
+        self._hunting = True
+        return self._seek(0, "picture does not have the crc32 of its header")
 
     def _stumble(self, reason: str) -> list[Item]:
         """Leave the front, which is no frame, and hunt from its second byte."""
@@ -190,6 +204,12 @@ def _read(header: bytes | bytearray) -> tuple[list[int] | None, Mapping[str, obj
             return None, {}
         sizes.append(size)
     return sizes, content
+
+
+def _checksums(header: Mapping[str, object]) -> list[object]:
+    """Return what a header that was read says of each image's CRC-32; None where it says nothing."""
+    views: object = header.get("views", [])
+    return [view.get("crc32") for view in views] if isinstance(views, list) else []
 
 
 def _refuse(constant: str) -> object:

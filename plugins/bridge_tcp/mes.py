@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -42,6 +43,7 @@ class Mes:
     tasks: asyncio.TaskGroup
     host: str = "127.0.0.1"
     port: int = 0
+    tls: ssl.SSLContext | None = None
     read: Callable[[Frame], Document] = as_json
     """How a document is read; it must have an ``id``."""
     answer: Answer = acknowledge
@@ -101,8 +103,7 @@ class Mes:
     def half_close(self) -> None:
         """Stop sending on every open connection, but go on reading."""
         for link in self._open.values():
-            link.writer.write_eof()
-            self._muted.append(link)
+            self._mute(link)
 
     def die(self) -> None:
         """Cut every connection without a goodbye and refuse new ones."""
@@ -126,6 +127,7 @@ class Mes:
             self.host,
             self.port,
             limit=CHUNK_BYTES,
+            ssl=self.tls,
         )
         self.port = self._server.sockets[0].getsockname()[1]
 
@@ -173,8 +175,7 @@ class Mes:
         if mood.strikes("ack-lost"):
             self.lose_acks += 1
         if mood.strikes("half-close"):
-            link.writer.write_eof()
-            self._muted.append(link)
+            self._mute(link)
         if mood.strikes("stall", PARTS_BETWEEN):
             self.stall()
             later(mood.habits["stall"], self.resume)
@@ -182,6 +183,12 @@ class Mes:
             self.die()
             later(mood.habits["die"], self._revive)
         return "refused by a habit" if mood.strikes("refuse") else None
+
+    def _mute(self, link: Link) -> None:
+        """Send nothing more on a connection, and say so where the protocol below can."""
+        self._muted.append(link)
+        if link.writer.can_write_eof():
+            link.writer.write_eof()
 
     def _revive(self) -> None:
         self.tasks.create_task(self.start(), name="mes-back")
@@ -195,12 +202,12 @@ async def serve_mes(
     read: Callable[[Frame], Document] = as_json,
     answer: Answer = acknowledge,
     mood: Mood | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Mes]:
     """Be an MES that takes and acknowledges documents; port 0 takes a free one."""
     async with together() as tasks:
-        mes = Mes(
-            framed=framed, tasks=tasks, host=host, port=port, read=read, answer=answer, mood=mood or Mood({})
-        )
+        mood = mood or Mood({})
+        mes = Mes(framed=framed, tasks=tasks, host=host, port=port, tls=tls, read=read, answer=answer, mood=mood)
         await mes.start()
         try:
             yield mes
@@ -221,7 +228,8 @@ async def open_mes(options: TcpReporterOptions, habits: Habits) -> AsyncIterator
         raise ConfigError("ack_pattern", "the simulated MES acknowledges in JSON only", "leave it out")
     read = reads_template(options) if options.template and "{json" not in options.template else as_json
     try:
-        async with serve_mes(options.framed, options.host, options.port, read, mood=Mood(habits)) as mes:
+        tls = await asyncio.to_thread(options.tls.peer_context) if options.tls else None
+        async with serve_mes(options.framed, options.host, options.port, read, mood=Mood(habits), tls=tls) as mes:
             yield mes
     except OSError as exc:
         raise Unavailable(f"cannot listen on {options.host}:{options.port}: {exc.strerror or exc}") from exc

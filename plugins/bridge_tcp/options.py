@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from bridge.plugin import (
+    ClientTls,
     CodePage,
     Decision,
+    EitherTls,
     Goal,
     Milliseconds,
+    Network,
     Options,
     Port,
     ReporterOptions,
@@ -92,6 +95,10 @@ class TcpSourceOptions(FramingOptions, SourceOptions):
     """the address to listen on, loopback until told otherwise; for the role client the machine's address"""
     port: Port = Field(examples=[9100])
     """a port from 1 to 65535"""
+    allow: tuple[Network, ...] = Field(default=(), examples=[("192.168.0.0/24",)])
+    """a list of the addresses and networks that may connect; left out, every one; used by the role server only"""
+    tls: EitherTls | None = Field(default=None, examples=[{"cert": "tls/bridge.pem", "key": "tls/bridge.key"}])
+    """a table for TLS: cert, key, key_password, ca (whom we believe), server_name; left out, plain TCP"""
     content: Literal["text", "json"] = "text"
     """text (lines understood by the pattern) or json (one document per frame); len32be is always json"""
     pattern: str = r"(?P<part>[^,]*),(?P<verdict>[^,]*)(,(?P<defect>[^,]*))?(,(?P<image>[^,]*))?"
@@ -126,7 +133,8 @@ class TcpSourceOptions(FramingOptions, SourceOptions):
     in_flight: Annotated[int, Field(ge=1, le=1024)] = 16
     """a number from 1 to 1024: how many parts of one connection are under way at once; more wait on the wire"""
     connections_max: Annotated[int, Field(ge=1, le=1024)] = 8
-    """a number from 1 to 1024: how many connections are served; one more is closed at once"""
+    """a number from 1 to 1024: how many connections are served; one more takes the place of one that has said
+    nothing yet that we understand, or is closed at once"""
     dial_timeout_seconds: Span = 5
     """seconds up to 3600 that dialling the machine may take; used by the role client only"""
     frame_timeout_seconds: Span = 10
@@ -166,6 +174,14 @@ class TcpSourceOptions(FramingOptions, SourceOptions):
             raise ValueError("is text, but len32be carries JSON only")
         return template
 
+    @model_validator(mode="after")
+    def _secured(self) -> Self:
+        if self.role == "server" and self.tls is not None:
+            self.tls.server()  # a listener needs a certificate
+        if self.role == "client" and self.allow:
+            raise ValueError('allow: nobody connects to the role client; leave it out, or write role = "server"')
+        return self
+
     def words(self) -> Words:
         """Return the machine's words for its verdicts."""
         return Words(self.ok_words, self.ng_words)
@@ -189,6 +205,8 @@ class TcpReporterOptions(FramingOptions, ReporterOptions):
     """the name or address of the MES"""
     port: Port = Field(examples=[9200])
     """a port from 1 to 65535"""
+    tls: ClientTls | None = Field(default=None, examples=[{"ca": "tls/plant-ca.pem"}])
+    """a table for TLS: ca (whom we believe), cert, key, key_password, server_name; left out, plain TCP"""
     template: str = ""
     """the text sent for each decision, for instance {id};{part};{verdict}; empty for the whole decision as
     JSON"""

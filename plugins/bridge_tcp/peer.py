@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -94,10 +95,10 @@ class Inspector:
 
 @asynccontextmanager
 async def dial_bridge(
-    host: str, port: int, framing: Framing, timeout_seconds: float = 5
+    host: str, port: int, framing: Framing, timeout_seconds: float = 5, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[Inspector]:
     """Be an inspector that dials a source of the role server."""
-    async with dial(host, port, timeout_seconds) as link:
+    async with dial(host, port, timeout_seconds, tls) as link:
         yield Inspector(link, framing)
 
 
@@ -127,11 +128,11 @@ class Listener:
 
 @asynccontextmanager
 async def serve_inspector(
-    framed: Callable[[], Framing], host: str = "127.0.0.1", port: int = 0
+    framed: Callable[[], Framing], host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[Listener]:
     """Be an inspector that listens for a source of the role client; port 0 takes a free one."""
     inspector = Listener(framed)
-    async with listen(host, port, inspector.accept) as server:
+    async with listen(host, port, inspector.accept, tls) as server:
         await server.start_serving()
         inspector.port = server.sockets[0].getsockname()[1]
         try:
@@ -152,9 +153,11 @@ async def open_inspector(options: TcpSourceOptions, habits: Habits) -> AsyncIter
         ConfigError: the pattern understands no line that this machine can write.
         Unavailable: the port cannot be had; the role client only.
     """
+    tls = await asyncio.to_thread(_context, options)
     async with AsyncExitStack() as stack:
         if options.role == "client":
-            listener = await stack.enter_async_context(serve_inspector(options.framed, options.host, options.port))
+            serving = serve_inspector(options.framed, options.host, options.port, tls)
+            listener = await stack.enter_async_context(serving)
             machine = _Machine(options, listener.connection, Sender(options, Mood(habits)))
             yield await stack.enter_async_context(moody(machine.play, habits, options.encoding))
             return
@@ -163,11 +166,18 @@ async def open_inspector(options: TcpSourceOptions, habits: Habits) -> AsyncIter
 
         async def redial() -> Inspector:
             await dialled.aclose()
-            where = dial_bridge(options.host, options.port, options.framed(), ANSWER_SECONDS)
+            where = dial_bridge(options.host, options.port, options.framed(), ANSWER_SECONDS, tls)
             return await dialled.enter_async_context(where)
 
         machine = _Machine(options, redial, Sender(options, Mood(habits)))
         yield await stack.enter_async_context(moody(machine.play, habits, options.encoding))
+
+
+def _context(options: TcpSourceOptions) -> ssl.SSLContext | None:
+    """Return how the machine on the other side of these options speaks TLS."""
+    if options.tls is None:
+        return None
+    return (options.tls if options.role == "client" else options.tls.server()).peer_context()
 
 
 @dataclass

@@ -7,13 +7,13 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from bridge.plugin import Decision, Refused, Report, Unavailable, count
+from bridge.plugin import Decision, Refused, Report, Unavailable, count, why
 from bridge_tcp.acks import Ack
 from bridge_tcp.codec import Unreadable
 from bridge_tcp.framing import Frame
 from bridge_tcp.options import TcpReporterOptions
 from bridge_tcp.templates import document_fields
-from bridge_tcp.wire import CHUNK_BYTES, Link, dial, together
+from bridge_tcp.wire import CHUNK_BYTES, Link, context_of, dial, together
 
 __all__ = ["TcpReporterOptions", "open_reporter"]
 
@@ -27,7 +27,8 @@ async def open_reporter(options: TcpReporterOptions) -> AsyncIterator[Report]:
     Raises:
         Unavailable: nobody answers there, or the connection ended, also while nothing was reported.
     """
-    async with dial(options.host, options.port, options.dial_timeout_seconds) as link:
+    tls, named = await context_of(options.tls), options.tls.server_name if options.tls else None
+    async with dial(options.host, options.port, options.dial_timeout_seconds, tls, named) as link:
         desk = _Desk(options, link)
         async with together() as tasks:
             reading = tasks.create_task(desk.read(), name=f"tcp-acks {link.peer}")
@@ -53,19 +54,21 @@ class _Desk:
         data = self._encode(decision)
         waiting: asyncio.Future[Ack] = asyncio.get_running_loop().create_future()
         self._waiting[decision.id] = waiting
+        answered = False
         try:
             async with asyncio.timeout(self._options.ack_timeout_seconds):
                 self._write(data, decision)
                 await self._link.writer.drain()
                 ack = await waiting
+                answered = True
         except TimeoutError as exc:
             raise Unavailable(f"{self._link.peer} did not acknowledge {decision.id} in time") from exc
         except OSError as exc:
-            raise Unavailable(f"{self._link.peer} is gone: {exc.strerror or exc}") from exc
+            raise Unavailable(f"{self._link.peer} is gone: {why(exc)}") from exc
         finally:
             if self._waiting.get(decision.id) is waiting:
                 del self._waiting[decision.id]
-            self._unsend()
+            self._unsend(answered=answered)
         _settle(ack)
 
     async def read(self) -> None:
@@ -79,7 +82,7 @@ class _Desk:
             while not self._framing.lost and (data := await self._link.reader.read(CHUNK_BYTES)):
                 self._hand_out(data)
         except OSError as exc:
-            reason = f"is gone: {exc.strerror or exc}"
+            reason = f"is gone: {why(exc)}"
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_exception(Unavailable(f"{self._link.peer} {reason}"))
@@ -121,10 +124,15 @@ class _Desk:
             raise Refused(f"decision {decision.id} expired before it was sent")
         self._link.writer.write(data)
 
-    def _unsend(self) -> None:
-        """Drop the connection rather than let bytes that a realtime peer did not read leave late."""
-        if self._realtime and self._link.writer.transport.get_write_buffer_size():
-            self._link.writer.transport.abort()
+    def _unsend(self, *, answered: bool) -> None:
+        """Drop the connection rather than let bytes that a realtime peer did not read leave late.
+
+        Under TLS nobody can see how much is left to send, so there whatever was not answered counts as left.
+        """
+        transport = self._link.writer.transport
+        secured = transport.get_extra_info("sslcontext") is not None
+        if self._realtime and (transport.get_write_buffer_size() or (secured and not answered)):
+            transport.abort()
 
     @property
     def _realtime(self) -> bool:

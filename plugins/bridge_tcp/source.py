@@ -7,15 +7,17 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
-from bridge.plugin import Fetch, Inspect, Source, Unavailable, count, logger
-from bridge_tcp.connection import Connection, Intake, taking_in
+from bridge.plugin import Fetch, Inspect, Source, Unavailable
+from bridge_tcp.connection import Connection, taking_in
+from bridge_tcp.door import Door
 from bridge_tcp.options import TcpSourceOptions
 from bridge_tcp.share import THREADS, Share
-from bridge_tcp.wire import Link, dial, listen
+from bridge_tcp.wire import context_of, dial, listen
 
 __all__ = ["TcpSourceOptions", "open_source"]
 
-log = logger()
+WAITING_FOR_EACH = 2
+"""For each connection that is served, one more may be agreeing on TLS or closing."""
 
 
 @asynccontextmanager
@@ -53,35 +55,12 @@ async def _share(options: TcpSourceOptions) -> AsyncIterator[Fetch | None]:
         threads.shutdown(wait=False, cancel_futures=True)
 
 
-class _Door:
-    """Lets connections in, a bounded number at once."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._inside = 0
-        self.intake: Intake | None = None
-
-    def accept(self, link: Link) -> None:
-        """Serve a new connection in a task of the source, or close it at once."""
-        if self.intake is None or self._inside >= self._most:
-            count("connections_refused")
-            log.warning("connection refused: too many are open", peer=link.peer, most=self._most)
-            link.writer.close()
-            return
-        self._inside += 1
-        connection = Connection(link, self.intake)
-        task = self.intake.tasks.create_task(connection.serve(), name=f"tcp-connection {link.peer}")
-        task.add_done_callback(self._leave)
-        count("connections")
-
-    def _leave(self, _: asyncio.Task[None]) -> None:
-        self._inside -= 1
-
-
 @asynccontextmanager
 async def _serving(options: TcpSourceOptions, fetch: Fetch | None) -> AsyncIterator[Source]:
-    door = _Door(options.connections_max)
-    async with listen(options.host, options.port, door.accept) as server:
+    tls = await asyncio.to_thread(options.tls.server().context) if options.tls else None
+    door = Door(options.connections_max)
+    most = WAITING_FOR_EACH * options.connections_max
+    async with listen(options.host, options.port, door.accept, tls, options.allow, most) as server:
 
         async def run(inspect: Inspect) -> None:
             async with taking_in(options, inspect, fetch) as intake:
@@ -105,7 +84,8 @@ async def _started(server: asyncio.Server) -> str | None:
 
 @asynccontextmanager
 async def _dialling(options: TcpSourceOptions, fetch: Fetch | None) -> AsyncIterator[Source]:
-    async with dial(options.host, options.port, options.dial_timeout_seconds) as link:
+    tls, named = await context_of(options.tls), options.tls.server_name if options.tls else None
+    async with dial(options.host, options.port, options.dial_timeout_seconds, tls, named) as link:
 
         async def run(inspect: Inspect) -> None:
             async with taking_in(options, inspect, fetch) as intake:

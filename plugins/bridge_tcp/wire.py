@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
-from bridge.plugin import Unavailable
+from bridge.plugin import ClientTls, Unavailable, listening, why
 
 CHUNK_BYTES = 1 << 16
 """How much is read at once, and about how much is held for a reader that is busy."""
@@ -54,20 +54,21 @@ def link(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Link:
 
 @asynccontextmanager
 async def dial(
-    host: str, port: int, timeout_seconds: float, tls: ssl.SSLContext | None = None
+    host: str, port: int, timeout_seconds: float, tls: ssl.SSLContext | None = None, name: str | None = None
 ) -> AsyncIterator[Link]:
-    """Hold a connection to a peer.
+    """Hold a connection to a peer; ``name`` is what its certificate must say, the host if left out.
 
     Raises:
-        Unavailable: nobody answers there.
+        Unavailable: nobody answers there, or somebody whom we do not believe.
     """
+    named = (name or host) if tls is not None else None
     try:
         async with asyncio.timeout(timeout_seconds):
-            streams = await asyncio.open_connection(host, port, limit=CHUNK_BYTES, ssl=tls)
+            streams = await asyncio.open_connection(host, port, limit=CHUNK_BYTES, ssl=tls, server_hostname=named)
     except TimeoutError as exc:
         raise Unavailable(f"{host}:{port} does not answer within {timeout_seconds:g} s") from exc
     except OSError as exc:
-        raise Unavailable(f"{host}:{port} cannot be reached: {exc.strerror or exc}") from exc
+        raise Unavailable(f"{host}:{port} cannot be reached: {why(exc)}") from exc
     connection = link(*streams)
     try:
         yield connection
@@ -75,32 +76,39 @@ async def dial(
         await connection.close()
 
 
+async def context_of(tls: ClientTls | None) -> ssl.SSLContext | None:
+    """Return the context of a dialler; None for plain TCP. Its files are read in a thread."""
+    return None if tls is None else await asyncio.to_thread(tls.context)
+
+
 @asynccontextmanager
 async def listen(
-    host: str, port: int, accept: Callable[[Link], None], tls: ssl.SSLContext | None = None
+    host: str,
+    port: int,
+    accept: Callable[[Link], None],
+    tls: ssl.SSLContext | None = None,
+    allow: Sequence[str] = (),
+    most: int = 1024,
 ) -> AsyncIterator[asyncio.Server]:
-    """Hold a bound port; ``accept`` is called for each connection once ``start_serving`` was.
+    """Hold a bound port; ``accept`` is called for each connection that may come, once ``start_serving`` was.
 
-    The connections belong to ``accept``, which closes them.
+    The connections belong to ``accept``, which closes them; ``most`` bounds them and unfinished TLS handshakes.
 
     Raises:
         Unavailable: the port cannot be had.
     """
-    try:
-        server = await asyncio.start_server(
-            lambda reader, writer: accept(link(reader, writer)),
-            host,
-            port,
-            limit=CHUNK_BYTES,
-            ssl=tls,
-            start_serving=False,
-        )
-    except OSError as exc:
-        raise Unavailable(f"cannot listen on {host}:{port}: {exc.strerror or exc}") from exc
-    try:
+
+    def protocol() -> asyncio.Protocol:
+        reader = asyncio.StreamReader(limit=CHUNK_BYTES)
+        return asyncio.StreamReaderProtocol(reader, lambda reader, writer: accept(link(reader, writer)))
+
+    async with AsyncExitStack() as stack:
+        opening = listening(protocol, host, port, allow=allow, most=most, tls=tls, start_serving=False)
+        try:
+            server = await stack.enter_async_context(opening)
+        except OSError as exc:
+            raise Unavailable(f"cannot listen on {host}:{port}: {exc.strerror or exc}") from exc
         yield server
-    finally:
-        server.close()
 
 
 @asynccontextmanager

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import struct
+import zlib
 from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.plugin import Inspection, View
+from bridge_tcp.codec import write_part
 from bridge_tcp.framing import Frame, Garbage, Item
 from bridge_tcp.len32be import FALSE_STARTS, HEADER_BYTES, Len32be
 
@@ -145,3 +148,49 @@ def test_a_large_frame_in_small_reads_is_cheap() -> None:
     stream = framing.encode(document([image]), [image])
     items = fed(framing, stream, 4096)
     assert frames(items)[0][1][0] == image
+
+
+def checked(images: Sequence[bytes], part: str = "P1") -> bytes:
+    views = [{"bytes": len(image), "crc32": zlib.crc32(image)} for image in images]
+    return Len32be(MAX).encode(json.dumps({"part": part, "views": views}).encode(), images)
+
+
+@given(images=IMAGES, cut=st.integers(0, 200), step=st.integers(1, 100))
+def test_a_frame_cut_short_costs_its_own_pictures_only(images: list[bytes], cut: int, step: int) -> None:
+    """With checksums the frames behind it are all found, whatever part of its pictures is missing."""
+    whole = checked([b"first", *images, b"last"], "P1")
+    header = 8 + struct.unpack_from(">II", whole)[1]
+    short = whole[: max(header, len(whole) - cut)]
+    behind = [checked([bytes([number]) * 50], f"P{number}") for number in range(2, 9)]
+    items = fed(Len32be(MAX), short + b"".join(behind), step)
+    found = [(json.loads(payload)["part"], views) for payload, views in frames(items)]
+    assert found[-len(behind) :] == [(f"P{number}", (bytes([number]) * 50,)) for number in range(2, 9)]
+    if len(short) < len(whole) and len(found) > len(behind):
+        assert found[0][1][-1] == b""
+
+
+@given(images=st.lists(st.binary(min_size=1, max_size=60), min_size=1, max_size=4), data=st.data())
+def test_a_picture_with_another_checksum_is_none(images: list[bytes], data: st.DataObject) -> None:
+    """A flipped bit takes one picture away, not its neighbours and not the part."""
+    stream = bytearray(checked(images))
+    header = 8 + struct.unpack_from(">II", stream)[1]
+    at = data.draw(st.integers(header, len(stream) - 1))
+    stream[at] ^= 1 << data.draw(st.integers(0, 7))
+    [frame] = [item for item in fed(Len32be(MAX), bytes(stream), 7) if isinstance(item, Frame)]
+    lost = [image for image, got in zip(images, frame.images, strict=True) if got != image]
+    assert (len(lost), frame.damaged, frame.images.count(b"")) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("crc", ["0", -1, 1.5, True, [], {}, 2**70])
+def test_a_checksum_that_is_none_is_never_right(crc: object) -> None:
+    header = json.dumps({"views": [{"bytes": 3, "crc32": crc}]}).encode()
+    [frame] = [
+        item for item in Len32be(MAX).feed(Len32be(MAX).encode(header, [b"abc"])) if isinstance(item, Frame)
+    ]
+    assert (frame.images, frame.damaged) == ((b"",), 1)
+
+
+def test_the_simulated_machine_sends_checksums() -> None:
+    header, images = write_part(Inspection(part="P1", views=(View(name="1", image=b"abc"), View(name="2"))))
+    assert [view.get("crc32") for view in json.loads(header)["views"]] == [zlib.crc32(b"abc"), None]
+    assert Len32be(MAX).encode(header, images)
