@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import cv2
 import numpy as np
 
-from bridge.judging.engine import Engine
-from bridge.judging.frames import Answer, Ask, Load, Opinion, Request
-from bridge.judging.headers import Unreadable
+from bridge.judging.engine import Engine, Scores
+from bridge.judging.frames import Answer, Load, Opinion, Request
+from bridge.judging.headers import Data, Unreadable
 from bridge.judging.inbox import Inbox
-from bridge.judging.preprocess import prepare
-from bridge.messages import Failure
+from bridge.judging.memory import taken
+from bridge.judging.preprocess import Tensor, prepare
+from bridge.messages import Box, Failure
 
 WARM_UP_VIEWS = 5
 """The median of so many is what a view is said to take."""
@@ -33,40 +34,61 @@ class Bench:
         self._load = load
         self._engine = Engine(load)
         self._inbox = inbox
+        self._memory_bytes = 0
 
     def warm_up(self) -> float:
         """Run everything until the first times are over; return what one view then takes, in milliseconds."""
         self._engine.warm_up()
-        data = _specimen(self._load)
-        return statistics.median(self._judge([(Ask(len(data)), data)])[0].ms for _ in range(WARM_UP_VIEWS))
+        data = specimen(self._load)
+        return statistics.median(self.judge([(data, None)])[0].ms for _ in range(WARM_UP_VIEWS))
 
     def answers(self, request: Request, pictures: Sequence[bytes]) -> Iterator[Answer]:
         """Yield an answer for each batch; stop early as soon as nobody waits."""
-        todo = list(zip(request.asks, pictures, strict=True))
-        while todo and self._inbox.wants(request):
-            batch, todo = todo[: self._engine.batch], todo[self._engine.batch :]
-            yield Answer(request.id, tuple(self._judge(batch)), last=not todo)
-        if todo or not request.asks:
-            yield Answer(request.id)
+        done, total = 0, len(request.asks)
+        while done < total and self._inbox.wants(request):
+            batch = range(done, min(done + self._engine.batch, total))
+            opinions = tuple(self._judge(request, batch, pictures))
+            done = batch.stop
+            yield Answer(request.id, opinions, last=done == total, memory_bytes=self._memory_bytes)
+        if done < total or not total:
+            yield Answer(request.id, memory_bytes=self._memory_bytes)
+        self._memory_bytes = taken()  # looked at while nobody waits, told with the next answer
 
-    def _judge(self, batch: Sequence[tuple[Ask, bytes]]) -> list[Opinion]:
-        """Judge the readable pictures together; an unreadable one costs only its own opinion."""
+    def _judge(self, request: Request, batch: range, pictures: Sequence[bytes]) -> list[Opinion]:
+        """Note which picture is in hand, one by one while they are decoded, then all together."""
+
+        def seen() -> Iterator[tuple[Data, Box | None]]:
+            for index in batch:
+                self._inbox.in_hand(request.id, index, 1)
+                ask = request.asks[index]
+                yield self._inbox.picture(ask, pictures[index]), ask.roi
+            if len(batch) > 1:
+                self._inbox.in_hand(request.id, batch.start, len(batch))
+
+        return self.judge(seen())
+
+    def judge(self, pictures: Iterable[tuple[Data, Box | None]]) -> list[Opinion]:
+        """Judge up to a batch of readable pictures together; an unreadable one costs only its own opinion."""
         opinions: list[Opinion] = []
-        tensors = []
-        for ask, inline in batch:
+        tensors: list[Tensor] = []
+        for data, roi in pictures:
             started = time.perf_counter()
             try:
-                data = self._inbox.picture(ask, inline)
-                tensors.append(
-                    prepare(data, self._load.input, self._load.normalisation, ask.roi, self._load.max_pixels)
-                )
+                tensors.append(self._prepared(data, roi))
                 opinions.append(Opinion(ms=_since(started)))
             except Unreadable as exc:
                 opinions.append(Opinion(failure=Failure.IMAGE_UNREADABLE, why=str(exc), ms=_since(started)))
         started = time.perf_counter()
-        rows = iter(self._engine.infer(tensors)) if tensors else iter(())
+        rows = iter(self.infer(tensors)) if tensors else iter(())
         share = _since(started) / max(1, len(tensors))
         return [one if one.failure else self._scored(next(rows), one.ms + share) for one in opinions]
+
+    def _prepared(self, data: Data, roi: Box | None) -> Tensor:
+        return prepare(data, self._load.input, self._load.normalisation, roi, self._load.max_pixels)
+
+    def infer(self, tensors: Sequence[Tensor]) -> Scores:
+        """Return the model's probabilities, a row for each."""
+        return self._engine.infer(tensors)
 
     def _scored(self, row: Sequence[float], ms: float) -> Opinion:
         score = sum(float(row[i]) for i in self._load.ok_outputs)
@@ -76,7 +98,7 @@ class Bench:
         return Opinion(score=min(1.0, score), top=top, ms=ms)
 
 
-def _specimen(load: Load) -> bytes:
+def specimen(load: Load) -> bytes:
     """Return a JPEG of twice the model's width and height, with detail at every scale: an everyday picture."""
     width, height = load.input.width, load.input.height
     times = 2 if 4 * width * height <= load.max_pixels else 1

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -24,6 +24,8 @@ from bridge.messages import Box, Failure
 PREFIX: Final = struct.Struct(">II")
 MAX_HEADER: Final = 4 << 20
 MAX_BODY: Final = 1 << 30
+
+_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
 class Garbled(ValueError):  # noqa: N818 - named after what the bytes are
@@ -44,6 +46,8 @@ class Load:
     ok_outputs: tuple[int, ...]
     threads: int
     max_pixels: int
+    memory_bytes: int | None = None
+    """How much the process may take; None: what it takes when warm, and a margin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,8 @@ class Ready:
 
     ms_per_view: float
     """The median of several views one at a time, each decoded, cropped and inferred, once the model is warm."""
+    memory_bytes: int = 0
+    """How much the process may take from here on; past it, it is to be replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +118,8 @@ class Answer:
     last: bool = True
     """After this nothing more comes for the request and its arena blocks are free; some opinions may be
     missing then, because nobody waited for them."""
+    memory_bytes: int = 0
+    """How much the process took before this request."""
 
 
 Message: TypeAlias = Load | Ready | Rejected | Request | Cancel | Answer
@@ -119,13 +127,11 @@ Message: TypeAlias = Load | Ready | Rejected | Request | Cancel | Answer
 
 def encode(message: Message, pictures: Sequence[bytes] = ()) -> list[bytes]:
     """Return the frame as pieces to be written in order; ``pictures`` become the body."""
-    header = json.dumps(
-        {"kind": type(message).__name__, **_plain(message)}, separators=(",", ":"), allow_nan=False
-    ).encode()
+    header = _json.encode({"kind": type(message).__name__, **_plain(message)}).encode()
     return [PREFIX.pack(len(header), sum(map(len, pictures))), header, *pictures]
 
 
-def lengths(prefix: bytes) -> tuple[int, int]:
+def lengths(prefix: bytes | bytearray) -> tuple[int, int]:
     """Return the sizes of header and body that follow.
 
     Raises:
@@ -146,8 +152,34 @@ def decode(header: bytes) -> Message:
     try:
         facts = json.loads(header)
         return _READERS[facts.pop("kind")](facts)
-    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
         raise Garbled(f"no message: {header[:80]!r}") from exc
+
+
+class Cutter:
+    """Cuts bytes into messages, in whatever pieces they arrive."""
+
+    def __init__(self, max_body: int = MAX_BODY) -> None:
+        self._data = bytearray()
+        self._max_body = max_body
+
+    def feed(self, data: bytes) -> Iterator[tuple[Message, bytes]]:
+        """Yield each message that is complete now, with its body.
+
+        Raises:
+            Garbled: these bytes are none of ours; nothing that follows can be trusted.
+        """
+        self._data += data
+        while len(self._data) >= PREFIX.size:
+            header, body = lengths(self._data[: PREFIX.size])
+            if body > self._max_body:
+                raise Garbled(f"a body of {body} bytes")
+            begin, end = PREFIX.size + header, PREFIX.size + header + body
+            if len(self._data) < end:
+                return
+            message, rest = decode(bytes(self._data[PREFIX.size : begin])), bytes(self._data[begin:end])
+            del self._data[:end]
+            yield message, rest
 
 
 def _plain(message: Any) -> dict[str, Any]:
@@ -178,11 +210,15 @@ def _ask(facts: dict[str, Any]) -> Ask:
 
 
 def _answer(facts: dict[str, Any]) -> Answer:
-    return Answer(facts["id"], tuple(map(_opinion, facts["opinions"])), facts["last"])
+    opinions = tuple(map(_opinion, facts["opinions"]))
+    return Answer(int(facts["id"]), opinions, facts["last"] is True, int(facts["memory_bytes"]))
 
 
 def _opinion(facts: dict[str, Any]) -> Opinion:
-    failure = facts.pop("failure")
+    """Read an opinion; a score that is no probability must never be held against a threshold."""
+    failure, score, top = facts.pop("failure"), facts["score"], facts["top"]
+    if not (score is None or 0 <= score <= 1) or not (isinstance(top, int) and top >= 0):
+        raise ValueError("no probability, or no output")
     return Opinion(failure=Failure(failure) if failure else None, **facts)
 
 

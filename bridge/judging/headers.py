@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import struct
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 
 class Unreadable(ValueError):  # noqa: N818 - named after the failure it becomes: image unreadable
@@ -25,7 +25,10 @@ class Header:
     height: int
 
 
-def read(data: bytes) -> Header:
+Data: TypeAlias = bytes | memoryview
+
+
+def read(data: Data) -> Header:
     """Return format and size; the picture is complete as far as its structure tells.
 
     Raises:
@@ -40,14 +43,15 @@ def read(data: bytes) -> Header:
     return header
 
 
-def _dispatch(data: bytes) -> Header:
-    if data.startswith(b"\xff\xd8\xff"):
+def _dispatch(data: Data) -> Header:
+    head = bytes(data[:8])
+    if head.startswith(b"\xff\xd8\xff"):
         return _jpeg(data)
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
         return _png(data)
-    if data.startswith(b"BM"):
+    if head.startswith(b"BM"):
         return _bmp(data)
-    if data.startswith((b"II*\0", b"MM\0*")):
+    if head.startswith((b"II*\0", b"MM\0*")):
         return _tiff(data)
     raise Unreadable("is neither JPEG, PNG, BMP nor TIFF")
 
@@ -59,7 +63,7 @@ _AFTER_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 _SCANS = 100  # an encoder writes about ten; thousands of tiny scans are a bomb of time instead of memory
 
 
-def _jpeg(data: bytes) -> Header:
+def _jpeg(data: Data) -> Header:
     """Walk all segments up to the end marker; a thumbnail's markers lie inside a segment and do not count."""
     size: tuple[int, int] | None = None
     scans, at = 0, 2
@@ -89,7 +93,7 @@ def _jpeg(data: bytes) -> Header:
     return Header("jpeg", *size)
 
 
-def _png(data: bytes) -> Header:
+def _png(data: Data) -> Header:
     width, height = struct.unpack_from(">II", data, 16)
     if data[12:16] != b"IHDR":
         raise Unreadable("is a PNG without a header")
@@ -102,7 +106,7 @@ def _png(data: bytes) -> Header:
     return Header("png", width, height)
 
 
-def _bmp(data: bytes) -> Header:
+def _bmp(data: Data) -> Header:
     (offset, size) = struct.unpack_from("<II", data, 10)
     if size == 12:  # noqa: PLR2004 - the OS/2 header, told by its size
         width, height, _, bits = struct.unpack_from("<HHHH", data, 18)
@@ -115,9 +119,9 @@ def _bmp(data: bytes) -> Header:
     return Header("bmp", width, height)
 
 
-def _tiff(data: bytes) -> Header:
+def _tiff(data: Data) -> Header:
     """Read the first directory only, as the decoder does."""
-    order = "<" if data.startswith(b"II") else ">"
+    order = "<" if data[:2] == b"II" else ">"
     (at,) = struct.unpack_from(order + "I", data, 4)
     (entries,) = struct.unpack_from(order + "H", data, at)
     sizes: dict[int, int] = {}

@@ -1,38 +1,54 @@
-"""What the gateway asks of the worker, received in a thread of its own: a cancellation overtakes the work."""
+"""What the gateway asks of the worker, taken in between two steps of its work: a cancellation overtakes."""
 
 from __future__ import annotations
 
+import mmap
 import os
-import queue
 import socket
-import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 
 from bridge.judging import frames
-from bridge.judging.frames import Ask, Cancel, Request
+from bridge.judging.arena import NOTE
+from bridge.judging.frames import Ask, Cancel, Garbled, Message, Request
+
+_PIECE = 1 << 18
 
 
 class Inbox:
-    """What the gateway asks for, received in a thread of its own."""
+    """What the gateway asks for.
+
+    There is no thread that receives: handing a picture from one to the other would cost a quarter of a
+    millisecond, and nothing could act on a word of the gateway's during a step of native code anyway.
+    """
 
     def __init__(self, link: socket.socket, arena: int) -> None:
-        self._link = link
-        self._arena = arena
-        self._requests: queue.SimpleQueue[tuple[Request, list[bytes]]] = queue.SimpleQueue()
+        self._link, self._arena = link, arena
+        self._memory = memoryview(mmap.mmap(arena, 0, access=mmap.ACCESS_READ))
+        self._cutter = frames.Cutter()
+        self._messages: deque[tuple[Message, bytes]] = deque()
+        self._requests: deque[tuple[Request, list[bytes]]] = deque()
         self._wanted: set[int] = set()
-
-    def start(self) -> None:
-        """Begin to receive requests."""
-        threading.Thread(target=self._receive, name="inbox", daemon=True).start()
 
     def __iter__(self) -> Iterator[tuple[Request, list[bytes]]]:
         """Yield each request with its encoded pictures; large ones are empty and lie in the arena."""
         while True:
-            yield self._requests.get()
+            self._sort()
+            while not self._requests:
+                self._receive()
+                self._sort()
+            yield self._requests.popleft()
 
     def wants(self, request: Request) -> bool:
-        """Return whether anybody still waits."""
+        """Return whether anybody still waits.
+
+        Raises:
+            EOFError: the gateway has gone.
+        """
+        while self._receive(socket.MSG_DONTWAIT):
+            pass
+        self._sort()
         expired = request.expires is not None and time.monotonic() > request.expires
         return request.id in self._wanted and not expired
 
@@ -40,45 +56,50 @@ class Inbox:
         """Say that the request is answered; a late cancellation means nothing then."""
         self._wanted.discard(request.id)
 
-    def read(self) -> tuple[frames.Message, bytearray]:
-        """Return the next message and its body.
+    def read(self) -> Message:
+        """Return the next message, before any request.
 
         Raises:
             EOFError: the gateway has closed the connection.
         """
-        header, body = frames.lengths(bytes(self._exactly(frames.PREFIX.size)))
-        return frames.decode(bytes(self._exactly(header))), self._exactly(body)
+        while not self._messages:
+            self._receive()
+        return self._messages.popleft()[0]
 
-    def picture(self, ask: Ask, inline: bytes) -> bytes:
-        """Return a picture's encoded bytes, wherever they are."""
-        return inline if ask.shared is None else os.pread(self._arena, ask.size, ask.shared)
+    def picture(self, ask: Ask, inline: bytes) -> bytes | memoryview:
+        """Return a picture's encoded bytes, wherever they are; in the arena until the request is answered."""
+        return inline if ask.shared is None else self._memory[ask.shared : ask.shared + ask.size]
 
-    def _receive(self) -> None:
+    def in_hand(self, request: int, first: int, count: int) -> None:
+        """Note for the gateway which pictures of a request are being worked on; it counts until the answer."""
+        os.pwrite(self._arena, NOTE.pack(request, first, count), 0)
+
+    def _receive(self, flags: int = 0) -> bool:
+        """Take in what has arrived; return False where nothing has and we must not wait."""
         try:
-            while True:
-                message, body = self.read()
-                if isinstance(message, Request):
-                    self._wanted.add(message.id)
-                    self._requests.put((message, list(_cut(message.asks, body))))
-                elif isinstance(message, Cancel):
-                    self._wanted.discard(message.id)
-        except (EOFError, OSError):
-            os._exit(0)  # the gateway is gone and nobody waits; a running inference cannot be interrupted
+            data = self._link.recv(_PIECE, flags)
+        except BlockingIOError:
+            return False
+        if not data:
+            raise EOFError
+        self._messages.extend(self._cutter.feed(data))
+        return True
 
-    def _exactly(self, size: int) -> bytearray:
-        data = bytearray(size)
-        view = memoryview(data)
-        while view:
-            got = self._link.recv_into(view)
-            if not got:
-                raise EOFError
-            view = view[got:]
-        return data
+    def _sort(self) -> None:
+        while self._messages:
+            message, body = self._messages.popleft()
+            if isinstance(message, Request):
+                self._wanted.add(message.id)
+                self._requests.append((message, list(_cut(message.asks, body))))
+            elif isinstance(message, Cancel):
+                self._wanted.discard(message.id)
+            else:
+                raise Garbled("neither a request nor its cancellation")
 
 
-def _cut(asks: Sequence[Ask], body: bytearray) -> Iterator[bytes]:
+def _cut(asks: Sequence[Ask], body: bytes) -> Iterator[bytes]:
     at = 0
     for ask in asks:
         size = ask.size if ask.shared is None else 0
-        yield bytes(body[at : at + size])
+        yield body[at : at + size]
         at += size

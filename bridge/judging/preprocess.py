@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bridge.judging import headers
-from bridge.judging.headers import Header, Unreadable
+from bridge.judging.headers import Data, Header, Unreadable
 from bridge.judging.spec import Input, Normalisation
 from bridge.messages import Box
 
@@ -55,7 +55,7 @@ _GRAY = {
 
 
 def prepare(
-    data: bytes,
+    data: Data,
     into: Input,
     normalisation: Normalisation,
     roi: Box | None = None,
@@ -69,7 +69,7 @@ def prepare(
     return normalise(picture(data, into, roi, max_pixels), normalisation)
 
 
-def picture(data: bytes, into: Input, roi: Box | None = None, max_pixels: int = MAX_PIXELS) -> Picture:
+def picture(data: Data, into: Input, roi: Box | None = None, max_pixels: int = MAX_PIXELS) -> Picture:
     """Return the region of interest at the model's size and in its colours, 8 bits: what training augments.
 
     Args:
@@ -115,7 +115,7 @@ def choose_reduction(header: Header, into: Input, roi: Box) -> int:
     return next(fits, 1)
 
 
-def decode(data: bytes, header: Header, *, gray: bool = False, reduction: int = 1) -> Picture:
+def decode(data: Data, header: Header, *, gray: bool = False, reduction: int = 1) -> Picture:
     """Return the picture in BGR or gray, 8 bits, as stored: an orientation tag is not applied.
 
     Raises:

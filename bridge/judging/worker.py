@@ -13,9 +13,10 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from bridge.judging import frames
+from bridge.judging import frames, memory
 from bridge.judging.frames import Load, Ready, Rejected
 from bridge.judging.inbox import Inbox
 
@@ -38,21 +39,30 @@ def _tame() -> None:
             os._exit(0)
 
 
-def _open(inbox: Inbox, link: socket.socket) -> Bench | None:
+def _make(load: Load, inbox: Inbox) -> Bench:
+    from bridge.judging.bench import Bench  # noqa: PLC0415 - only once the process is tame
+
+    return Bench(load, inbox)
+
+
+def _open(make: Callable[[Load, Inbox], Bench], inbox: Inbox, link: socket.socket) -> Bench | None:
     """Import the heavy libraries while the gateway checks hashes, then load and warm up what it names."""
     sys.modules["openvino.tools.ovc"] = None  # type: ignore[assignment]  # model conversion: 0.2 s, unused here
-    from bridge.judging.bench import Bench  # noqa: PLC0415 - only once the process is tame
+    import bridge.judging.bench  # noqa: F401, PLC0415 - only once the process is tame
     from bridge.judging.engine import Unfit  # noqa: PLC0415 - same
 
-    load, _ = inbox.read()
+    load = inbox.read()
     if not isinstance(load, Load):
         raise frames.Garbled("the first message is no Load")
     try:
-        bench = Bench(load, inbox)
+        bench = make(load, inbox)
+        ms = bench.warm_up()
+        allowed = memory.limit(memory.taken(), load.memory_bytes, load.max_pixels)
     except Unfit as exc:
         _send(link, Rejected(str(exc)))
         return None
-    _send(link, Ready(bench.warm_up()))
+    memory.hold(allowed)
+    _send(link, Ready(ms, allowed))
     return bench
 
 
@@ -60,16 +70,15 @@ def _send(link: socket.socket, message: frames.Message) -> None:
     link.sendall(b"".join(frames.encode(message)))
 
 
-def main() -> None:
+def main(make: Callable[[Load, Inbox], Bench] = _make) -> None:
     """Serve one gateway until it goes away."""
     _tame()
-    link = socket.socket(fileno=int(sys.argv[1]))
-    inbox = Inbox(link, int(sys.argv[2]))
+    link = socket.socket(fileno=int(sys.argv[-2]))
+    inbox = Inbox(link, int(sys.argv[-1]))
     try:
-        bench = _open(inbox, link)
+        bench = _open(make, inbox, link)
         if bench is None:
             return
-        inbox.start()
         for request, pictures in inbox:
             for answer in bench.answers(request, pictures):
                 _send(link, answer)

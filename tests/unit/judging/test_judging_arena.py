@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from bridge.judging.arena import ALIGN, Arena, Block, Ledger
+from bridge.judging.arena import ALIGN, INLINE_BYTES, NOTE, Arena, Block, Ledger
 
 ROOM = 16 * ALIGN
 
@@ -73,8 +73,8 @@ async def test_a_picture_without_room_is_not_taken() -> None:
 
 async def test_a_cancelled_copy_keeps_its_block_until_it_has_ended() -> None:
     """Otherwise it could land in the block of the next part and a wrong picture would be judged."""
-    with Arena(ROOM) as arena:
-        lending = asyncio.create_task(arena.lend(bytes(ROOM)))
+    with Arena(2 * INLINE_BYTES) as arena:
+        lending = asyncio.create_task(arena.lend(bytes(INLINE_BYTES + 1)))
         await asyncio.sleep(0)
         lending.cancel()
         await asyncio.wait({lending})
@@ -82,3 +82,14 @@ async def test_a_cancelled_copy_keeps_its_block_until_it_has_ended() -> None:
         async with asyncio.timeout(5):
             while arena.ledger.lent:  # noqa: ASYNC110 - what ends it is a thread of the arena's own
                 await asyncio.sleep(0.001)
+
+
+async def test_what_the_worker_notes_is_read_here() -> None:
+    """By it a death is laid at the door of the picture that caused it, not of its neighbours."""
+    with Arena(ROOM) as arena:
+        assert arena.in_hand() == (0, slice(0, 0))
+        block = await arena.lend(b"a" * 100)
+        assert block
+        assert block.at >= NOTE.size
+        os.pwrite(arena.fd, NOTE.pack(7, 3, 2), 0)
+        assert arena.in_hand() == (7, slice(3, 5))

@@ -13,7 +13,9 @@ number = st.floats(allow_nan=False, allow_infinity=False)
 whole = st.integers(0, 1 << 40)
 box = st.builds(Box, cx=number, cy=number, w=number, h=number)
 ask = st.builds(Ask, whole, st.none() | whole, st.none() | box)
-opinion = st.builds(Opinion, st.none() | number, whole, number, st.none() | st.sampled_from(Failure), st.text())
+opinion = st.builds(
+    Opinion, st.none() | st.floats(0, 1), whole, number, st.none() | st.sampled_from(Failure), st.text()
+)
 load = st.builds(
     Load,
     model=st.text(),
@@ -27,14 +29,15 @@ load = st.builds(
     ok_outputs=st.lists(whole).map(tuple),
     threads=whole,
     max_pixels=whole,
+    memory_bytes=st.none() | whole,
 )
 message = st.one_of(
     load,
-    st.builds(Ready, number),
+    st.builds(Ready, number, whole),
     st.builds(Rejected, st.text()),
     st.builds(Request, whole, st.lists(ask, max_size=4).map(tuple), st.none() | number),
     st.builds(Cancel, whole),
-    st.builds(Answer, whole, st.lists(opinion, max_size=4).map(tuple), st.booleans()),
+    st.builds(Answer, whole, st.lists(opinion, max_size=4).map(tuple), st.booleans(), whole),
 )
 
 
@@ -62,6 +65,34 @@ def test_arbitrary_bytes_are_garbled_and_nothing_worse(junk: bytes) -> None:
 def test_json_of_another_shape_is_garbled(header: bytes) -> None:
     with pytest.raises(Garbled):
         frames.decode(header)
+
+
+@given(st.lists(message, max_size=4), st.data())
+def test_messages_are_cut_from_whatever_pieces_arrive(sent: list[frames.Message], data: st.DataObject) -> None:
+    raw = b"".join(b"".join(frames.encode(one, [b"body"])) for one in sent)
+    cutter, got = frames.Cutter(), []
+    while raw:
+        size = data.draw(st.integers(1, len(raw)))
+        got += list(cutter.feed(raw[:size]))
+        raw = raw[size:]
+    assert got == [(one, b"body") for one in sent]
+
+
+def test_a_body_where_none_may_be_is_garbled_before_it_is_kept() -> None:
+    """What a worker that has lost its mind sends must not grow the gateway."""
+    with pytest.raises(Garbled):
+        list(frames.Cutter(max_body=0).feed(b"".join(frames.encode(Cancel(1), [b"x"]))))
+
+
+@pytest.mark.parametrize(
+    "said", ['"score":1.5', '"score":-0.1', '"score":NaN', '"score":"1"', '"score":1,"top":-1']
+)
+def test_an_opinion_that_is_no_probability_is_garbled(said: str) -> None:
+    """It must never be held against a threshold: 5.0 would be OK."""
+    good = '{"kind":"Answer","id":1,"last":true,"memory_bytes":0,"opinions":[{"top":0,"failure":null,%s}]}'
+    assert frames.decode((good % '"score":0.5').encode()) == Answer(1, (Opinion(0.5),))
+    with pytest.raises(Garbled):
+        frames.decode((good % said).encode())
 
 
 def test_a_frame_larger_than_we_ever_write_is_garbled() -> None:

@@ -213,5 +213,5 @@ async def test_a_worker_that_is_not_ready_in_time_is_unavailable(make: Make) -> 
 async def test_a_worker_that_dies_while_loading_is_unavailable(make: Make) -> None:
     async with host.start(1000) as worker:
         worker.kill()
-        with pytest.raises(Unavailable, match=r"died while loading \(SIGKILL\)"):
+        with pytest.raises(Unavailable, match=r"the judge died \(SIGKILL\) while loading"):
             await worker.load(load(make().model), 30)
