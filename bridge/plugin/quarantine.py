@@ -3,37 +3,76 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bridge.health import count
+
+
+@dataclass
+class _Kept:
+    """What lies in the folder, oldest first, so that nobody lists it for every entry."""
+
+    sizes: deque[tuple[Path, int]] = field(default_factory=deque)
+    total: int = 0
+    known: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, path: Path, size: int) -> None:
+        self.sizes.append((path, size))
+        self.total += size
+
+    def oldest(self) -> Path:
+        path, size = self.sizes.popleft()
+        self.total -= size
+        return path
 
 
 @dataclass(frozen=True)
 class Quarantine:
     """A folder of unreadable input; each entry is the bytes and, beside them, a ``.json`` saying why.
 
-    When more than ``keep`` entries are there the oldest go; their number stays in the count ``quarantined``.
-    ``put`` blocks on the disk: call it from a thread.
+    When there are more than ``keep`` entries, or they hold more than ``total_bytes``, the oldest go; their number
+    stays in the count ``quarantined``. ``put`` blocks on the disk: call it from a thread, several may. One object
+    alone writes to a folder.
     """
 
     folder: Path
     keep: int = 1000
     keep_bytes: int = 1 << 20
     """Only the first so many bytes of an entry are kept."""
+    total_bytes: int = 64 << 20
+    """All entries together, the newest apart."""
+    _kept: _Kept = field(default_factory=_Kept, repr=False, compare=False)
 
     def put(self, data: bytes, reason: str, origin: str = "") -> Path:
         """Keep what was received; return the file written."""
         count("quarantined")
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self._write(data[: self.keep_bytes])
-        facts = {"reason": reason, "origin": origin, "bytes": len(data), "at": time.time()}
-        path.with_suffix(".json").write_text(json.dumps(facts, ensure_ascii=False) + "\n", encoding="utf-8")
-        for old in sorted(self.folder.glob("*.json"))[: -self.keep]:
-            old.with_suffix(".bin").unlink(missing_ok=True)
-            old.unlink(missing_ok=True)
+        with self._kept.lock:
+            if not self._kept.known:
+                self._look()
+            path = self._write(data[: self.keep_bytes])
+            facts = {"reason": reason, "origin": origin, "bytes": len(data), "at": time.time()}
+            path.with_suffix(".json").write_text(json.dumps(facts, ensure_ascii=False) + "\n", encoding="utf-8")
+            self._prune()
         return path
+
+    def _look(self) -> None:
+        """Find what an earlier run has left."""
+        for path in sorted(self.folder.glob("*.bin")):
+            self._kept.add(path, path.stat().st_size)
+        self._kept.known = True
+
+    def _prune(self) -> None:
+        kept = self._kept
+        while len(kept.sizes) > max(self.keep, 1) or (kept.total > self.total_bytes and len(kept.sizes) > 1):
+            old = kept.oldest()
+            old.unlink(missing_ok=True)
+            old.with_suffix(".json").unlink(missing_ok=True)
 
     def _write(self, data: bytes) -> Path:
         """Write to a name that sorts by time and that nobody else took in the same moment."""
@@ -41,9 +80,11 @@ class Quarantine:
         while True:
             path = self.folder / f"{now:020d}.bin"
             try:
-                with path.open("xb") as file:
-                    file.write(data)
+                file = path.open("xb")
             except FileExistsError:
                 now += 1
-            else:
-                return path
+                continue
+            with file:
+                self._kept.add(path, len(data))  # also if the disk is full: then there is a beginning of it
+                file.write(data)
+            return path
