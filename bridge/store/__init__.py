@@ -9,14 +9,17 @@ from bridge.store.journal import Journal, open_journal
 from bridge.store.lock import lock
 from bridge.store.people import record, user
 from bridge.store.reading import Reader
-from bridge.store.records import Owed, Reported, Second, Tally
+from bridge.store.records import Choice, Owed, Owing, Parked, Reported, Second, Tally
 
 __all__ = [
+    "Choice",
     "Copy",
     "Entry",
     "Images",
     "Journal",
     "Owed",
+    "Owing",
+    "Parked",
     "Reader",
     "Reported",
     "Second",

@@ -7,20 +7,24 @@ them in a crash costs a delivery sent twice under the same id, which is allowed,
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from bridge.clock import Clock, SystemClock
-from bridge.errors import ConfigError
+from bridge.errors import ConfigError, Unavailable
 from bridge.messages import Decision
 from bridge.store.audit import Entry
+from bridge.store.ledger import Ledger
 from bridge.store.lock import PRIVATE
-from bridge.store.records import Lane, Owed, Second
+from bridge.store.records import Choice, Lane, Owed, Second
 from bridge.store.schema import FILE
 from bridge.store.trail import Trail
 from bridge.store.writer import Writer
+
+AT_ONCE = 500
+"""So many parked deliveries are moved in one commit; parts that come meanwhile wait some milliseconds."""
 
 
 class Journal:
@@ -107,6 +111,45 @@ class Journal:
     async def park_orphans(self, known: Collection[Lane]) -> int:
         """Set aside what is owed to reporters that are not configured any more; return how many."""
         return await self._writer.submit(lambda ledger: ledger.park_orphans(known), 1)
+
+    async def retry(self, lane: Lane, choice: Choice) -> int:
+        """Put the chosen deliveries of a reporter back into its outbox, in their order; return how many.
+
+        They are told with the same id and the same body as before. Commits pass between the steps.
+        """
+        return await self._unpark(lane, choice, lambda ledger, numbers: ledger.retry(lane, numbers))
+
+    async def drop(self, lane: Lane, choice: Choice, because: str) -> int:
+        """Give up the chosen deliveries of a reporter; each keeps the reason as its report. Return how many."""
+        return await self._unpark(lane, choice, lambda ledger, numbers: ledger.drop(lane, numbers, because))
+
+    async def _unpark(self, lane: Lane, choice: Choice, work: Callable[[Ledger, list[int]], int]) -> int:
+        after = moved = 0
+        while lane in choice:
+            parked = await self._writer.submit(
+                lambda ledger, after=after: ledger.parked(lane, after, AT_ONCE, choice.ids)  # type: ignore[misc]
+            )
+            if not parked:
+                break
+            numbers = [delivery.number for delivery in parked]
+            moved += await self._writer.submit(lambda ledger, n=numbers: work(ledger, n), len(numbers))  # type: ignore[misc]
+            after = numbers[-1]  # what is parked again meanwhile is behind us, so this ends
+        return moved
+
+    async def answered_under(self, configuration: str) -> bool:
+        """Return whether any part was ever answered under the configuration of this fingerprint."""
+        return await self._writer.submit(lambda ledger: ledger.answered_under(configuration))
+
+    async def alive(self) -> None:
+        """Return when the writer's thread has come by: soon, or, where it hangs on the disk, not at all.
+
+        A disk that refuses is no reason not to return.
+
+        Raises:
+            RuntimeError: the thread has died.
+        """
+        with suppress(Unavailable):
+            await self._writer.submit(lambda _: None)
 
     async def owed(self, line: str, reporter: str, after: int, limit: int) -> list[Owed]:
         """Return up to ``limit`` deliveries with a number above ``after``, in order.

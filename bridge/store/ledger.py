@@ -20,7 +20,7 @@ from bridge.messages import Decision
 from bridge.store import rows
 from bridge.store.audit import GENESIS, Entry, chained
 from bridge.store.recall import Recall
-from bridge.store.records import Lane, Owed, Second
+from bridge.store.records import Lane, Owed, Parked, Second
 from bridge.store.words import Words, stored
 
 _VIEW_MARKS = ", ".join("?" * 14)
@@ -31,6 +31,10 @@ _SECOND_VIEW = f"INSERT INTO second_view (second, place, {rows.VIEW_COLUMNS}) VA
 _OWE = "INSERT INTO outbox (line, reporter, number) VALUES (?, ?, ?)"
 _PAID = "DELETE FROM outbox WHERE line = ? AND reporter = ? AND number = ?"
 _PARK = "INSERT INTO parked (line, reporter, number, at, reason) VALUES (?, ?, ?, ?, ?)"
+_UNPARK = "DELETE FROM parked WHERE line = ? AND reporter = ? AND number = ?"
+_DROPPED = """
+    INSERT INTO report (id, reporter, outcome, at, latency_ms, said)
+    SELECT id, ?, ?, ?, (? - event_at) * 1000, ? FROM part WHERE number = ?"""
 _REPORT = "INSERT INTO report (id, reporter, outcome, at, latency_ms, said) VALUES (?, ?, ?, ?, ?, ?)"
 _ACCEPTED = """
     INSERT INTO report (id, reporter, outcome, at, latency_ms)
@@ -156,6 +160,40 @@ class Ledger:
     def newest_audit(self, *whats: str) -> Entry | None:
         """Return the newest entry of the audit log, or the newest of these kinds."""
         return self._recall.newest_audit(whats)
+
+    # Parked deliveries, on a person's word.
+
+    def parked(self, lane: Lane, after: int, limit: int, ids: tuple[str, ...] = ()) -> list[Parked]:
+        """Return parked deliveries by their number, those of these ids or all."""
+        return self._recall.parked(lane, after, limit, ids)
+
+    def retry(self, lane: Lane, numbers: Sequence[int]) -> int:
+        """Put parked deliveries back into the outbox; return how many were there."""
+        return sum(self._unpark(lane, number, _OWE) for number in numbers)
+
+    def drop(self, lane: Lane, numbers: Sequence[int], because: str) -> int:
+        """Take parked deliveries away for good, and keep the reason as a report; return how many were there."""
+        dropped = 0
+        for number in numbers:
+            if self._unpark(lane, number, None):
+                facts = (self._words.number(lane[1]), self._words.number("dropped"), self._clock.wall())
+                self.connection.execute(_DROPPED, (*facts, self._clock.wall(), stored(because), number))
+                dropped += 1
+        return dropped
+
+    def _unpark(self, lane: Lane, number: int, into: str | None) -> bool:
+        place = (self._words.number(lane[0]), self._words.number(lane[1]), number)
+        if not self.connection.execute(_UNPARK, place).rowcount:
+            return False
+        self._changes.append((self._parked, lane, -1))
+        if into is not None:
+            self.connection.execute(into, place)
+            self._changes.append((self._queued, lane, 1))
+        return True
+
+    def answered_under(self, configuration: str) -> bool:
+        """Return whether any part was ever answered under the configuration of this fingerprint."""
+        return self._words.known(configuration) is not None
 
     def owed(self, lane: Lane, after: int, limit: int) -> list[Owed]:
         """Return some of what is owed after a number, in order; empty only when that is all."""

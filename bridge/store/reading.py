@@ -18,7 +18,7 @@ from bridge.messages import Decision, Origin, Verdict
 from bridge.store import rows, schema
 from bridge.store.audit import Copy, Entry, Verification
 from bridge.store.recall import Recall
-from bridge.store.records import Lane, Reported, Second, Tally
+from bridge.store.records import Lane, Owing, Parked, Reported, Second, Tally
 from bridge.store.words import Words, restored
 
 _COUNTS = """
@@ -104,6 +104,20 @@ class Reader:
             verification.follow(entries)
         verification.end(last)
         return verification
+
+    def owing(self) -> list[Owing]:
+        """Return what every guaranteed reporter owes its peer; only those that owe anything."""
+        with self._look() as look:
+            queued, parked = look.recall.lanes("outbox"), look.recall.lanes("parked")
+            return [
+                Owing(*lane, queued[lane], parked[lane], look.recall.oldest(lane))
+                for lane in sorted({*queued, *parked})
+            ]
+
+    def parked(self, line: str, reporter: str, after: int = 0, limit: int = 1000) -> list[Parked]:
+        """Return up to ``limit`` deliveries of a reporter that are parked, with a number above ``after``."""
+        with self._look() as look:
+            return look.recall.parked((line, reporter), after, limit)
 
     def outbox(self) -> Mapping[Lane, tuple[int, int]]:
         """Return how many deliveries are queued and parked, by line and reporter; only those with any."""

@@ -17,14 +17,20 @@ from typing import Literal
 from bridge.messages import Decision, ViewDecision
 from bridge.store import rows
 from bridge.store.audit import Entry
-from bridge.store.records import Lane, Owed, Second
-from bridge.store.words import Words, stored
+from bridge.store.records import Lane, Owed, Parked, Second
+from bridge.store.words import Words, restored, stored
 
 _PART = f"SELECT number, {rows.PART_COLUMNS} FROM part"
 _OWED = f"""
     SELECT number, {rows.PART_COLUMNS} FROM part WHERE number IN (
         SELECT number FROM outbox WHERE line = ? AND reporter = ? AND number > ? ORDER BY number LIMIT ?
     ) ORDER BY number"""
+_PARKED = """
+    SELECT number, part.id, part.part, parked.at, parked.reason FROM parked JOIN part USING (number)
+    WHERE parked.line = ? AND parked.reporter = ? AND number > ?"""
+_OLDEST = """
+    SELECT part.recorded_at FROM outbox JOIN part USING (number)
+    WHERE outbox.line = ? AND outbox.reporter = ? ORDER BY number LIMIT 1"""
 _VIEWS = f"SELECT {rows.VIEW_COLUMNS} FROM view WHERE part = ? ORDER BY place"
 _SECONDS = f"SELECT number, {rows.SECOND_COLUMNS} FROM second WHERE id = ? ORDER BY number"
 _SECOND_VIEWS = f"SELECT {rows.VIEW_COLUMNS} FROM second_view WHERE second = ? ORDER BY place"
@@ -75,6 +81,23 @@ class Recall:
         """Return what became known of a part later, oldest first."""
         found = self._connection.execute(_SECONDS, (rows.hexadecimal(id, 16),)).fetchall()
         return [rows.second(row, self._views(_SECOND_VIEWS, number), self._words.text) for number, *row in found]
+
+    def parked(self, lane: Lane, after: int, limit: int, ids: tuple[str, ...] = ()) -> list[Parked]:
+        """Return parked deliveries by their number, those of these ids or all."""
+        which = f" AND part.id IN ({', '.join('?' * len(ids))})" if ids else ""
+        query = f"{_PARKED}{which} ORDER BY number LIMIT ?"
+        place = (self._words.known(lane[0]), self._words.known(lane[1]), after)
+        found = self._connection.execute(query, (*place, *(rows.hexadecimal(id_, 16) for id_ in ids), limit))
+        return [
+            Parked(number, id_.hex(), restored(part), at, restored(reason))
+            for number, id_, part, at, reason in found.fetchall()
+        ]
+
+    def oldest(self, lane: Lane) -> float | None:
+        """Return when the decision was recorded that waits in a reporter's outbox for the longest, if any does."""
+        place = (self._words.known(lane[0]), self._words.known(lane[1]))
+        row = self._connection.execute(_OLDEST, place).fetchone()
+        return row[0] if row else None
 
     def lanes(self, table: Literal["outbox", "parked"]) -> Counter[Lane]:
         """Return how many deliveries each line's reporters have there; reads them all."""

@@ -51,6 +51,46 @@ class Owed:
 
 
 @dataclass(frozen=True, slots=True)
+class Parked:
+    """One delivery that was set aside: its peer will never take it as it is, or its reporter is gone."""
+
+    number: int
+    """The part's running number."""
+    id: str
+    """The inspection id."""
+    part: str
+    at: float
+    """Unix time since when it is parked."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Owing:
+    """What one guaranteed reporter owes its peer."""
+
+    line: str
+    reporter: str
+    queued: int
+    parked: int
+    oldest_at: float | None
+    """Unix time of the decision that is queued for the longest, None where none is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which parked deliveries are meant; what is left out narrows nothing."""
+
+    ids: tuple[str, ...] = ()
+    """Inspection ids; none: all."""
+    line: str | None = None
+    reporter: str | None = None
+
+    def __contains__(self, lane: Lane) -> bool:
+        """Return whether deliveries of this reporter are meant."""
+        return self.line in {None, lane[0]} and self.reporter in {None, lane[1]}
+
+
+@dataclass(frozen=True, slots=True)
 class Reported:
     """How telling one decision to one reporter went."""
 
