@@ -15,6 +15,7 @@ from bridge.config import Line as LineConfig
 from bridge.judges import Judges
 from bridge.line import Line
 from bridge.log import logger
+from bridge.opening import opened_once
 from bridge.running import WELL, Running
 from bridge.store import Images, Journal, lock, open_journal
 from bridge.supervise import State, Watched
@@ -35,6 +36,7 @@ class Gateway:
         self.started = clock.wall()
         self.judges = Judges(config.data / "models", clock)
         self._clock = clock
+        self._proven = False
         self._running: dict[str, Running] = {}
 
     @property
@@ -64,10 +66,20 @@ class Gateway:
                 for change in changes:
                     change.cancel()
 
+    async def until_opened(self) -> None:
+        """Wait until every plugin was tried once; one that is away is tried again in the background.
+
+        Raises:
+            BridgeError: the gateway shall not go on without it; see ``opening.py``.
+        """
+        await opened_once(self.watched, proven=self._proven)
+
     async def start(self) -> None:
         """Open everything; peers that are away are tried again in the background."""
+        self._proven = await self.journal.answered_under(self.config.fingerprint)
         for name, judge in self.config.judge.items():
-            self.judges.open(name, judge)
+            live = any(line.stage == "live" and name in line.judges() for line in self.config.line)
+            self.judges.open(name, judge, live=live)
         await self._park_orphans()
         for line in self.config.line:
             self._open(line)

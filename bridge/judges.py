@@ -34,7 +34,9 @@ class Sitting:
         self.name, self.plugged = name, plugged
         self.identity = identity
         """Which model it is; any where it is empty, and then the first one found."""
-        self.slot: Slot[Judge] = Slot(Watched("", f"judge {name}", clock, shown=False))
+        self.slot: Slot[Judge] = Slot(
+            Watched("", f"judge {name}", clock, shown=False, insists=plugged.options.when_unreachable == "stop")
+        )
         self._home, self._pinned = home, plugged
         self._tasks = Tasks()
 
@@ -77,7 +79,9 @@ class Judges:
         self.turns: dict[str, Turns] = {}
         """By name: where lines ask; stays the same while the judge behind it is replaced."""
         self.sitting: dict[str, Sitting] = {}
-        self._models, self._clock = models, clock
+        self.models = models
+        """The folder of models."""
+        self._clock = clock
 
     @property
     def watched(self) -> list[Watched]:
@@ -89,19 +93,26 @@ class Judges:
         """Which model judges under which name; empty where none was found yet."""
         return {name: sitting.identity for name, sitting in self.sitting.items()}
 
-    def open(self, name: str, plugged: Plugged, identity: str = "") -> None:
+    def open(self, name: str, plugged: Plugged, identity: str = "", *, live: bool = False) -> None:
         """Begin to keep a judge open; one that is away is tried again in the background."""
-        sitting = Sitting(name, plugged, self._models, self._clock, identity)
+        sitting = Sitting(name, plugged, self.models, self._clock, identity)
+        sitting.slot.watched.live = live
         sitting.open()
         self._seat(sitting)
 
-    async def audition(self, name: str, plugged: Plugged) -> Sitting:
+    async def audition(self, name: str, plugged: Plugged, aimed: Plugged, identity: str) -> Sitting:
         """Open a judge beside whoever sits there now; it is heard by nobody yet.
+
+        Args:
+            name: the judge's name.
+            plugged: what the configuration says of it.
+            aimed: the same, its pointer followed.
+            identity: which model that is.
 
         Raises:
             ConfigError: it does not open.
         """
-        candidate = Sitting(name, plugged, self._models, self._clock)
+        candidate = Sitting(name, plugged, self.models, self._clock, identity, aimed)
         candidate.open()
         opened = False
         try:

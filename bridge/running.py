@@ -16,6 +16,7 @@ from bridge.config import Line as LineConfig
 from bridge.delivery import Guaranteed, Realtime
 from bridge.judges import Judges
 from bridge.line import Line
+from bridge.opening import insisted_on
 from bridge.plugin.api import Report, Source
 from bridge.plugin.discovery import Plugged
 from bridge.plugin.host import hosted
@@ -101,8 +102,9 @@ class Running:
         await self._others.end(seconds)
 
     def _watch(self, name: str, plugged: Plugged) -> Watched:
-        del plugged
-        watched = Watched(self.config.name, name, self._clock)
+        insists = plugged.options.when_unreachable == "stop"
+        live = self.config.stage == "live"
+        watched = Watched(self.config.name, name, self._clock, insists=insists, live=live)
         self.watched.append(watched)
         return watched
 
@@ -110,11 +112,16 @@ class Running:
         self._others.run(f"{self.config.name} {name}", persist(self.config.name, name, work))
 
     async def _feed(self) -> None:
-        """Open the source once its judges have had their chance, so that the first parts find them ready."""
+        """Open the source once its judges have had their chance, so that the first parts find them ready.
+
+        Before the first part of all, every peer without which the line shall not start is there.
+        """
+        judges = [self._judges.sitting[name] for name in self.config.judges()]
+        await insisted_on([*(slot.watched for _, slot in self._reporters), *(one.slot.watched for one in judges)])
         with suppress(TimeoutError):
             async with asyncio.timeout(HEAD_START_SECONDS):
-                for name in self.config.judges():
-                    await self._judges.sitting[name].tried()
+                for judge in judges:
+                    await judge.tried()
         plugged: Plugged = self.config.source
 
         async def use(source: Source) -> None:
