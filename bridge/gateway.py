@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
+from bridge.attendance import came, went
 from bridge.clock import Clock, SystemClock
 from bridge.config import Config
 from bridge.config import Line as LineConfig
@@ -119,6 +120,8 @@ class Gateway:
             "started": self.started,
             "config": self.config.fingerprint,
             "ready": self.ready,
+            "audit": self.journal.audited,
+            "images": self.images.figures(),
             "lines": [
                 {
                     "name": line.name,
@@ -147,9 +150,11 @@ async def open_gateway(config: Config, clock: Clock | None = None) -> AsyncItera
         async with open_journal(config.data, clock) as journal:
             images = Images(config.data / "images")
             gateway = Gateway(config, journal, images, clock)
+            await came(journal, config)
             try:
                 await gateway.start()
                 yield gateway
             finally:
                 await gateway.stop()
+                await went(journal)
                 await images.close()

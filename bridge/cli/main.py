@@ -19,6 +19,7 @@ COMMANDS = {
     "check": "validate bridge.toml and try every peer",
     "run": "run the gateway",
     "status": "show how the running gateway does",
+    "audit": "show who changed what, and verify that nobody changed the log",
     "plugins": "list what is installed, with its options",
     "train": "train a judge on labelled folders",
     "simulate": "play an old AOI, a PLC or an MES",

@@ -55,6 +55,8 @@ def _show(said: Mapping[str, Any]) -> None:
         outbox.add_row(row["line"], row["reporter"], str(row["queued"]), str(row["parked"]))
     if said["outbox"]:
         console.print(outbox)
+    audit = said["audit"]
+    console.print(f"Audit log: {audit['entries']} entries, the newest has {audit['hash']}", soft_wrap=True)
     if said["journal"]:
         console.print(f"The journal does not answer: {escape(said['journal'])}")
 

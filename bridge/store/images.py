@@ -105,6 +105,10 @@ class Images:
         self._taken += len(data)
         self._submit(lambda: self._write(digest, data))
 
+    def figures(self) -> dict[str, float]:
+        """Return the counts since the start, for status."""
+        return {"dropped": self.dropped}
+
     def path(self, digest: str) -> Path | None:
         """Return the file of an image, None if there is none or the hash is no hash."""
         if not _DIGEST.fullmatch(digest):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bridge.clock import Clock, SystemClock
 from bridge.errors import ConfigError, Unavailable
+from bridge.log import logger
 from bridge.messages import Decision
 from bridge.store.audit import Entry
 from bridge.store.ledger import Ledger
@@ -89,12 +90,21 @@ class Journal:
         For what a person asks for: where this raises Unavailable, nothing may be changed.
         """
         entry = replace(entry, at=entry.at or self._clock.wall())
-        self.newest = await self._writer.submit(lambda ledger: ledger.audit(entry), 1)
-        return self.newest
+        written = self.newest = await self._writer.submit(lambda ledger: ledger.audit(entry), 1)
+        # A copy of the hash that lies elsewhere.
+        told = {"entry": written.number, "what": entry.what, "hash": written.hash.hex()}
+        logger(line=entry.line).info("audit log", **told)
+        return written
 
     def note(self, entry: Entry) -> None:
         """Put into the audit log what has happened already, and try again until the disk takes it."""
         self._trail.note(replace(entry, at=entry.at or self._clock.wall()))
+
+    @property
+    def audited(self) -> Mapping[str, object]:
+        """How many entries the audit log has, and the hash of the newest; for people to note down."""
+        newest = self.newest
+        return {"entries": newest.number if newest else 0, "hash": newest.hash.hex() if newest else ""}
 
     async def newest_audit(self, *whats: str) -> Entry | None:
         """Return the newest entry of the audit log, or the newest of these kinds."""
