@@ -15,7 +15,8 @@ from operator import attrgetter
 from prometheus_client import Counter, Gauge
 
 from bridge import health
-from bridge.clock import Clock
+from bridge.clock import Clock, SystemClock
+from bridge.echo import Echo
 from bridge.errors import Refused, Unavailable
 from bridge.log import logger
 from bridge.messages import Decision
@@ -77,7 +78,7 @@ class Realtime:
                 async with asyncio.timeout_at(decision.expires) as limit:
                     note = await report(decision)
         except Refused as exc:
-            return "refused", str(exc)
+            return "refused", explain(exc)
         except Exception as exc:  # noqa: BLE001 - a reporter's bug must cost one report, not the line
             if isinstance(exc, TimeoutError) and limit.expired():
                 watched.become(State.DEGRADED, "a report did not arrive in time")
@@ -107,6 +108,10 @@ class Guaranteed:
         self._behind = True
         self._meanwhile: list[Decision] | None = None
         """What was settled while the journal is being read, None while it is not."""
+        self._under_way: set[int] = set()
+        """The numbers of what the peer is being told."""
+        self._rewinding = False
+        self._echo = Echo(SystemClock())
         self._work = asyncio.Event()
         waiting.labels(self._line, self.name).set_function(self._queue.__len__)
 
@@ -124,10 +129,14 @@ class Guaranteed:
         self._expected.pop(id, None)
         self._settle()
 
+    def rewind(self) -> None:
+        """Read the outbox from its start again: deliveries that were parked have come back into it."""
+        self._rewinding = True
+        self._work.set()
+
     async def run(self) -> None:
         """Deliver until cancelled; what is under way then is told again after the next start."""
-        self._queue.clear()
-        self._behind, self._after = True, 0
+        self._begin_anew()
         while True:
             report = await self._slot.get()
             room = asyncio.Semaphore(self._window)
@@ -135,13 +144,16 @@ class Guaranteed:
             async with asyncio.TaskGroup() as under_way:
                 while await self._ready(report, room):
                     decision = self._queue.popleft()
+                    self._under_way.add(decision.number)
                     under_way.create_task(self._deliver(report, decision, room), name=f"deliver {decision.id}")
 
     async def _ready(self, report: Report, room: asyncio.Semaphore) -> bool:
         """Wait for room, and for something to deliver; return False once the report is broken."""
         await room.acquire()
-        while self._slot.verb is report and not self._queue:
-            if self._behind:
+        while self._slot.verb is report and (self._rewinding or not self._queue):
+            if self._rewinding:
+                self._begin_anew()
+            elif self._behind:
                 await self._catch_up()
             else:
                 self._work.clear()
@@ -155,8 +167,8 @@ class Guaranteed:
                     await report(decision)
         except Refused as exc:
             told.labels(self._line, self.name, "refused").inc()
-            logger(line=self._line, plugin=self.name).warning("delivery parked", id=decision.id, reason=str(exc))
-            await self._park(decision, str(exc))
+            self._tell_parked(decision, reason := explain(exc))
+            await self._park(decision, reason)
         except Exception as exc:  # noqa: BLE001 - a reporter's bug is a reason to reopen it, not to lose a part
             told.labels(self._line, self.name, "retried").inc()
             insort(self._queue, decision, key=attrgetter("number"))
@@ -165,7 +177,21 @@ class Guaranteed:
             told.labels(self._line, self.name, "accepted").inc()
             self._journal.done(self._line, self.name, (decision.number,))
         finally:
+            self._under_way.discard(decision.number)
             room.release()
+
+    def _tell_parked(self, decision: Decision, reason: str) -> None:
+        """Say so in the log; a peer that refuses everything says it at growing intervals, with a count."""
+        if times := self._echo.heard(reason):
+            tell = logger(line=self._line, plugin=self.name)
+            tell.warning(
+                "delivery parked", id=decision.id, reason=reason, **({"times": times} if times > 1 else {})
+            )
+
+    def _begin_anew(self) -> None:
+        self._rewinding = False
+        self._queue.clear()
+        self._behind, self._after = True, 0
 
     async def _park(self, decision: Decision, reason: str) -> None:
         while True:
@@ -202,7 +228,8 @@ class Guaranteed:
             self._meanwhile = None
         settled = list(takewhile(lambda entry: entry.decision.id not in self._expected, owed))
         for entry in settled:
-            self._queue.append(entry.decision)
+            if entry.number not in self._under_way:
+                self._queue.append(entry.decision)
             self._after = entry.number
         self._behind = len(settled) == READ_AT_ONCE
         for decision in meanwhile:

@@ -18,7 +18,7 @@ from bridge.delivery import Guaranteed, Realtime
 from bridge.errors import Refused, Unavailable
 from bridge.messages import Decision, Origin, Verdict
 from bridge.plugin.api import Report
-from bridge.store import Journal, Reader, Second, open_journal
+from bridge.store import Choice, Journal, Reader, Second, open_journal
 from bridge.supervise import Slot, State, Watched
 
 
@@ -263,6 +263,45 @@ class TestGuaranteed:
                 await until(lambda: bool(lane.mes.told))
         told = lane.mes.told[0]
         assert (told.final, told.origin, told.degraded) == (Verdict.NG, Origin.FALLBACK, True)
+
+    async def test_what_was_parked_and_comes_back_is_told_in_its_order(self, journal: Journal) -> None:
+        """Under the same id and with the same body, before what is younger, and nothing under way twice."""
+        lane = Lane(journal)
+        lane.mes.answers["p1"] = [Refused("unknown serial")]
+        async with lane.running():
+            await lane.commit_all(range(4))
+            await until(lambda: len(lane.mes.told) == 3)
+            await backlog_is(journal, lane.line, (0, 1))
+            lane.mes.hold = asyncio.Event()
+            await lane.commit_all(range(4, 7))
+            await until(lambda: lane.mes.begun[-1] == "p4")
+            assert await journal.retry((lane.line, "mes"), Choice()) == 1
+            lane.guaranteed.rewind()
+            lane.mes.hold.set()
+            await until(lambda: len(lane.mes.told) == 7)
+            await backlog_is(journal, lane.line, (0, 0))
+        assert lane.mes.parts == ["p0", "p2", "p3", "p4", "p1", "p5", "p6"]
+
+    async def test_what_comes_back_while_nothing_else_is_owed_is_told_at_once(self, journal: Journal) -> None:
+        lane = Lane(journal, window=4)
+        lane.mes.answers = {f"p{number}": [Refused("closed")] for number in range(20)}
+        async with lane.running():
+            await lane.commit_all(range(20))
+            await backlog_is(journal, lane.line, (0, 20))
+            assert await journal.retry((lane.line, "mes"), Choice()) == 20
+            lane.guaranteed.rewind()
+            await until(lambda: len(lane.mes.told) == 20)
+        assert lane.mes.parts == parts(range(20))
+
+    async def test_a_peer_that_refuses_everything_does_not_flood_the_log(
+        self, journal: Journal, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        lane = Lane(journal)
+        lane.mes.answers = {f"p{number}": [Refused(f"order {number} is closed")] for number in range(50)}
+        async with lane.running():
+            await lane.commit_all(range(50))
+            await backlog_is(journal, lane.line, (0, 50))
+        assert capsys.readouterr().err.count("delivery parked") < 5
 
 
 class TestRealtime:
