@@ -152,7 +152,7 @@ class Ledger:
         (before,) = self.connection.execute(_LAST_HASH).fetchone() or (GENESIS,)
         texts = ("who", "line", "what", "old", "new", "why")
         said: dict[str, Any] = {name: _readable(getattr(entry, name)) for name in texts}
-        entry = replace(entry, **said, number=last + 1, at=entry.at or self._clock.wall())
+        entry = replace(entry, **said, number=last + 1, at=float(entry.at or self._clock.wall()))
         entry = replace(entry, hash=chained(before, entry))
         self.connection.execute(_AUDIT, (entry.number, entry.at, *said.values(), entry.hash))
         return entry
