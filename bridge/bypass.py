@@ -84,6 +84,11 @@ class Bypass:
             self._wanted[PEOPLE] = True
         return self.in_force
 
+    def close(self, why: str) -> None:
+        """End one that is in force, because its line stops."""
+        if self.in_force:
+            self._end(why, who="")
+
     @property
     def wanted_by(self) -> list[str]:
         """Who wants one now: plugins by their names, and people together."""

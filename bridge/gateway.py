@@ -6,14 +6,21 @@ Nothing is shared between lines but the journal, the images, and judges that sev
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
 
+from bridge import in_force, starting
 from bridge.attendance import came, went
+from bridge.changing import Trial, Wanted, write_down
 from bridge.clock import Clock, SystemClock
 from bridge.config import Config
 from bridge.config import Line as LineConfig
+from bridge.config.changes import Change, Facts
+from bridge.in_force import InForce
 from bridge.judges import Judges
+from bridge.judging import shelf
 from bridge.line import Line
 from bridge.log import logger
 from bridge.opening import opened_once
@@ -39,6 +46,9 @@ class Gateway:
         self._clock = clock
         self._proven = False
         self._running: dict[str, Running] = {}
+        self._facts: Facts = {}
+        """What is in force."""
+        self._changing = asyncio.Lock()
 
     @property
     def lines(self) -> Mapping[str, Line]:
@@ -75,12 +85,19 @@ class Gateway:
         """
         await opened_once(self.watched, proven=self._proven)
 
-    async def start(self) -> None:
-        """Open everything; peers that are away are tried again in the background."""
+    async def start(self, override: str = "", who: str = "") -> None:
+        """Open everything; peers that are away are tried again in the background.
+
+        Raises:
+            ConfigError: a live line differs from what was last in force, and nobody says why.
+        """
+        models = await asyncio.to_thread(starting.models, self.config)
+        self._facts = await starting.held(self.config, models, self.journal, override, who)
+        models = {**in_force.approved_bundles(self._facts), **{name: one for name, one in models.items() if one}}
         self._proven = await self.journal.answered_under(self.config.fingerprint)
         for name, judge in self.config.judge.items():
             live = any(line.stage == "live" and name in line.judges() for line in self.config.line)
-            self.judges.open(name, judge, live=live)
+            self.judges.open(name, judge, models.get(name, ""), live=live)
         await self._park_orphans()
         for line in self.config.line:
             self._open(line)
@@ -91,6 +108,83 @@ class Gateway:
         await asyncio.gather(*(running.take_no_more(GOODBYE_SECONDS) for running in everyone))
         await asyncio.gather(*(running.line.settle(SETTLE_SECONDS) for running in everyone))
         await asyncio.gather(*(running.close(GOODBYE_SECONDS) for running in everyone), self.judges.close())
+
+    async def reload(self, config: Config, override: str = "", who: str = "") -> list[Change]:
+        """Run another configuration from now on: all of it, or nothing.
+
+        Lines that it does not change notice nothing, not even on their connections. A judge that it changes is
+        opened and warmed beside the old one, and swapped between two parts. Reloads wait for each other.
+
+        Returns:
+            What changed.
+
+        Raises:
+            ConfigError: something stands against it, one line for each reason; everything is as it was.
+            Unavailable: the disk refuses, and everything is as it was.
+        """
+        async with self._changing:
+            return await self._change(Wanted(config, override, who))
+
+    async def promote(self, name: str, folder: Path, override: str = "", who: str = "") -> list[Change]:
+        """Let a bundle judge wherever the configuration names its model, and then point ``live`` at it.
+
+        Raises:
+            ConfigError: it does not load, is too slow, or a live line needs a reason; the old one goes on.
+            Unavailable: the disk refuses.
+        """
+        named = [
+            judge for judge, plugged in self.config.judge.items() if getattr(plugged.options, "model", "") == name
+        ]
+        async with self._changing:
+            wanted = Wanted(self.config, override, who, dict.fromkeys(named, folder))
+            return await self._change(wanted, partial(asyncio.to_thread, shelf.put_live, folder))
+
+    async def _change(self, wanted: Wanted, then: Callable[[], Awaitable[None]] | None = None) -> list[Change]:
+        async with Trial(self.config, self._facts, self.judges) as trial:
+            approved = await trial.approve(wanted)
+            await write_down(approved, self.journal, self.config.data)
+            trial.keep()
+        for candidate in approved.judges:
+            await self.judges.take_over(candidate)
+        if then is not None:
+            await then()
+        await self._adopt(wanted.config)
+        self._facts = approved.facts
+        await asyncio.to_thread(in_force.write, self.config.data, InForce(approved.facts))
+        return [one.change for one in approved.reasoned]
+
+    async def _adopt(self, config: Config) -> None:
+        """Restart the lines that differ, open what is new and close what is gone."""
+        self.config = config
+        lines = {line.name: line for line in config.line}
+        restarts = [
+            self._replace(running, lines.get(name))
+            for name, running in self._running.items()
+            if running.config != lines.get(name)
+        ]
+        await asyncio.gather(*restarts)
+        for name, line in lines.items():
+            if name not in self._running:
+                self._open(line)
+        self._running = {name: self._running[name] for name in lines}
+        for running in self._running.values():
+            running.line.adopt(config.fingerprint)
+        for name in set(self.judges.sitting) - set(config.judge):
+            await self.judges.dismiss(name)
+        await self._park_orphans()
+
+    async def _replace(self, running: Running, line: LineConfig | None) -> None:
+        """Close a line from its source on, and open what stands in its place now."""
+        await running.quiet()
+        await running.take_no_more(GOODBYE_SECONDS)
+        running.line.standing.bypassed.close("the line was restarted")
+        await running.line.settle(running.config.deadline_ms / 1000 + SETTLE_SECONDS)
+        await running.close(GOODBYE_SECONDS)
+        for watched in running.watched:
+            watched.forget()
+        del self._running[running.config.name]
+        if line is not None:
+            self._open(line)
 
     async def _park_orphans(self) -> None:
         """Set aside what is owed to reporters that are not there any more."""
@@ -139,11 +233,20 @@ class Gateway:
 
 
 @asynccontextmanager
-async def open_gateway(config: Config, clock: Clock | None = None) -> AsyncIterator[Gateway]:
+async def open_gateway(
+    config: Config, clock: Clock | None = None, *, override: str = "", who: str = ""
+) -> AsyncIterator[Gateway]:
     """Run the gateway of one data directory while the context lasts.
 
+    Args:
+        config: what to run.
+        clock: for tests.
+        override: why a live line may differ from what was last in force.
+        who: the user who says so.
+
     Raises:
-        ConfigError: another gateway holds the directory, or its journal cannot be used.
+        ConfigError: another gateway holds the directory, its journal cannot be used, or a live line differs from
+            what was last in force and nobody says why.
     """
     clock = clock or SystemClock()
     with lock(config.data):
@@ -152,7 +255,7 @@ async def open_gateway(config: Config, clock: Clock | None = None) -> AsyncItera
             gateway = Gateway(config, journal, images, clock)
             await came(journal, config)
             try:
-                await gateway.start()
+                await gateway.start(override, who)
                 yield gateway
             finally:
                 await gateway.stop()

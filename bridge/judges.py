@@ -30,14 +30,22 @@ GOODBYE_SECONDS = 1.0
 class Sitting:
     """One judge that is kept open, on one model."""
 
-    def __init__(self, name: str, plugged: Plugged, home: Path, clock: Clock, identity: str = "") -> None:
+    def __init__(
+        self,
+        name: str,
+        plugged: Plugged,
+        home: Path,
+        clock: Clock,
+        identity: str = "",
+        aimed: Plugged | None = None,
+    ) -> None:
         self.name, self.plugged = name, plugged
         self.identity = identity
         """Which model it is; any where it is empty, and then the first one found."""
         self.slot: Slot[Judge] = Slot(
             Watched("", f"judge {name}", clock, shown=False, insists=plugged.options.when_unreachable == "stop")
         )
-        self._home, self._pinned = home, plugged
+        self._home, self._pinned = home, aimed or plugged
         self._tasks = Tasks()
 
     def open(self) -> None:

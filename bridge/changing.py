@@ -1,0 +1,156 @@
+"""Changing a gateway while it runs: everything is tried first, then what changed is replaced, and nothing else.
+
+The steps of a reload and of a promotion, in order: find the models, compare, hold against the rules of live lines,
+open new judges beside the old ones, write down what was approved, swap judges between two parts, restart the lines
+that differ. Up to the writing down everything can be taken back, and is, if anything is wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from bridge import in_force
+from bridge.config import Config, ConfigMistakes
+from bridge.config.changes import Facts, compare, facts
+from bridge.errors import BridgeError, ConfigError
+from bridge.in_force import InForce, Pending, Reasoned
+from bridge.judges import Judges, Sitting, pinned
+from bridge.log import logger
+from bridge.plugin.discovery import Plugged
+from bridge.reloading import fixed, too_slow, unreasoned
+from bridge.store import Entry, Journal
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What shall run, and who wants it why."""
+
+    config: Config
+    override: str = ""
+    who: str = ""
+    models: Mapping[str, Path] = field(default_factory=dict)
+    """Folders of bundles by judge, where they shall be others than the configuration's pointers say."""
+    advice: str = 'repeat it with --override "reason"'
+
+
+@dataclass(frozen=True)
+class Approved:
+    """What stood every test, and the judges that are open for it."""
+
+    config: Config
+    before: Facts
+    facts: Facts
+    reasoned: list[Reasoned]
+    judges: list[Sitting]
+
+
+class Trial:
+    """Tries a wish against what runs; on leaving the context, judges that were not taken are closed."""
+
+    def __init__(self, running: Config, known: Facts, judges: Judges) -> None:
+        self._running, self._known, self._judges = running, known, judges
+        self._ends = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._ends.aclose()
+
+    async def approve(self, wanted: Wanted) -> Approved:
+        """Return what may be done.
+
+        Raises:
+            ConfigError: something stands against it; a line for each reason.
+        """
+        refuse(fixed(self._running, wanted.config))
+        found = await self._found(wanted)
+        now = in_force.remembered(self._known, facts(self._running, self._judges.identities))
+        then = in_force.remembered(now, facts(wanted.config, {name: one[1] for name, one in found.items()}))
+        changes = compare(now, then)
+        refuse(unreasoned(changes, wanted.advice) if not wanted.override.strip() else [])
+        judges = await self._auditioned(wanted, found)
+        reasoned = [Reasoned(change=change, who=wanted.who, why=wanted.override) for change in changes]
+        return Approved(wanted.config, now, then, reasoned, judges)
+
+    def keep(self) -> None:
+        """Leave the new judges open: they were taken."""
+        self._ends.pop_all()
+
+    async def _found(self, wanted: Wanted) -> dict[str, tuple[Plugged, str]]:
+        """Follow every judge's pointer; one that could not be found before either is left as it is."""
+        found: dict[str, tuple[Plugged, str]] = {}
+        mistakes: list[str] = []
+        for name, judge in wanted.config.judge.items():
+            aimed = _aimed(judge, wanted.models.get(name))
+            try:
+                found[name] = await asyncio.to_thread(pinned, aimed, self._judges.models)
+            except ConfigError as exc:
+                old = self._judges.sitting.get(name)
+                if old is None or old.identity or old.plugged != judge:
+                    mistakes.append(f"judge.{name}: {exc}")
+                found[name] = judge, ""
+        refuse(mistakes)
+        return found
+
+    async def _auditioned(self, wanted: Wanted, found: Mapping[str, tuple[Plugged, str]]) -> list[Sitting]:
+        """Open every judge that is new or another, all of them before anything is said of one."""
+        mistakes: list[str] = []
+        candidates: list[Sitting] = []
+        for name, (_, identity) in found.items():
+            old = self._judges.sitting.get(name)
+            if old and old.plugged == wanted.config.judge[name] and old.identity == identity:
+                continue
+            try:
+                candidates.append(await self._audition(name, wanted.config.judge[name], *found[name]))
+            except BridgeError as exc:
+                mistakes.append(str(exc))
+        sitting = {**self._judges.sitting, **{one.name: one for one in candidates}}
+        speeds = {name: one.ms_per_view for name, one in sitting.items() if one.ms_per_view is not None}
+        refuse(mistakes + too_slow(wanted.config, speeds))
+        return candidates
+
+    async def _audition(self, name: str, written: Plugged, aimed: Plugged, identity: str) -> Sitting:
+        candidate = await self._judges.audition(name, written, aimed, identity)
+        self._ends.push_async_callback(candidate.close)
+        return candidate
+
+
+async def write_down(approved: Approved, journal: Journal, data: Path) -> None:
+    """Put what was approved into the record of what is in force, as pending, and into the audit log.
+
+    Raises:
+        Unavailable: the disk refuses.
+    """
+    if approved.reasoned:
+        why = approved.reasoned[0]
+        pending = Pending(approved.facts, why.who, why.why)
+        await asyncio.to_thread(in_force.write, data, InForce(approved.before, pending))
+        await audited(approved.reasoned, journal)
+
+
+async def audited(reasoned: list[Reasoned], journal: Journal) -> None:
+    """Put changes into the audit log, and into the other one."""
+    for one in reasoned:
+        change = one.change
+        logger(line=change.line).warning("changed", what=change.what, old=change.old, new=change.new, why=one.why)
+        entry = Entry(what=change.what, who=one.who, line=change.line, old=change.old, new=change.new, why=one.why)
+        await journal.audit(entry)
+
+
+def refuse(mistakes: list[str]) -> None:
+    """Raise them all as one error, if there are any."""
+    if mistakes:
+        raise ConfigMistakes(mistakes)
+
+
+def _aimed(judge: Plugged, folder: Path | None) -> Plugged:
+    """Return a judge that runs the bundle of a folder, whatever the configuration's pointer says."""
+    if folder is None:
+        return judge
+    return Plugged(judge.plugin, judge.options.model_copy(update={"model": str(folder)}))

@@ -1,0 +1,134 @@
+"""The versions of a model: one folder each under ``models/NAME``, the link ``live``, and what was live before.
+
+The link is moved in one step, so readers find the old version or the new one. ``history`` has the versions that
+were live, one a line, the newest last. It is only a memory: what is live is what the link says, and a version to
+which the link was moved without us, or just before we were killed, counts as the newest.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bridge.errors import ConfigError
+from bridge.judging import bundle
+from bridge.judging.bundle import MANIFEST, Bundle
+
+HISTORY = "history"
+LIVE = "live"
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One bundle on the shelf."""
+
+    name: str
+    folder: Path
+    bundle: Bundle | None
+    live: bool
+    trouble: str = ""
+    """Why its manifest cannot be read."""
+
+
+def versions(models: Path) -> list[Version]:
+    """Return every version of every model, by name and number."""
+    return [one for name in sorted(_folders(models), key=str) for one in _of(name)]
+
+
+def folder_of(models: Path, name: str, version: int) -> Path:
+    """Return the folder of a version.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    known = {one.bundle.manifest.version: one.folder for one in _of(models / name) if one.bundle}
+    if version not in known:
+        have = ", ".join(map(str, sorted(known))) or "none"
+        raise ConfigError(
+            f"{name} {version}", f"is not under {models / name}", f"write one of the versions {have}"
+        )
+    return known[version]
+
+
+def before(models: Path, name: str) -> Path:
+    """Return the folder of the version that was live before the one that is.
+
+    Raises:
+        ConfigError: none was.
+    """
+    shelf = models / name
+    for folder in reversed(_lived(shelf)[:-1]):
+        if folder != _live(shelf) and (shelf / folder / MANIFEST).is_file():
+            return shelf / folder
+    raise ConfigError(f"model {name!r}", "has no version that was live before", "write a version to promote")
+
+
+def put_live(folder: Path, *, back: bool = False) -> None:
+    """Make a version live; going back forgets those that came after it.
+
+    Raises:
+        ConfigError: the folder cannot be written.
+    """
+    shelf = folder.parent
+    try:
+        lived = _lived(shelf)
+        _write(shelf / HISTORY, lived)
+        bundle.make_live(folder)
+        while back and folder.name in lived[:-1]:
+            lived.pop()
+        _write(shelf / HISTORY, lived if lived[-1:] == [folder.name] else [*lived, folder.name])
+    except OSError as exc:
+        raise ConfigError(str(shelf), f"cannot be written ({exc.strerror})", "let this user write there") from exc
+
+
+def _folders(models: Path) -> Iterator[Path]:
+    if models.is_dir():
+        yield from (path for path in models.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _of(shelf: Path) -> list[Version]:
+    now = _live(shelf)
+    found = [
+        _version(shelf, path, now) for path in _folders(shelf) if (path / MANIFEST).exists() and not _link(path)
+    ]
+    return sorted(found, key=lambda one: (one.bundle.manifest.version if one.bundle else 0, one.folder.name))
+
+
+def _link(path: Path) -> bool:
+    return path.name == LIVE and path.is_symlink()
+
+
+def _version(shelf: Path, folder: Path, now: str) -> Version:
+    try:
+        return Version(shelf.name, folder, bundle.peek(folder), live=folder.name == now)
+    except ConfigError as exc:
+        return Version(shelf.name, folder, None, live=folder.name == now, trouble=str(exc))
+
+
+def _live(shelf: Path) -> str:
+    """Return the name of the folder that is live, empty for none."""
+    link = shelf / LIVE
+    if not (link / MANIFEST).is_file():
+        return ""
+    return link.resolve().name
+
+
+def _lived(shelf: Path) -> list[str]:
+    """Return the folders that were live, the one that is now at the end."""
+    now = _live(shelf)
+    try:
+        past = (shelf / HISTORY).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        past = []
+    return past if not now or past[-1:] == [now] else [*past, now]
+
+
+def _write(path: Path, lines: list[str]) -> None:
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with draft.open("w", encoding="utf-8") as file:
+        file.write("".join(f"{line}\n" for line in lines))
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)

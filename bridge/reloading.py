@@ -1,0 +1,50 @@
+"""What stands against a new configuration while the old one runs: each reason one line. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from bridge.config import Config, Line, Recipe
+from bridge.config.changes import Change
+
+FIXED = ("data", "http", "log", "images")
+"""What a gateway has from its start to its end."""
+
+
+def fixed(old: Config, new: Config) -> list[str]:
+    """Return what cannot change while the gateway runs."""
+    return [
+        f"{key}: is another than the gateway runs with; this needs a restart"
+        for key in FIXED
+        if getattr(old, key) != getattr(new, key)
+    ]
+
+
+def unreasoned(changes: Iterable[Change], advice: str) -> list[str]:
+    """Return what a live line takes only for a reason, where none was given."""
+    return [f"{change} on a live line needs a reason; {advice}" for change in changes if change.guarded]
+
+
+def too_slow(config: Config, ms_per_view: Mapping[str, float]) -> list[str]:
+    """Return each line for which a judge is too slow.
+
+    Args:
+        config: the lines, with their deadlines and how many views their parts have.
+        ms_per_view: what one view takes, by judge; those that are missing are not known.
+    """
+    return [sentence for line in config.line for sentence in _too_slow(line, ms_per_view)]
+
+
+def _too_slow(line: Line, ms_per_view: Mapping[str, float]) -> Iterator[str]:
+    leaves = line.deadline_ms - line.reserve_ms
+    asked: dict[str, int] = {}
+    for recipe in [Recipe(), *line.recipe.values()]:
+        judge = recipe.judge or line.judge
+        asked[judge] = max(asked.get(judge, 1), recipe.views_expected or line.views_expected or 1)
+    for judge, views in asked.items():
+        needs = views * ms_per_view.get(judge, 0.0)
+        if needs > leaves:
+            yield (
+                f"line.{line.name}.deadline_ms: the judge {judge} takes {needs:.0f} ms for {views} view(s), "
+                f"and deadline_ms - reserve_ms leaves {leaves:.0f} ms; take a faster model, or a longer deadline"
+            )

@@ -1,0 +1,63 @@
+"""Before a gateway opens anything: which models it names, and whether live lines may come back like this.
+
+A judge whose model is not there does not keep the line from its start: it is tried again, and answered for by the
+safe rows meanwhile. What a live line changes without a reason does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from bridge import in_force
+from bridge.changing import audited, refuse
+from bridge.config import Config
+from bridge.config.changes import Facts, facts
+from bridge.errors import ConfigError, Unavailable
+from bridge.in_force import InForce, held_against, remembered
+from bridge.judges import pinned
+from bridge.log import logger
+from bridge.reloading import unreasoned
+from bridge.store import Entry, Journal
+
+ADVICE = 'start with aoi-bridge run --override "reason", or write a new live_because for the line'
+RECORD = "what was in force"
+
+
+def models(config: Config) -> dict[str, str]:
+    """Return the identity of each judge's model, empty where it cannot be found; blocks on the disk."""
+    return {name: _identity(config, name) for name in config.judge}
+
+
+def _identity(config: Config, name: str) -> str:
+    try:
+        return pinned(config.judge[name], config.data / "models")[1]
+    except ConfigError:
+        return ""  # its opener says the same, and says it again until somebody acts
+
+
+async def held(config: Config, found: dict[str, str], journal: Journal, override: str, who: str) -> Facts:
+    """Hold a start against what was last in force; return what is in force now, audited and recorded.
+
+    Raises:
+        ConfigError: a live line changes what moves verdicts, and nobody says why; one line for each.
+    """
+    record = await _record(config, journal)
+    laid_out = remembered(record.facts if record else {}, facts(config, found))
+    reasoned, refused = held_against(record, laid_out, override.strip(), who)
+    refuse(unreasoned(refused, ADVICE))
+    try:
+        await audited(reasoned, journal)
+        await asyncio.to_thread(in_force.write, config.data, InForce(laid_out))
+    except Unavailable as exc:
+        logger().error("what is in force is not recorded", reason=str(exc))
+    return laid_out
+
+
+async def _record(config: Config, journal: Journal) -> InForce | None:
+    try:
+        return await asyncio.to_thread(in_force.read, config.data)
+    except ConfigError as exc:
+        # The line comes back all the same; the audit log says that nothing was held against its past.
+        logger().error("the record of what was in force is lost", reason=str(exc))
+        journal.note(Entry(what=RECORD, old="unknown", new="begun anew", why=exc.found))
+        return None
