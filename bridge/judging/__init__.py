@@ -6,7 +6,11 @@ turns.py       one judge, many lines: whose turn it is
 hearing.py     the question put to the judge for one part, and what came of it in time
 album.py       the pictures of one part, and which of them are the previous part's again
 classifier.py  the judge ``type = "classifier"``
+relief.py      a fresh worker in the place of one that has outgrown its memory
+golden.py      the pictures that a bundle must get right before it may judge
 host.py        starts, watches and kills the worker
+link.py        the gateway's end of the socket
+poison.py      the pictures over which a worker died
 arena.py       the memory that large pictures travel through
 bundle.py      what a model is: manifest, hashes, classes named OK or NG
 frames.py      the words between gateway and worker, and their bytes (pure)
@@ -15,7 +19,8 @@ spec.py        the part of a manifest that the worker needs (pure)
 In the worker:
 
 worker.py      the process: tame, load, serve
-inbox.py       receives in a thread, so that a cancellation overtakes the work
+inbox.py       what is asked, so that a cancellation overtakes the work
+memory.py      how much it takes and may take
 bench.py       the judging itself, a batch at a time
 headers.py     a picture's size and completeness before it is decoded (pure)
 preprocess.py  decode, crop, stretch, normalise; the same for training and live

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -41,6 +42,11 @@ class Bench:
         self._engine.warm_up()
         data = specimen(self._load)
         return statistics.median(self.judge([(data, None)])[0].ms for _ in range(WARM_UP_VIEWS))
+
+    def judge_golden(self) -> tuple[Opinion, ...]:
+        """Judge the bundle's golden pictures just as a part's."""
+        samples = ((Path(one.path).read_bytes(), one.roi) for one in self._load.golden)
+        return tuple(self.judge([sample])[0] for sample in samples)
 
     def answers(self, request: Request, pictures: Sequence[bytes]) -> Iterator[Answer]:
         """Yield an answer for each batch; stop early as soon as nobody waits."""

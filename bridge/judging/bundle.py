@@ -57,6 +57,17 @@ class ModelClass(_Frozen):
     """OK or NG, in words"""
 
 
+class Golden(_Frozen):
+    """A picture in the bundle of which the truth is known."""
+
+    file: FileName
+    """its name in the bundle; hashed like every other file"""
+    verdict: Verdict
+    """OK or NG, in words; a bundle that lets one of its own NG pass is refused"""
+    view: str = ""
+    """the view it shows, which says where to look; empty: as views that are not named"""
+
+
 class Manifest(_Frozen):
     """``manifest.json``: all that is known of a model and all that is needed to run it."""
 
@@ -84,6 +95,8 @@ class Manifest(_Frozen):
     """probabilities, or logits to be put through a softmax"""
     files: dict[FileName, Sha256] = {}
     """every other file of the bundle and its SHA-256"""
+    golden: Annotated[tuple[Golden, ...], Field(max_length=64)] = ()
+    """pictures of known truth that the bundle must get right before it may judge; at most 64"""
     parent: str = ""
     """the identity of the bundle that this one was trained from; empty for none"""
     training_data: str = ""
@@ -240,6 +253,9 @@ def _verify(folder: Path, manifest: Manifest) -> None:
     found = {path.name for path in folder.iterdir()} - {MANIFEST}
     if MODEL not in manifest.files:
         raise ConfigError(str(folder / MANIFEST), f"names no {MODEL}")
+    for one in manifest.golden:
+        if one.file not in manifest.files:
+            raise ConfigError(str(folder / MANIFEST), f"names no file {one.file}, which is golden")
     for name in sorted(found - set(manifest.files)):
         raise ConfigError(str(folder / name), "is not named in the manifest", "remove it")
     for name, expected in manifest.files.items():

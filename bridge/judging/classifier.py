@@ -14,11 +14,15 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field
 
+from bridge.errors import ConfigError
 from bridge.health import count
 from bridge.judging import bundle
 from bridge.judging.bundle import Bundle
-from bridge.judging.frames import Load, Opinion
-from bridge.judging.host import Picture, Worker, start
+from bridge.judging.frames import Load, Opinion, Ready, Sample
+from bridge.judging.golden import best_bad, examine
+from bridge.judging.host import PROGRAM, Picture, Worker, start
+from bridge.judging.poison import Poison
+from bridge.judging.relief import Post, manned
 from bridge.log import logger
 from bridge.messages import Failure, Judgement, Verdict, View
 from bridge.plugin import Judge, JudgeOptions, Milliseconds, Seconds
@@ -43,6 +47,8 @@ class ClassifierOptions(JudgeOptions):
     """how many seconds loading and warming up may take"""
     megapixels: Annotated[float, Field(gt=0, le=1000)] = 100
     """the largest picture that is decoded, in millions of pixels"""
+    memory_megabytes: Annotated[float | None, Field(gt=0, le=1e6, examples=[1500])] = None
+    """how many MB the judge's process may take before it is replaced; left out: 500 more than it took when warm"""
 
     def pinned(self) -> tuple[Self, str]:
         """Follow the link ``live`` once, and say which bundle that is."""
@@ -50,36 +56,88 @@ class ClassifierOptions(JudgeOptions):
         return self.model_copy(update={"model": str(folder)}), bundle.peek(folder).identity
 
 
+_poison = Poison()
+"""Of all judges of this gateway: what broke one model's decoder breaks every model's."""
+
+
 @asynccontextmanager
 async def open_classifier(options: ClassifierOptions) -> AsyncIterator[Judge]:
     """Load a bundle into a worker of its own; ready when it is warm.
 
     Raises:
-        ConfigError: there is no such bundle, a hash differs, or it cannot run here.
+        ConfigError: there is no such bundle, a hash differs, it cannot run here, or it lets a part pass that it
+            knows to be bad.
         Unavailable: the worker died or hung, while loading or later.
     """
-    async with start(options.hang_ms) as worker:
-        model = await asyncio.to_thread(_find, options)  # meanwhile the worker imports
-        ready = await worker.load(workload(options, model), options.start_seconds)
-        logger(model=model.identity).info("judge ready", ms_per_view=round(ready.ms_per_view, 2))
-        async with asyncio.TaskGroup() as tasks:
-            serving = tasks.create_task(worker.serve(), name=f"judge {model.manifest.name}")
-            try:
-                yield Classifier(options, model, worker, ready.ms_per_view)
-            finally:
-                serving.cancel()
+    async with opened(options) as judge:
+        yield judge
+
+
+@asynccontextmanager
+async def opened(options: ClassifierOptions, program: Sequence[str] = PROGRAM) -> AsyncIterator[Classifier]:
+    """Open the judge with a worker that runs this program."""
+    hiring = Hiring(options, program)
+    async with manned(hiring.hire) as post:
+        logger(model=hiring.model.identity).info("judge ready", ms_per_view=round(hiring.ready.ms_per_view, 2))
+        yield Classifier(options, hiring.model, post, hiring.ready)
+
+
+class Hiring:
+    """Starts workers for one bundle, the same each time."""
+
+    def __init__(self, options: ClassifierOptions, program: Sequence[str] = PROGRAM) -> None:
+        self._options, self._program = options, program
+        self._model: Bundle | None = None
+        self.ready = Ready(0.0)
+        """What the latest said when it was warm."""
+
+    @property
+    def model(self) -> Bundle:
+        """The bundle that the workers run, once there is one."""
+        assert self._model is not None  # noqa: S101 - nobody asks before the first worker is hired
+        return self._model
+
+    @asynccontextmanager
+    async def hire(self) -> AsyncIterator[Worker]:
+        """Start, load, warm and examine a worker.
+
+        Raises:
+            ConfigError: the bundle is not what it was, cannot run here, or lets a known bad part pass.
+            Unavailable: the worker died or was not ready in time.
+        """
+        async with start(self._options.hang_ms, _poison, self._program) as worker:
+            self._model = await asyncio.to_thread(self._read)  # meanwhile the worker imports
+            self.ready = await worker.load(workload(self._options, self._model), self._options.start_seconds)
+            examine(self._model, self.ready.golden, in_force(self._options, self._model))
+            yield worker
+
+    def _read(self) -> Bundle:
+        """Find the bundle the first time, and hold it to its hashes every time."""
+        if self._model is None:
+            return bundle.load(bundle.locate(self._options.home, self._options.model))
+        again = bundle.load(self._model.folder)
+        if again.identity != self._model.identity:
+            raise ConfigError(str(again.folder), f"was {self._model.identity} and is {again.identity} now")
+        return again
+
+
+def in_force(options: ClassifierOptions, model: Bundle) -> float:
+    """Return the threshold of views that bring none of their own."""
+    return options.threshold or model.manifest.threshold
 
 
 class Classifier:
     """The judge: a loaded bundle's opinions as judgements."""
 
-    def __init__(self, options: ClassifierOptions, model: Bundle, worker: Worker, ms_per_view: float) -> None:
+    def __init__(self, options: ClassifierOptions, model: Bundle, post: Post, ready: Ready) -> None:
         self.identity = model.identity
         """Name, version and short hash of the bundle."""
-        self.ms_per_view = ms_per_view
+        self.ms_per_view = ready.ms_per_view
         """What one view alone takes, measured when the worker was warm, without handing it over."""
-        self._threshold = options.threshold or model.manifest.threshold
-        self._model, self._worker = model, worker
+        self.best_bad = best_bad(model, ready.golden)
+        """The highest p(OK) of its pictures known to be bad, if it has any; every threshold must be above it."""
+        self._threshold = in_force(options, model)
+        self._model, self._post = model, post
 
     async def __call__(self, views: Sequence[View]) -> list[Judgement]:
         """Judge the views of one part together.
@@ -87,17 +145,28 @@ class Classifier:
         Raises:
             Unavailable: the worker died or hung.
         """
-        present = [view for view in views if view.image is not None]
-        opinions = await self._worker.judge([self._picture(view) for view in present]) if present else []
-        _note_failures(present, opinions)
-        said = iter(opinions)
-        return [self._missing() if view.image is None else self._judgement(view, next(said)) for view in views]
+        failures = [await self._unfit(view) for view in views]
+        asked = [view for view, failure in zip(views, failures, strict=True) if failure is None]
+        opinions = await self._post.judge([self._picture(view) for view in asked]) if asked else []
+        _note_failures(asked, opinions)
+        said = (self._judgement(view, one) for view, one in zip(asked, opinions, strict=True))
+        return [next(said) if failure is None else self._failed(failure) for failure in failures]
+
+    async def _unfit(self, view: View) -> Failure | None:
+        """Return why the worker is not even asked."""
+        if view.image is None:
+            return Failure.IMAGE_MISSING
+        if await _poison.has(view.image):
+            count("poison")
+            logger(view=view.name).warning("not judged again", reason="a judge died over this very picture")
+            return Failure.JUDGE_DOWN
+        return None
 
     def _picture(self, view: View) -> Picture:
         return Picture(view.image or b"", view.roi or self._model.manifest.region(view.name))
 
-    def _missing(self) -> Judgement:
-        return Judgement(failure=Failure.IMAGE_MISSING, bundle=self._model.identity)
+    def _failed(self, failure: Failure) -> Judgement:
+        return Judgement(failure=failure, bundle=self._model.identity)
 
     def _judgement(self, view: View, opinion: Opinion) -> Judgement:
         if opinion.score is None:
@@ -127,10 +196,6 @@ def _note_failures(views: Sequence[View], opinions: Sequence[Opinion]) -> None:
         logger(view=view.name).warning("view not judged", failure=str(failure), reason=one.why, views=times)
 
 
-def _find(options: ClassifierOptions) -> Bundle:
-    return bundle.load(bundle.locate(options.home, options.model))
-
-
 def workload(options: ClassifierOptions, model: Bundle) -> Load:
     """Return what the worker is told to run a bundle."""
     manifest = model.manifest
@@ -144,4 +209,6 @@ def workload(options: ClassifierOptions, model: Bundle) -> Load:
         ok_outputs=manifest.ok_outputs,
         threads=options.threads or max(1, len(os.sched_getaffinity(0)) - 1),
         max_pixels=int(options.megapixels * 1e6),
+        memory_bytes=None if options.memory_megabytes is None else int(options.memory_megabytes * 1e6),
+        golden=tuple(Sample(str(model.folder / one.file), manifest.region(one.view)) for one in manifest.golden),
     )

@@ -32,6 +32,14 @@ class Garbled(ValueError):  # noqa: N818 - named after what the bytes are
     """The bytes are no frame of ours."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A golden picture of the bundle."""
+
+    path: str
+    roi: Box | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
     """What to run, and how; the gateway has checked every file against its hash."""
@@ -48,16 +56,8 @@ class Load:
     max_pixels: int
     memory_bytes: int | None = None
     """How much the process may take; None: what it takes when warm, and a margin."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """The model is loaded and warm."""
-
-    ms_per_view: float
-    """The median of several views one at a time, each decoded, cropped and inferred, once the model is warm."""
-    memory_bytes: int = 0
-    """How much the process may take from here on; past it, it is to be replaced."""
+    golden: tuple[Sample, ...] = ()
+    """To be judged when warm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +107,18 @@ class Opinion:
     """Decoding, cropping and this picture's share of the batch."""
     failure: Failure | None = None
     why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The model is loaded and warm."""
+
+    ms_per_view: float
+    """The median of several views one at a time, each decoded, cropped and inferred, once the model is warm."""
+    memory_bytes: int = 0
+    """How much the process may take from here on; past it, it is to be replaced."""
+    golden: tuple[Opinion, ...] = ()
+    """Of each golden picture, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +209,13 @@ def _load(facts: dict[str, Any]) -> Load:
     shown = facts.pop("normalisation")
     normalisation = Normalisation(scale=shown["scale"], mean=tuple(shown["mean"]), std=tuple(shown["std"]))
     outputs = tuple(facts.pop("ok_outputs"))
-    return Load(input=Input(**facts.pop("input")), normalisation=normalisation, ok_outputs=outputs, **facts)
+    golden = tuple(Sample(one["path"], _box(one["roi"])) for one in facts.pop("golden"))
+    shown = Input(**facts.pop("input"))
+    return Load(input=shown, normalisation=normalisation, ok_outputs=outputs, golden=golden, **facts)
+
+
+def _ready(facts: dict[str, Any]) -> Ready:
+    return Ready(float(facts["ms_per_view"]), int(facts["memory_bytes"]), tuple(map(_opinion, facts["golden"])))
 
 
 def _request(facts: dict[str, Any]) -> Request:
@@ -205,8 +223,11 @@ def _request(facts: dict[str, Any]) -> Request:
 
 
 def _ask(facts: dict[str, Any]) -> Ask:
-    roi = facts["roi"]
-    return Ask(facts["size"], facts["shared"], Box(**roi) if roi else None)
+    return Ask(facts["size"], facts["shared"], _box(facts["roi"]))
+
+
+def _box(facts: dict[str, Any] | None) -> Box | None:
+    return Box(**facts) if facts else None
 
 
 def _answer(facts: dict[str, Any]) -> Answer:
@@ -224,7 +245,7 @@ def _opinion(facts: dict[str, Any]) -> Opinion:
 
 _READERS: dict[str, Callable[[dict[str, Any]], Message]] = {
     "Load": _load,
-    "Ready": lambda facts: Ready(**facts),
+    "Ready": _ready,
     "Rejected": lambda facts: Rejected(**facts),
     "Request": _request,
     "Cancel": lambda facts: Cancel(**facts),

@@ -68,12 +68,17 @@ class Worker:
         self.link = Link(self._take)
         self.memory_bytes = 0
         """What the process took, by its own word."""
+        self.limit_bytes = 0
+        """What it may take."""
         self._arena, self._poison = arena, poison
         self._hang_seconds = hang_ms / 1000
         self._numbers = itertools.count(1)
         self._open: dict[int, _Open] = {}
         self._alarm: asyncio.TimerHandle | None = None
         self._greeting: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        self._asked = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._hanged = False
         self._end = ""
         self._dying = asyncio.create_task(self._die(), name="a worker's end")
@@ -98,6 +103,9 @@ class Worker:
             raise ConfigError(load.model, message.why)
         if not isinstance(message, Ready):
             raise Unavailable("the judge does not speak our words")
+        if len(message.golden) != len(load.golden):
+            raise Unavailable(f"the judge answered {len(message.golden)} of {len(load.golden)} golden pictures")
+        self.limit_bytes = message.memory_bytes
         return message
 
     async def judge(self, pictures: Sequence[Picture], expires: float | None = None) -> list[Opinion]:
@@ -115,11 +123,14 @@ class Worker:
         """
         if self._end:
             raise Unavailable(self._end)
-        number = next(self._numbers)
-        request, blocks = await self._pack(number, pictures, expires)
-        if self._end:  # while it was packed
-            raise Unavailable(self._end)
-        opinions = await self._ask(request, pictures, blocks)
+        self._asked += 1
+        self._idle.clear()
+        try:
+            opinions = await self._ask(next(self._numbers), pictures, expires)
+        finally:
+            self._asked -= 1
+            if not self._asked:
+                self._idle.set()
         missing = len(pictures) - len(opinions)
         if missing and (expires is None or time.monotonic() <= expires):
             self.kill()
@@ -136,9 +147,13 @@ class Worker:
         raise Unavailable(self._end)
 
     @property
-    def idle(self) -> bool:
-        """Whether nothing is asked."""
-        return not self._open
+    def outgrown(self) -> bool:
+        """Whether it has taken more memory than it may."""
+        return self.memory_bytes > self.limit_bytes
+
+    async def idle(self) -> None:
+        """Wait until nothing is asked."""
+        await self._idle.wait()
 
     async def close(self) -> None:
         """Say goodbye by hanging up, and kill what does not leave."""
@@ -179,7 +194,10 @@ class Worker:
             raise
         return Request(number, tuple(asks), expires), blocks
 
-    async def _ask(self, request: Request, pictures: Sequence[Picture], blocks: list[Block]) -> list[Opinion]:
+    async def _ask(self, number: int, pictures: Sequence[Picture], expires: float | None) -> list[Opinion]:
+        request, blocks = await self._pack(number, pictures, expires)
+        if self._end:  # while it was packed
+            raise Unavailable(self._end)
         done: asyncio.Future[list[Opinion]] = asyncio.get_running_loop().create_future()
         if not self._open:
             self._watch()

@@ -56,13 +56,12 @@ def _open(make: Callable[[Load, Inbox], Bench], inbox: Inbox, link: socket.socke
         raise frames.Garbled("the first message is no Load")
     try:
         bench = make(load, inbox)
-        ms = bench.warm_up()
-        allowed = memory.limit(memory.taken(), load.memory_bytes, load.max_pixels)
-    except Unfit as exc:
+        ms, golden = bench.warm_up(), bench.judge_golden()
+        allowed = memory.allow(load.memory_bytes, load.max_pixels)
+    except (Unfit, memory.TooLittle) as exc:
         _send(link, Rejected(str(exc)))
         return None
-    memory.hold(allowed)
-    _send(link, Ready(ms, allowed))
+    _send(link, Ready(ms, allowed, golden))
     return bench
 
 

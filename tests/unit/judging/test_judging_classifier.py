@@ -160,7 +160,7 @@ async def test_a_worker_that_dies_between_parts_ends_the_opener(make: Make, tmp_
     make()
     with pytest.RaisesGroup(pytest.RaisesExc(Unavailable, match="SIGKILL")):
         async with opened(tmp_path) as judge:
-            judge._worker.process.send_signal(signal.SIGKILL)
+            judge._post.worker.process.send_signal(signal.SIGKILL)
             await asyncio.Event().wait()
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.judging import frames
-from bridge.judging.frames import Answer, Ask, Cancel, Garbled, Load, Opinion, Ready, Rejected, Request
+from bridge.judging.frames import Answer, Ask, Cancel, Garbled, Load, Opinion, Ready, Rejected, Request, Sample
 from bridge.judging.spec import Input, Normalisation
 from bridge.messages import Box, Failure
 
@@ -30,10 +30,11 @@ load = st.builds(
     threads=whole,
     max_pixels=whole,
     memory_bytes=st.none() | whole,
+    golden=st.lists(st.builds(Sample, st.text(), st.none() | box), max_size=2).map(tuple),
 )
 message = st.one_of(
     load,
-    st.builds(Ready, number, whole),
+    st.builds(Ready, number, whole, st.lists(opinion, max_size=3).map(tuple)),
     st.builds(Rejected, st.text()),
     st.builds(Request, whole, st.lists(ask, max_size=4).map(tuple), st.none() | number),
     st.builds(Cancel, whole),
