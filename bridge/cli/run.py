@@ -9,19 +9,27 @@ import gc
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from bridge.config import Config, load
+from bridge.errors import BridgeError
 from bridge.gateway import Gateway, open_gateway
 from bridge.log import configure, logger
+from bridge.notify import Notify, in_words
+from bridge.tasks import Tasks
 
 LEAVE_SECONDS = 4.8
 """So long after the signal the process ends, even if a plugin's thread hangs on a dead share and would keep it.
 
 Nothing is lost by it: what was acknowledged is committed, and what was not comes again.
 """
+OPENING_SECONDS = 15.0
+"""So long the service manager waits for the first openings; a peer that is merely slow is no reason to kill us."""
+GOODBYE_SECONDS = 0.5
+REFUSED = 2
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -34,17 +42,34 @@ def run(args: argparse.Namespace) -> int:
     """Run until told to stop."""
     config = load(args.config)
     configure(config.log, args.log_level)
-    leave = threading.Timer(LEAVE_SECONDS, os._exit, (0,))
-    leave.daemon = True
-    try:
-        asyncio.run(serve(config, leave.start))
-    finally:
-        leave.cancel()
+    with _leaving() as leave:
+        asyncio.run(serve(config, leave))
     return 0
 
 
-async def serve(config: Config, stopping: Callable[[], None] = lambda: None) -> None:
-    """Run the gateway and its control port until SIGTERM or SIGINT; then call ``stopping`` and stop cleanly."""
+@contextlib.contextmanager
+def _leaving() -> Iterator[Callable[[int], None]]:
+    """Yield what is called when the end begins, with the exit status; then no thread keeps the process long."""
+    timers: list[threading.Timer] = []
+
+    def leave(status: int) -> None:
+        timers.append(threading.Timer(LEAVE_SECONDS, os._exit, (status,)))
+        timers[-1].daemon = True
+        timers[-1].start()
+
+    try:
+        yield leave
+    finally:
+        for timer in timers:
+            timer.cancel()
+
+
+async def serve(config: Config, stopping: Callable[[int], None] = lambda _: None) -> None:
+    """Run the gateway and its control port until SIGTERM or SIGINT; then call ``stopping`` and stop cleanly.
+
+    Raises:
+        BridgeError: the gateway shall not start like this; everything that was opened is closed again.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -58,12 +83,42 @@ async def serve(config: Config, stopping: Callable[[], None] = lambda: None) -> 
         control = await asyncio.to_thread(import_module, "bridge.control")
         url = await ends.enter_async_context(control.open_control(gateway))
         logger().info("started", control=url, lines=len(config.line), config=config.fingerprint)
-        told = asyncio.create_task(_tell_ready(gateway), name="tell ready")
-        await stop.wait()
-        told.cancel()
-        stopping()
+        notify = Notify.from_environment()
+        telling = Tasks()
+        telling.run("tell ready", _tell_ready(gateway))
+        try:
+            await _run_on(gateway, stop, notify, telling)
+        except BridgeError as exc:
+            logger().error("refused to start", reason=str(exc))
+            stopping(REFUSED)
+            raise
+        finally:
+            notify.stopping()
+            await telling.end(GOODBYE_SECONDS)
+        stopping(0)
         logger().info("stopping")
     logger().info("stopped")
+
+
+async def _run_on(gateway: Gateway, stop: asyncio.Event, notify: Notify, telling: Tasks) -> None:
+    """Tell the service manager how it goes, until the word to stop comes; raises what refuses the start."""
+    opened = asyncio.create_task(gateway.until_opened(), name="until opened")
+    stopped = asyncio.create_task(stop.wait(), name="until stopped")
+    try:
+        either: set[asyncio.Task[Any]] = {opened, stopped}
+        await asyncio.wait(either, timeout=OPENING_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        if not opened.done() or opened.exception() is None:
+            notify.ready()
+            if notify.wanted:
+                told = notify.keep_telling(gateway.journal.alive, lambda: in_words(gateway.readiness()))
+                telling.run("notify", told)
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if opened.done():
+            opened.result()
+        await stopped
+    finally:
+        opened.cancel()
+        stopped.cancel()
 
 
 async def _tell_ready(gateway: Gateway) -> None:
