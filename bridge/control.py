@@ -1,7 +1,8 @@
 """The gateway's port on loopback: health and metrics for monitors, status and orders for the command line.
 
 Health and metrics are open to whoever reaches the port; everything under ``/v1`` needs the token that lies,
-readable by the gateway's user alone, in ``control.json`` of the data directory. What may be ordered, and what
+readable by the gateway's user alone, in ``control.json`` of the data directory, and is for this machine only,
+wherever the port listens. What may be ordered, and what
 comes of it, stands in ``orders.py``.
 """
 
@@ -12,34 +13,43 @@ import hmac
 import json
 import os
 import secrets
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from http.client import HTTPException
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
-from urllib.request import ProxyHandler, Request, build_opener
+from urllib.request import BaseHandler, HTTPSHandler, ProxyHandler, Request, build_opener
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 from prometheus_client import generate_latest
 
 from bridge import health
+from bridge.config import Http
 from bridge.errors import BridgeError, ConfigError, Refused, Unavailable
 from bridge.gateway import Gateway
+from bridge.log import logger
 from bridge.orders import ORDERS, Order
+from bridge.plugin.door import listening
+from bridge.plugin.tls import allowed, pinned
 from bridge.supervise import explain
 
 FILE = "control.json"
+STRANGE = (OSError, HTTPException, ValueError, KeyError, TypeError, ConfigError)
+"""What comes of a note that is stale, or somebody else's."""
+LOOPBACK = ("127.0.0.0/8", "::1")
 ASK_SECONDS = 5.0
 ORDER_SECONDS = 120.0
 """An order may have to wait: for the disk, or for a model to be warm."""
 ORDER_BYTES = 256 << 10
 """No order is longer than this; more is refused unread."""
+CONNECTIONS_MAX = 64
+"""One more drops the oldest: a question takes a moment, and whoever asks slowly keeps nobody out."""
 DISK_SECONDS = 1.0
 """How long a status waits for the journal: with a disk in trouble the rest of it matters all the more."""
-
-_DIRECT = build_opener(ProxyHandler({}))
-"""Never through the plant's proxy: the gateway is on this machine, and the token stays here."""
 
 
 @asynccontextmanager
@@ -50,31 +60,66 @@ async def open_control(gateway: Gateway) -> AsyncIterator[str]:
         ConfigError: the port is taken.
     """
     token = secrets.token_urlsafe(24)
-    http = gateway.config.http
     runner = web.AppRunner(_application(gateway, token), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     note = gateway.config.data / FILE
     try:
-        try:
-            await web.TCPSite(runner, http.host, http.port).start()
-        except OSError as exc:
-            place = f"http.port: {http.port} on {http.host}"
-            raise ConfigError(place, f"cannot be listened on ({exc.strerror})", "write a free port, or 0") from exc
-        host, port = runner.addresses[0][:2]
-        url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        await asyncio.to_thread(_write, note, {"url": url, "token": token, "pid": os.getpid()})
-        yield url
+        async with _served(gateway.config.http, runner) as facts:
+            await asyncio.to_thread(_write, note, {**facts, "token": token, "pid": os.getpid()})
+            yield facts["url"]
     finally:
         await asyncio.to_thread(note.unlink, missing_ok=True)
         await runner.cleanup()
 
 
+@asynccontextmanager
+async def _served(http: Http, runner: web.AppRunner) -> AsyncIterator[Mapping[str, str]]:
+    """Listen; yields the URL, and under TLS the certificate by which the command line knows us."""
+    assert runner.server is not None  # noqa: S101 - for the type checker; it was set up
+    context, certificate = await asyncio.to_thread(_secured, http)
+    async with AsyncExitStack() as stack:
+        try:
+            server = await stack.enter_async_context(
+                listening(
+                    runner.server,
+                    http.host,
+                    http.port,
+                    allow=http.allow,
+                    most=CONNECTIONS_MAX,
+                    when_full="drop_oldest",
+                    tls=context,
+                )
+            )
+        except OSError as exc:
+            place = f"http.port: {http.port} on {http.host}"
+            raise ConfigError(place, f"cannot be listened on ({exc.strerror})", "write a free port, or 0") from exc
+        host, port = server.sockets[0].getsockname()[:2]
+        if not ip_address(host).is_loopback:
+            logger().warning("health and metrics are open to the network", host=host, port=port)
+        url = f"{'https' if context else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+        yield {"url": url, **({"certificate": certificate} if certificate else {})}
+
+
+def _secured(http: Http) -> tuple[ssl.SSLContext | None, str]:
+    """Return context and certificate; a client may come without one of its own, as the command line has none."""
+    if http.tls is None:
+        return None, ""
+    return http.tls.context(clients=ssl.CERT_OPTIONAL), http.tls.cert.read_text(encoding="ascii", errors="ignore")
+
+
 def ask(data: Path, path: str) -> Any | None:
     """Ask the gateway that runs on a data directory; None where none answers; blocks for seconds."""
     try:
-        with _DIRECT.open(_request(data, path), timeout=ASK_SECONDS) as answer:
+        with _open(data, path, ASK_SECONDS) as answer:
             return json.load(answer)
-    except (OSError, HTTPException, ValueError, KeyError, TypeError):  # a note that is stale, or of somebody else
+    except (
+        OSError,
+        HTTPException,
+        ValueError,
+        KeyError,
+        TypeError,
+        ConfigError,
+    ):  # a note that is stale, or strange
         return None
 
 
@@ -86,19 +131,31 @@ def order(data: Path, path: str, body: Mapping[str, object]) -> Any | None:
         Unavailable: it cannot do it now.
     """
     try:
-        with _DIRECT.open(_request(data, path, json.dumps(body).encode()), timeout=ORDER_SECONDS) as answer:
+        with _open(data, path, ORDER_SECONDS, json.dumps(body).encode()) as answer:
             return json.load(answer)
     except HTTPError as exc:
         raise _refusal(exc) from exc
     except TimeoutError as exc:
         raise Unavailable(f"the gateway did not answer within {ORDER_SECONDS:g} s") from exc
-    except (OSError, HTTPException, ValueError, KeyError, TypeError):  # a note that is stale, or of somebody else
+    except (
+        OSError,
+        HTTPException,
+        ValueError,
+        KeyError,
+        TypeError,
+        ConfigError,
+    ):  # a note that is stale, or strange
         return None
 
 
-def _request(data: Path, path: str, body: bytes | None = None) -> Request:
+def _open(data: Path, path: str, seconds: float, body: bytes | None = None) -> Any:
+    """Ask where the note says, never through the plant's proxy: the token stays on this machine."""
     note = json.loads((data / FILE).read_text(encoding="utf-8"))
-    return Request(note["url"] + path, data=body, headers={"Authorization": f"Bearer {note['token']}"})  # noqa: S310 - our own URL
+    request = Request(note["url"] + path, data=body, headers={"Authorization": f"Bearer {note['token']}"})  # noqa: S310 - our own URL
+    handlers: list[BaseHandler] = [ProxyHandler({})]
+    if "certificate" in note:
+        handlers.append(HTTPSHandler(context=pinned(note["certificate"])))
+    return build_opener(*handlers).open(request, timeout=seconds)
 
 
 def _refusal(answer: HTTPError) -> BridgeError:
@@ -124,7 +181,7 @@ def _application(gateway: Gateway, token: str) -> web.Application:
             return _no_token()
         return web.json_response({**gateway.describe(), **await _outbox(gateway)})
 
-    app = web.Application(client_max_size=ORDER_BYTES)
+    app = web.Application(client_max_size=ORDER_BYTES, middlewares=[_guard(gateway.config.http)])
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", metrics)
@@ -132,6 +189,31 @@ def _application(gateway: Gateway, token: str) -> web.Application:
     for name, do in ORDERS.items():
         app.router.add_post(f"/v1/{name}", _taking(gateway, token, do))
     return app
+
+
+def _guard(http: Http) -> Middleware:
+    """Keep /v1 to this machine, and where monitors need a certificate the rest to them."""
+    certified = http.tls is not None and http.tls.client_ca is not None
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if _from_here(request):
+            return await handler(request)
+        if request.path.startswith("/v1"):
+            return web.json_response({"error": "only this machine may ask for that"}, status=403)
+        if certified and not (request.transport and request.transport.get_extra_info("peercert")):
+            return web.json_response({"error": "a certificate of tls.client_ca is needed"}, status=403)
+        return await handler(request)
+
+    return guard
+
+
+def _from_here(request: web.Request) -> bool:
+    """Return whether who asks is on this machine: from loopback, or from the very address that was asked."""
+    if request.transport is None:
+        return False
+    theirs, ours = (request.transport.get_extra_info(name) or ("",) for name in ("peername", "sockname"))
+    return bool(theirs[0]) and (allowed(LOOPBACK, theirs[0]) or theirs[0] == ours[0])
 
 
 def _taking(gateway: Gateway, token: str, do: Order) -> Callable[[web.Request], Awaitable[web.Response]]:

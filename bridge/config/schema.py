@@ -18,6 +18,7 @@ from bridge.goals import NO_CODE, Rules
 from bridge.messages import Goal, Stage
 from bridge.plugin.discovery import AnyJudge, AnyReporter, AnySource, Plugged
 from bridge.plugin.options import BoxOptions, Milliseconds, Name
+from bridge.plugin.tls import Network, ServerTls
 
 Views = Annotated[int, Field(ge=1, le=100_000)]
 Threshold = Annotated[float, Field(gt=0)]  # from 0 on every view would be OK
@@ -168,9 +169,14 @@ class Http(Section):
     """The port for health, metrics and the command line."""
 
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
-    """an address of this machine to listen on; anything but loopback opens metrics to the network"""
+    """an address of this machine to listen on; anything but loopback opens health and metrics to the network, and
+    never the rest"""
     port: Annotated[int, Field(ge=0, le=65535)] = 9464
     """a port from 1 to 65535, or 0 for any free one"""
+    allow: tuple[Network, ...] = Field(default=(), examples=[("192.168.0.0/24",)])
+    """a list of the addresses and networks that may connect; left out, every one"""
+    tls: ServerTls | None = Field(default=None, examples=[{"cert": "tls/bridge.pem", "key": "tls/bridge.key"}])
+    """a table for TLS: cert, key, key_password, client_ca (whose monitors may ask); left out, plain HTTP"""
 
 
 class Images(Section):
