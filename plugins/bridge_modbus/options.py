@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from bridge.plugin import Milliseconds, Name, Port, ReporterOptions
+from bridge.plugin import (
+    ClientTls,
+    EitherTls,
+    Milliseconds,
+    Name,
+    Network,
+    Options,
+    Port,
+    ReporterOptions,
+    SourceOptions,
+)
 from bridge_modbus.codec import COMMAND_WORDS, STATUS_WORDS, WordOrder
 from bridge_modbus.verdicts import Tie
 
 REGISTERS = 65_536
 Word = Annotated[int, Field(ge=0, le=65_535, strict=True)]
+RecipeId = Annotated[int, Field(ge=1, le=65_535)]
 
 _PLACE = re.compile(r"(coil|register) (\d{1,5})")
 
@@ -101,14 +113,13 @@ class SimpleMap(BaseModel):
         return [Place.parse(text) for text in (self.verdict, self.ok, self.ng, self.done) if text]
 
 
-class ModbusOptions(ReporterOptions):
-    """A PLC that is a Modbus TCP server; the bridge is its client."""
+Host: TypeAlias = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^\S+$")]
 
-    name: Name = Field(examples=["plc"])
-    """a name for this reporter, unique on its line"""
-    lane: Literal["realtime", "guaranteed"] = "realtime"
-    """realtime, as a PLC is told now or never"""
-    host: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^\S+$")] = Field(examples=["192.168.0.10"])
+
+class MapOptions(Options):
+    """Where register map v1 lies and how it is kept alive; the same for every role."""
+
+    host: Host
     """the name or address of the PLC"""
     port: Port = 502
     """a port from 1 to 65535"""
@@ -117,26 +128,15 @@ class ModbusOptions(ReporterOptions):
     word_order: WordOrder = WordOrder.ABCD
     """one of ABCD, CDAB, BADC, DCBA: how the bytes of a 32-bit value lie in two registers; Siemens often CDAB"""
     command_address: Annotated[int, Field(ge=0, le=REGISTERS - COMMAND_WORDS, strict=True)] = 0
-    """a 0-based address from 0 to 65507: where the PLC keeps the 29 holding registers that it writes (CMD)"""
+    """a 0-based address from 0 to 65507: the 29 holding registers that the PLC writes (CMD)"""
     status_address: Annotated[int, Field(ge=0, le=REGISTERS - STATUS_WORDS, strict=True)] = 100
-    """a 0-based address from 0 to 65478: where the PLC keeps the 58 holding registers that we write (STS)"""
-    tie: Tie = "either"
-    """serial, part_id or either: by which of its names in CMD the PLC and the inspector mean the same part"""
+    """a 0-based address from 0 to 65478: the 58 holding registers that the bridge writes (STS)"""
     timeout_ms: Milliseconds = 500
     """milliseconds that connecting, or one answer of the PLC, may take"""
     heartbeat_ms: Milliseconds = 500
     """milliseconds between two heartbeats; the PLC holds us for dead after 2000 without one"""
     ack_timeout_ms: Milliseconds = 2000
     """milliseconds that the PLC may take to acknowledge a result before it is cleared"""
-    map: SimpleMap | None = Field(default=None, examples=[{"ok": "coil 0", "done": "coil 1"}])
-    """a table of places for an old program instead of the register map: ok, ng, done or verdict"""
-
-    @field_validator("lane")
-    @classmethod
-    def _now_or_never(cls, lane: str) -> str:
-        if lane != "realtime":
-            raise ValueError("would tell a PLC about a part that has gone")
-        return lane
 
     @field_validator("heartbeat_ms")
     @classmethod
@@ -151,3 +151,60 @@ class ModbusOptions(ReporterOptions):
         if self.status_address + STATUS_WORDS > command.start and self.status_address < command.stop:
             raise ValueError("has CMD and STS overlapping; move status_address or command_address")
         return self
+
+
+class ModbusOptions(MapOptions, ReporterOptions):
+    """A PLC that is a Modbus TCP server; the bridge is its client."""
+
+    name: Name = Field(examples=["plc"])
+    """a name for this reporter, unique on its line"""
+    lane: Literal["realtime", "guaranteed"] = "realtime"
+    """realtime, as a PLC is told now or never"""
+    host: Host = Field(examples=["192.168.0.10"])
+    """the name or address of the PLC"""
+    tls: ClientTls | None = Field(default=None, examples=[{"ca": "tls/plant-ca.pem"}])
+    """a table for TLS: ca (whom we believe), cert, key, key_password, server_name; left out, plain Modbus; the
+    port is then 802 as a rule"""
+    tie: Tie = "either"
+    """serial, part_id or either: by which of its names in CMD the PLC and the inspector mean the same part"""
+    map: SimpleMap | None = Field(default=None, examples=[{"ok": "coil 0", "done": "coil 1"}])
+    """a table of places for an old program instead of the register map: ok, ng, done or verdict"""
+
+    @field_validator("lane")
+    @classmethod
+    def _now_or_never(cls, lane: str) -> str:
+        if lane != "realtime":
+            raise ValueError("would tell a PLC about a part that has gone")
+        return lane
+
+
+class RoleOptions(SourceOptions):
+    """Who dials; apart, so that it stands first in a sample."""
+
+    role: Literal["client", "server"] = "client"
+    """client (the PLC is the server, we read its CMD and write its STS) or server (the PLC dials us)"""
+
+
+class ModbusSourceOptions(MapOptions, RoleOptions):
+    """A PLC that triggers: it asks for a verdict on the part at its station, and gets it by the handshake."""
+
+    host: Host = "127.0.0.1"
+    """the name or address of the PLC; for the role server our own to listen on, loopback until told otherwise"""
+    poll_ms: Annotated[float, Field(ge=1, le=500)] = 20
+    """milliseconds from 1 to 500 between two looks at CMD; as a server we are told, and only time is looked at"""
+    recipes: Mapping[RecipeId, str] = Field(default_factory=dict, examples=[{"1": "M10"}])
+    """a table of the line's recipes by RECIPE_ID; a number that is not in it is its own name, 0 is none"""
+    tls: EitherTls | None = Field(default=None, examples=[{"cert": "tls/bridge.pem", "key": "tls/bridge.key"}])
+    """a table for TLS: cert, key, key_password, ca (whom we believe), server_name; left out, plain Modbus; the
+    port is then 802 as a rule"""
+    allow: tuple[Network, ...] = ()
+    """a list of the addresses and networks of the PLCs that may dial us; empty for any (role server)"""
+
+    def recipe(self, number: int) -> str:
+        """Return the line's name for RECIPE_ID."""
+        return self.recipes.get(number, str(number) if number else "")
+
+    def recipe_id(self, recipe: str) -> int:
+        """Return RECIPE_ID for the line's name, 0 where it has none."""
+        known = next((number for number, name in self.recipes.items() if name == recipe), 0)
+        return known or (int(recipe) if recipe.isdecimal() and int(recipe) < REGISTERS else 0)

@@ -1,4 +1,4 @@
-"""A PLC's memory as its Modbus TCP port shows it: holding registers and coils, each word with one owner.
+"""A Modbus server's memory as its port shows it: registers and bits, each word with one owner.
 
 pymodbus serves the port; the words live here. pymodbus calls ``access`` before each read and write, which lays
 our words into what it is about to answer, and tells the PLC program of a write in the moment in which it arrives.
@@ -8,22 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 from collections.abc import AsyncIterator, Callable, Container, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from pymodbus.constants import ExcCodes
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimAction, SimData, SimDevice
 
-from bridge.plugin import Habits, Unavailable
+from bridge.plugin import Habits, Unavailable, listening
 from bridge_modbus.plc_habits import scanning, trouble
 
 COILS = frozenset({1, 5, 15})
+DISCRETES = 2
 HOLDING = frozenset({3, 6, 16, 22, 23})
+INPUTS = 4
 BITS_PER_WORD = 16
+CONNECTIONS_MAX = 16
+"""One more drops the oldest: a PLC that was switched off leaves its connection open."""
 
 Hear: TypeAlias = Callable[[], None]
 """Called after the bridge has written; the words are already in place."""
@@ -39,6 +44,10 @@ class Memory:
     """The addresses of holding registers that the bridge owns; a write elsewhere is refused."""
     bridge_coils: Container[int] = frozenset()
     """The addresses of coils that the bridge owns."""
+    discretes: list[bool] = field(default_factory=list)
+    """Bits that nobody can write from outside."""
+    inputs: list[int] = field(default_factory=list)
+    """Registers that nobody can write from outside."""
     requests: int = 0
     """How many reads and writes were answered."""
 
@@ -61,19 +70,28 @@ class Memory:
         """Lay what a read asks for into the words that pymodbus answers from; of coils, ``count`` words of 16."""
         if function in HOLDING:
             words[address : address + count] = self.holding[address : address + count]
-        elif function in COILS:
-            first = address // BITS_PER_WORD
-            words[first : first + count] = [self._coil_word(first + i) for i in range(count)]
+        elif function == INPUTS:
+            words[address : address + count] = self.inputs[address : address + count]
+        elif function in COILS or function == DISCRETES:
+            bits, first = self.discretes if function == DISCRETES else self.coils, address // BITS_PER_WORD
+            words[first : first + count] = [_word(bits, first + i) for i in range(count)]
 
-    def _coil_word(self, index: int) -> int:
-        """Return 16 coils as one word, the lowest address in the lowest bit."""
-        coils = self.coils[index * BITS_PER_WORD : (index + 1) * BITS_PER_WORD]
-        return sum(coil << bit for bit, coil in enumerate(coils))
+
+def _word(bits: Sequence[bool], index: int) -> int:
+    """Return 16 bits as one word, the lowest address in the lowest bit."""
+    some = bits[index * BITS_PER_WORD : (index + 1) * BITS_PER_WORD]
+    return sum(bit << place for place, bit in enumerate(some))
 
 
 @asynccontextmanager
 async def serve(
-    memory: Memory, host: str, port: int, hear: Hear, habits: Habits = MappingProxyType({})
+    memory: Memory,
+    host: str,
+    port: int,
+    hear: Hear,
+    habits: Habits = MappingProxyType({}),
+    tls: ssl.SSLContext | None = None,
+    allow: Sequence[str] = (),
 ) -> AsyncIterator[int]:
     """Show this memory under every unit id while the context lasts; yields the port, a free one for port 0.
 
@@ -97,37 +115,52 @@ async def serve(
     trouble(server, habits)
     hear = scanning(hear, habits)
     try:
-        await _try_listening(host, port)
-        await server.serve_forever(background=True)
-    except OSError as exc:
-        named = exc.errno is not None and exc.errno > 0  # a name that does not resolve has a number of its own
-        reason = os.strerror(exc.errno or 0) if named else exc.strerror
-        raise Unavailable(f"cannot listen on {host}:{port}: {reason}") from exc
-    except RuntimeError as exc:
-        raise Unavailable(f"cannot listen on {host}:{port}: the port is taken or not allowed") from exc
-    try:
-        listening: Any = server.transport  # an asyncio.Server, which pymodbus keeps where a client keeps its link
-        yield listening.sockets[0].getsockname()[1]
+        async with _listening(server, host, port, tls, allow) as taken:
+            yield taken
     finally:
-        await server.shutdown()  # type: ignore[no-untyped-call]
+        for connection in list(server.active_connections.values()):
+            connection.close()
+        await asyncio.sleep(0)  # a transport is closed at the next turn of the loop
 
 
-async def _try_listening(host: str, port: int) -> None:
-    """Find out why a port cannot be had, for pymodbus keeps the reason to itself."""
-    listening = await asyncio.get_running_loop().create_server(asyncio.Protocol, host, port)
-    listening.close()
-    await listening.wait_closed()
+@asynccontextmanager
+async def _listening(
+    server: ModbusTcpServer, host: str, port: int, tls: ssl.SSLContext | None, allow: Sequence[str]
+) -> AsyncIterator[int]:
+    """Let in who may come; pymodbus answers them. The one place where a port is opened."""
+    door = listening(
+        server.handle_new_connection,
+        host,
+        port,
+        allow=allow,
+        most=CONNECTIONS_MAX,
+        when_full="drop_oldest",
+        tls=tls,
+    )
+    async with AsyncExitStack() as stack:
+        try:
+            listener = await stack.enter_async_context(door)
+        except OSError as exc:
+            named = exc.errno is not None and exc.errno > 0  # a name that does not resolve has a number of its own
+            reason = os.strerror(exc.errno or 0) if named else exc.strerror
+            raise Unavailable(f"cannot listen on {host}:{port}: {reason}") from exc
+        yield listener.sockets[0].getsockname()[1]
 
 
 def _device(memory: Memory, access: SimAction) -> SimDevice:
-    coils = [
-        SimData(
-            0,
-            values=[False] * -(-max(len(memory.coils), 1) // BITS_PER_WORD * BITS_PER_WORD),
-            datatype=DataType.BITS,
-        )
-    ]
-    none = [SimData(0, datatype=DataType.REGISTERS)]
-    holding = [SimData(0, count=len(memory.holding), datatype=DataType.REGISTERS)]
-    no_bits = [SimData(0, values=[False] * BITS_PER_WORD, datatype=DataType.BITS)]
-    return SimDevice(0, (coils, no_bits, holding, none), use_bit_addressing=True, action=access)
+    return SimDevice(
+        0,
+        (
+            [_bits(len(memory.coils))],
+            [_bits(len(memory.discretes))],
+            [SimData(0, count=max(len(memory.holding), 1), datatype=DataType.REGISTERS)],
+            [SimData(0, count=max(len(memory.inputs), 1), datatype=DataType.REGISTERS)],
+        ),
+        use_bit_addressing=True,
+        action=access,
+    )
+
+
+def _bits(count: int) -> SimData:
+    words = -(-max(count, 1) // BITS_PER_WORD)
+    return SimData(0, values=[False] * words * BITS_PER_WORD, datatype=DataType.BITS)
