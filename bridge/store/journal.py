@@ -18,7 +18,7 @@ from bridge.log import logger
 from bridge.messages import Decision
 from bridge.store.audit import Entry
 from bridge.store.ledger import Ledger
-from bridge.store.lock import PRIVATE
+from bridge.store.lock import make_folder
 from bridge.store.records import Choice, Lane, Owed, Second
 from bridge.store.schema import FILE
 from bridge.store.trail import Trail
@@ -196,7 +196,7 @@ async def open_journal(folder: Path, clock: Clock = SystemClock()) -> AsyncItera
         Unavailable: the disk refuses.
     """
     try:
-        await asyncio.to_thread(folder.mkdir, mode=PRIVATE, parents=True, exist_ok=True)
+        await asyncio.to_thread(make_folder, folder)
     except OSError as exc:
         write = "write a data folder that this user may write to"
         raise ConfigError(str(folder), f"cannot be made ({exc.strerror})", write) from exc

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -22,7 +23,7 @@ def lock(folder: Path) -> Iterator[None]:
         ConfigError: another process holds it, or it cannot be written.
     """
     try:
-        folder.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+        make_folder(folder)
         held = FileLock(folder / "lock")
         held.acquire(timeout=0)
     except Timeout as exc:
@@ -35,3 +36,22 @@ def lock(folder: Path) -> Iterator[None]:
         yield
     finally:
         held.release()
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, for this user alone, whose name a power cut does not take away with all that is in it.
+
+    A name is on the disk only when the folder it stands in was forced there, as nothing else promises (POSIX).
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    new = [above for above in folder.parents if not above.exists()]
+    folder.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+    for above in {folder.parent, *(made.parent for made in new)}:
+        with suppress(OSError):  # a folder above that may not be read, or Windows, which opens none
+            descriptor = os.open(above, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
