@@ -30,7 +30,7 @@ def _note(event, what):
         file.write(json.dumps([event, repr(what)]) + "\\n")
 
 def _audit(event, args):
-    if event in ("socket.connect", "socket.sendto"):
+    if event in ("socket.connect", "socket.sendto", "socket.bind"):
         _note(event, args[1])
     elif event in ("socket.getaddrinfo", "socket.gethostbyname", "pickle.find_class"):
         _note(event, args[0])
@@ -172,6 +172,13 @@ def test_nobody_is_called_but_who_the_configuration_names(trace: Trace) -> None:
     assert len([event for event, _ in events if event == "process"]) >= 2, "the judging worker was traced too"
     for event, what in events:
         assert not event.startswith("socket") or local(what), f"{event} {what}"
+
+
+def test_listeners_are_on_loopback_until_told_otherwise(trace: Trace) -> None:
+    """Nobody wrote a host for the source that listens, nor for the control port."""
+    bound = [what for event, what in trace.events() if event == "socket.bind"]
+    assert len([what for what in bound if "127.0.0.1" in what]) >= 2, "the source and the control port were traced"
+    assert [what for what in bound if not local(what)] == []
 
 
 def test_nothing_is_ever_unpickled(trace: Trace) -> None:
