@@ -125,8 +125,20 @@ class Gateway:
         async with self._changing:
             return await self._change(Wanted(config, override, who))
 
-    async def promote(self, name: str, folder: Path, override: str = "", who: str = "") -> list[Change]:
+    async def promote(
+        self, name: str, folder: Path, override: str = "", who: str = "", *, back: bool = False
+    ) -> list[Change]:
         """Let a bundle judge wherever the configuration names its model, and then point ``live`` at it.
+
+        Args:
+            name: the model's name, as in ``judge.NAME.model``.
+            folder: the bundle.
+            override: why a live line may have it.
+            who: the user who says so.
+            back: whether this is a step back, to a version that was live before.
+
+        Returns:
+            What changed.
 
         Raises:
             ConfigError: it does not load, is too slow, or a live line needs a reason; the old one goes on.
@@ -137,7 +149,7 @@ class Gateway:
         ]
         async with self._changing:
             wanted = Wanted(self.config, override, who, dict.fromkeys(named, folder))
-            return await self._change(wanted, partial(asyncio.to_thread, shelf.put_live, folder))
+            return await self._change(wanted, partial(asyncio.to_thread, shelf.put_live, folder, back=back))
 
     async def _change(self, wanted: Wanted, then: Callable[[], Awaitable[None]] | None = None) -> list[Change]:
         async with Trial(self.config, self._facts, self.judges) as trial:
@@ -186,10 +198,14 @@ class Gateway:
         if line is not None:
             self._open(line)
 
+    def rewind(self, line: str, reporter: str) -> None:
+        """Tell a reporter what has come back into its outbox."""
+        if (running := self._running.get(line)) is not None:
+            running.rewind(reporter)
+
     async def _park_orphans(self) -> None:
         """Set aside what is owed to reporters that are not there any more."""
-        known = {(line.name, told.options.name) for line in self.config.line for told in line.reporter}
-        parked = await self.journal.park_orphans(known)
+        parked = await self.journal.park_orphans(self.config.lanes())
         if parked:
             logger().warning("deliveries to reporters that are gone were parked", count=parked)
 
@@ -216,6 +232,7 @@ class Gateway:
             "ready": self.ready,
             "audit": self.journal.audited,
             "images": self.images.figures(),
+            "models": self.judges.identities,
             "lines": [
                 {
                     "name": line.name,

@@ -6,15 +6,23 @@ An order says who gives it: the user of the operating system, as the command fou
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
 from typing import Annotated, Any, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bridge import health
+from bridge.config import load
 from bridge.errors import Refused
 from bridge.gateway import Gateway
+from bridge.judging import shelf
 from bridge.line import Line
+from bridge.store import Choice
+from bridge.unparking import What, unpark
 
 Order: TypeAlias = Callable[[Gateway, Any], Awaitable[Mapping[str, object]]]
 """Does what was ordered and returns what came of it; raises Refused (with the reason) or Unavailable."""
@@ -39,11 +47,37 @@ class LineWish(Wish):
     line: Words
 
 
+class OutboxWish(Wish):
+    """Something about parked deliveries."""
+
+    what: What
+    ids: Annotated[tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")], ...], Field(max_length=2000)] = ()
+    """Inspection ids; none: all."""
+    line: Words | None = None
+    reporter: Words | None = None
+    because: Words = ""
+
+
 class BypassWish(LineWish):
     """A bypass on or off."""
 
     wanted: bool
     because: Words = ""
+
+
+class ReloadWish(Wish):
+    """Another version of a configuration file."""
+
+    config: Annotated[str, Field(min_length=1, max_length=4096)]
+    override: Words = ""
+
+
+class ModelWish(Wish):
+    """A version of a model that shall be live, or the one that was live before."""
+
+    name: Words
+    version: int | None = None
+    override: Words = ""
 
 
 def understood(kind: type[W], body: object) -> W:
@@ -81,6 +115,36 @@ async def reset(gateway: Gateway, body: object) -> Mapping[str, object]:
     return {"was_in_error": was}
 
 
+async def reload(gateway: Gateway, body: object) -> Mapping[str, object]:
+    """Run a configuration file as it now is; everything stays as it was if anything is wrong."""
+    wish = understood(ReloadWish, body)
+    config = await asyncio.to_thread(load, Path(wish.config))
+    changes = await gateway.reload(config, wish.override, wish.who)
+    return {"changes": [str(change) for change in changes], "config": config.fingerprint}
+
+
+async def promote(gateway: Gateway, body: object) -> Mapping[str, object]:
+    """Let a version of a model judge, and make it live; without a version, the one that was live before."""
+    wish = understood(ModelWish, body)
+    back = wish.version is None
+    find = partial(shelf.before, gateway.judges.models, wish.name)
+    if wish.version is not None:
+        find = partial(shelf.folder_of, gateway.judges.models, wish.name, wish.version)
+    folder = await asyncio.to_thread(find)
+    changes = await gateway.promote(wish.name, folder, wish.override, wish.who, back=back)
+    return {"changes": [str(change) for change in changes], "folder": str(folder)}
+
+
+async def outbox(gateway: Gateway, body: object) -> Mapping[str, object]:
+    """Try parked deliveries again, or drop them."""
+    wish = understood(OutboxWish, body)
+    choice = Choice(wish.ids, wish.line, wish.reporter)
+    moved = await unpark(gateway.journal, wish.what, choice, gateway.config.lanes(), wish.who, wish.because)
+    for one in moved:
+        gateway.rewind(one.line, one.reporter)
+    return {"moved": [asdict(one) for one in moved]}
+
+
 def _line(gateway: Gateway, name: str) -> Line:
     try:
         return gateway.lines[name]
@@ -89,5 +153,11 @@ def _line(gateway: Gateway, name: str) -> Line:
         raise Refused(f"{name}: no line of this gateway has this name; write one of {known}") from exc
 
 
-ORDERS: Mapping[str, Order] = {"bypass": bypass, "reset": reset}
+ORDERS: Mapping[str, Order] = {
+    "bypass": bypass,
+    "outbox": outbox,
+    "promote": promote,
+    "reload": reload,
+    "reset": reset,
+}
 """By the name in the URL: ``POST /v1/NAME``."""

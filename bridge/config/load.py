@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -35,18 +36,7 @@ def load(path: Path) -> Config:
     Raises:
         ConfigError: the file cannot be read, is not TOML, or has mistakes (then a ConfigMistakes).
     """
-    try:
-        text = path.read_bytes()
-    except FileNotFoundError as exc:
-        raise ConfigError(str(path), "there is no such file", "write one with aoi-bridge init") from exc
-    except OSError as exc:
-        raise ConfigError(str(path), f"cannot be read ({exc.strerror})") from exc
-    try:
-        document = tomllib.loads(text.decode("utf-8-sig"))
-    except UnicodeDecodeError as exc:
-        raise ConfigError(str(path), f"is not UTF-8 at byte {exc.start}", "save it as UTF-8") from exc
-    except (ValueError, RecursionError) as exc:
-        raise ConfigError(str(path), f"is not TOML: {' '.join(str(exc).split())}", "correct this place") from exc
+    text, document = _document(path)
     token = beside.set(path.parent.resolve())
     try:
         config = Config.model_validate(document)
@@ -58,3 +48,32 @@ def load(path: Path) -> Config:
     return config.model_copy(
         update={"data": (path.parent / config.data).resolve(), "fingerprint": fingerprint(text)}
     )
+
+
+def data_of(path: Path) -> Path:
+    """Return the data folder that a file names, checking nothing else of it.
+
+    A command that asks the running gateway needs no more; secrets are there for the gateway's user, not for ours.
+
+    Raises:
+        ConfigError: the file cannot be read, is not TOML, or names no folder.
+    """
+    data = _document(path)[1].get("data", str(Config.model_fields["data"].default))
+    if not isinstance(data, str):
+        raise ConfigError(f"{path}: data", "is not a text in quotes", "write a folder")
+    return (path.parent / data).resolve()
+
+
+def _document(path: Path) -> tuple[bytes, dict[str, Any]]:
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError as exc:
+        raise ConfigError(str(path), "there is no such file", "write one with aoi-bridge init") from exc
+    except OSError as exc:
+        raise ConfigError(str(path), f"cannot be read ({exc.strerror})") from exc
+    try:
+        return text, tomllib.loads(text.decode("utf-8-sig"))
+    except UnicodeDecodeError as exc:
+        raise ConfigError(str(path), f"is not UTF-8 at byte {exc.start}", "save it as UTF-8") from exc
+    except (ValueError, RecursionError) as exc:
+        raise ConfigError(str(path), f"is not TOML: {' '.join(str(exc).split())}", "correct this place") from exc
