@@ -82,6 +82,12 @@ class Running:
                 )
             self._sources.run(f"{self.config.name} source", self._feed())
 
+    def rewind(self, reporter: str) -> None:
+        """Tell a reporter what has come back into its outbox."""
+        for lane in self._guaranteed:
+            if lane.name == reporter:
+                lane.rewind()
+
     async def quiet(self) -> None:
         """Wait for an instant in which no part is under way; a line that never rests is not waited for."""
         with suppress(TimeoutError):

@@ -232,6 +232,10 @@ class Config(Section):
             self._reachable(line)
         return self
 
+    def lanes(self) -> frozenset[tuple[str, str]]:
+        """Return every line with the name of each of its reporters, opened in its stage or not."""
+        return frozenset((line.name, told.options.name) for line in self.line for told in line.reporter)
+
     def _reachable(self, line: Line) -> None:
         """Refuse an operating point that no score of its judge can reach: every part would be NG."""
         for place, judge, threshold in line.thresholds():

@@ -122,6 +122,16 @@ class Journal:
         """Set aside what is owed to reporters that are not configured any more; return how many."""
         return await self._writer.submit(lambda ledger: ledger.park_orphans(known), 1)
 
+    async def parked(self, choice: Choice) -> dict[Lane, int]:
+        """Return how many of the chosen deliveries are parked, by line and reporter; only those with any."""
+        found = {lane: parked for lane, (_, parked) in (await self.backlog()).items() if parked and lane in choice}
+        if choice.ids:
+            found = {lane: await self._count(lane, choice.ids) for lane in found}
+        return {lane: amount for lane, amount in found.items() if amount}
+
+    async def _count(self, lane: Lane, ids: tuple[str, ...]) -> int:
+        return await self._writer.submit(lambda ledger: len(ledger.parked(lane, 0, len(ids), ids)))
+
     async def retry(self, lane: Lane, choice: Choice) -> int:
         """Put the chosen deliveries of a reporter back into its outbox, in their order; return how many.
 
