@@ -24,6 +24,7 @@ from bridge.judging import shelf
 from bridge.line import Line
 from bridge.log import logger
 from bridge.opening import opened_once
+from bridge.reloading import naming
 from bridge.running import WELL, Running
 from bridge.store import Images, Journal, lock, open_journal
 from bridge.supervise import State, Watched
@@ -144,11 +145,8 @@ class Gateway:
             ConfigError: it does not load, is too slow, or a live line needs a reason; the old one goes on.
             Unavailable: the disk refuses.
         """
-        named = [
-            judge for judge, plugged in self.config.judge.items() if getattr(plugged.options, "model", "") == name
-        ]
         async with self._changing:
-            wanted = Wanted(self.config, override, who, dict.fromkeys(named, folder))
+            wanted = Wanted(self.config, override, who, dict.fromkeys(naming(self.config, name), folder))
             return await self._change(wanted, partial(asyncio.to_thread, shelf.put_live, folder, back=back))
 
     async def _change(self, wanted: Wanted, then: Callable[[], Awaitable[None]] | None = None) -> list[Change]:

@@ -48,3 +48,8 @@ def _too_slow(line: Line, ms_per_view: Mapping[str, float]) -> Iterator[str]:
                 f"line.{line.name}.deadline_ms: the judge {judge} takes {needs:.0f} ms for {views} view(s), "
                 f"and deadline_ms - reserve_ms leaves {leaves:.0f} ms; take a faster model, or a longer deadline"
             )
+
+
+def naming(config: Config, model: str) -> list[str]:
+    """Return the judges that name a model, and not a folder of their own."""
+    return [name for name, judge in config.judge.items() if getattr(judge.options, "model", "") == model]

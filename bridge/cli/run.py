@@ -14,11 +14,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from bridge.cli.hangup import hangups, reload_at
 from bridge.config import Config, load
 from bridge.errors import BridgeError
 from bridge.gateway import Gateway, open_gateway
 from bridge.log import configure, logger
 from bridge.notify import Notify, in_words
+from bridge.store import user
 from bridge.tasks import Tasks
 
 LEAVE_SECONDS = 4.8
@@ -35,6 +37,9 @@ REFUSED = 2
 def options(parser: argparse.ArgumentParser) -> None:
     """Declare the command's flags."""
     parser.add_argument("--config", type=Path, default=Path("bridge.toml"), help="the file (bridge.toml)")
+    parser.add_argument(
+        "--override", default="", metavar="REASON", help="why a live line may be another than it was"
+    )
     parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
 
 
@@ -43,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     config = load(args.config)
     configure(config.log, args.log_level)
     with _leaving() as leave:
-        asyncio.run(serve(config, leave))
+        asyncio.run(serve(config, leave, path=args.config, override=args.override))
     return 0
 
 
@@ -64,8 +69,12 @@ def _leaving() -> Iterator[Callable[[int], None]]:
             timer.cancel()
 
 
-async def serve(config: Config, stopping: Callable[[int], None] = lambda _: None) -> None:
+async def serve(
+    config: Config, stopping: Callable[[int], None] = lambda _: None, *, path: Path, override: str = ""
+) -> None:
     """Run the gateway and its control port until SIGTERM or SIGINT; then call ``stopping`` and stop cleanly.
+
+    SIGHUP has it read the file of ``path`` again; ``override`` says why a live line may be another than it was.
 
     Raises:
         BridgeError: the gateway shall not start like this; everything that was opened is closed again.
@@ -75,10 +84,12 @@ async def serve(config: Config, stopping: Callable[[int], None] = lambda _: None
     for number in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C arrives as KeyboardInterrupt
             loop.add_signal_handler(number, stop.set)
+    again = hangups()
     for line in config.line:
         if line.stage == "live":
             logger(line=line.name).warning("live without a recorded approval", because=line.live_because)
-    async with open_gateway(config) as gateway, contextlib.AsyncExitStack() as ends:
+    opening = open_gateway(config, override=override, who=await asyncio.to_thread(user))
+    async with opening as gateway, contextlib.AsyncExitStack() as ends:
         # The judges' workers load meanwhile, so importing a web server now costs no time to readiness.
         control = await asyncio.to_thread(import_module, "bridge.control")
         url = await ends.enter_async_context(control.open_control(gateway))
@@ -86,6 +97,7 @@ async def serve(config: Config, stopping: Callable[[int], None] = lambda _: None
         notify = Notify.from_environment()
         telling = Tasks()
         telling.run("tell ready", _tell_ready(gateway))
+        telling.run("reload", reload_at(again, gateway, path))
         try:
             await _run_on(gateway, stop, notify, telling)
         except BridgeError as exc:
