@@ -22,7 +22,7 @@ from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusException
 from pymodbus.pdu import ModbusPDU
 
-from bridge.plugin import Refused, Unavailable
+from bridge.plugin import ClientTls, Refused, Unavailable, why
 
 # What pymodbus logs of a lost or odd PLC we say in our own errors, once and in our words.
 logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
@@ -182,13 +182,17 @@ async def _uncaught(request: Awaitable[ModbusPDU]) -> ModbusPDU:
 
 
 @asynccontextmanager
-async def connect(host: str, port: int, unit: int, timeout_ms: float) -> AsyncIterator[Link]:
-    """Hold a connection to a PLC.
+async def connect(
+    host: str, port: int, unit: int, timeout_ms: float, tls: ClientTls | None = None
+) -> AsyncIterator[Link]:
+    """Hold a connection to a PLC, under TLS the same frames as without, as Modbus/TCP Security has it.
 
     Raises:
-        Unavailable: nobody answers there.
+        Unavailable: nobody answers there, or somebody whom we do not believe.
+        ConfigError: a file of the TLS table cannot be used.
     """
     peer = f"{host}:{port}"
+    context = None if tls is None else await asyncio.to_thread(tls.context)
     links: list[Link] = []
 
     def noticed(up: bool) -> None:  # noqa: FBT001 - pymodbus calls it so
@@ -211,9 +215,24 @@ async def connect(host: str, port: int, unit: int, timeout_ms: float) -> AsyncIt
         trace_connect=noticed,
         trace_packet=passed,
     )
+    trouble: list[OSError] = []
+    loop = asyncio.get_running_loop()
+
+    async def dial() -> object:
+        """Connect as pymodbus would, but keep the reason why it failed."""
+        named = None if tls is None else tls.server_name or host
+        made = client.ctx.handle_new_connection
+        try:
+            return await loop.create_connection(made, host, port, ssl=context, server_hostname=named)
+        except OSError as exc:
+            trouble.append(exc)
+            raise
+
+    client.ctx.call_create = dial
     try:
         if not await client.connect():
-            raise Unavailable(f"{peer} cannot be reached within {timeout_ms:g} ms")
+            reason = f" ({why(trouble[0])})" if trouble else ""
+            raise Unavailable(f"{peer} cannot be reached within {timeout_ms:g} ms{reason}")
         link = Link(client, unit, peer, timeout_ms / 1000)
         links.append(link)
         yield link

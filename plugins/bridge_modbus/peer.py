@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import MappingProxyType
@@ -61,7 +62,7 @@ async def serve_plc(
         clock=asyncio.get_running_loop().time,
         habits=habits,
     )
-    async with serve(memory, options.host, options.port, plc.heard, habits):
+    async with serve(memory, options.host, options.port, plc.heard, habits, await _shown(options)):
         beating = asyncio.create_task(plc.beat(), name="plc-heartbeat")
         try:
             yield plc
@@ -82,5 +83,10 @@ async def serve_simple_plc(
     """
     memory = simple_memory(simple)
     plc = SimplePlc(memory=memory, map=simple, clock=asyncio.get_running_loop().time)
-    async with serve(memory, options.host, options.port, plc.heard, habits):
+    async with serve(memory, options.host, options.port, plc.heard, habits, await _shown(options)):
         yield plc
+
+
+async def _shown(options: ModbusOptions) -> ssl.SSLContext | None:
+    """Return how the PLC speaks TLS, as the other side of the bridge's table; its files are read in a thread."""
+    return None if options.tls is None else await asyncio.to_thread(options.tls.peer_context)

@@ -25,7 +25,7 @@ async def open_reporter(options: ModbusOptions) -> AsyncIterator[Report]:
         Unavailable: the PLC does not answer, or not any more, also while nothing is reported.
     """
     line = host()
-    async with connect(options.host, options.port, options.unit, options.timeout_ms) as link:
+    async with connect(options.host, options.port, options.unit, options.timeout_ms, options.tls) as link:
         teller = Simple(options, options.map, line, link) if options.map else Blocks(options, line, link)
 
         async def report(decision: Decision) -> str | None:
