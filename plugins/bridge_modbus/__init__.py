@@ -1,6 +1,7 @@
-"""PLCs over Modbus TCP: a reporter that is the client of a PLC's registers or coils."""
+"""PLCs over Modbus TCP: a source that a PLC triggers, and a reporter beside an inspector."""
 
-from bridge_modbus.options import ModbusOptions, SimpleMap
+from bridge_modbus.options import ModbusOptions, ModbusSourceOptions, SimpleMap
 from bridge_modbus.reporter import open_reporter
+from bridge_modbus.source import open_source
 
-__all__ = ["ModbusOptions", "SimpleMap", "open_reporter"]
+__all__ = ["ModbusOptions", "ModbusSourceOptions", "SimpleMap", "open_reporter", "open_source"]

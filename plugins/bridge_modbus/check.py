@@ -7,11 +7,12 @@ that the PLC programmer can compare them.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from bridge.plugin import Finding, Unavailable
 from bridge_modbus.client import Link, connect
 from bridge_modbus.codec import COMMAND_WORDS, CONSTANTS_AT, ECHO_AT, HB_PLC_AT, commissioning_words, order_of
-from bridge_modbus.options import ModbusOptions, Place, SimpleMap
+from bridge_modbus.options import MapOptions, ModbusOptions, ModbusSourceOptions, Place, SimpleMap
 
 HEARTBEAT_SECONDS = 2.0
 """A heartbeat that stands still for so long is stale."""
@@ -20,20 +21,30 @@ LOOK_SECONDS = 0.05
 
 async def check(options: ModbusOptions, *, write_test: bool = False) -> list[Finding]:
     """Try a PLC and return what was found; a PLC that is away is a finding, not an error."""
+    if (places := options.map) is None:
+        return await check_blocks(options, write_test=write_test)
+    return await _tried(options, lambda link: _places(link, places, write_test=write_test))
+
+
+async def check_blocks(options: ModbusOptions | ModbusSourceOptions, *, write_test: bool) -> list[Finding]:
+    """Try a PLC with register map v1, as the same for a source and a reporter."""
+    return await _tried(options, lambda link: _blocks(link, options, write_test=write_test))
+
+
+async def _tried(
+    options: ModbusOptions | ModbusSourceOptions, look: Callable[[Link], Awaitable[list[Finding]]]
+) -> list[Finding]:
     findings: list[Finding] = []
     try:
-        async with connect(options.host, options.port, options.unit, options.timeout_ms) as link:
+        async with connect(options.host, options.port, options.unit, options.timeout_ms, options.tls) as link:
             findings.append(Finding("reachable", good=True, said=link.peer))
-            if options.map:
-                findings += await _places(link, options.map, write_test=write_test)
-            else:
-                findings += await _blocks(link, options, write_test=write_test)
+            findings += await look(link)
     except Unavailable as exc:
         findings.append(Finding("unit answers" if findings else "reachable", good=False, said=str(exc)))
     return findings
 
 
-async def _blocks(link: Link, options: ModbusOptions, *, write_test: bool) -> list[Finding]:
+async def _blocks(link: Link, options: MapOptions, *, write_test: bool) -> list[Finding]:
     """Read CMD twice, and try STS."""
     first = await link.read_registers(options.command_address, COMMAND_WORDS)
     findings = [Finding("unit answers", good=True, said=f"unit {options.unit} shows CMD")]
@@ -45,7 +56,7 @@ async def _blocks(link: Link, options: ModbusOptions, *, write_test: bool) -> li
     return [*findings, _word_order(second[ECHO_AT:], options), _heartbeat(first[HB_PLC_AT], second[HB_PLC_AT])]
 
 
-async def _moved(link: Link, options: ModbusOptions, first: list[int]) -> list[int]:
+async def _moved(link: Link, options: MapOptions, first: list[int]) -> list[int]:
     """Return CMD as it is once HB_PLC has moved, or when it should have."""
     clock = asyncio.get_running_loop().time
     last = clock() + HEARTBEAT_SECONDS
@@ -56,7 +67,7 @@ async def _moved(link: Link, options: ModbusOptions, first: list[int]) -> list[i
             return words
 
 
-async def _constants(link: Link, options: ModbusOptions) -> Finding:
+async def _constants(link: Link, options: MapOptions) -> Finding:
     where = options.status_address + CONSTANTS_AT
     try:
         await link.write_registers(where, commissioning_words(options.word_order))
@@ -65,7 +76,7 @@ async def _constants(link: Link, options: ModbusOptions) -> Finding:
     return Finding("STS can be written", good=True, said=f"constants at {where} in {options.word_order}")
 
 
-def _word_order(echo: list[int], options: ModbusOptions) -> Finding:
+def _word_order(echo: list[int], options: MapOptions) -> Finding:
     """Compare the PLC's echo of the constants with the order that is configured."""
     order = order_of(echo)
     if order is options.word_order:

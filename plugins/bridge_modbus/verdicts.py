@@ -97,6 +97,15 @@ def conflict_of(command: CommandBlock) -> StatusBlock:
     )
 
 
+def failure_of(command: CommandBlock) -> StatusBlock:
+    """Return NG for a part on which the line itself failed."""
+    return replace(
+        conflict_of(command),
+        status=Status.ONLINE | Status.RESULTS_VALID | Status.NG | Status.DEGRADED,
+        error_code=ErrorCode.JUDGE_DOWN,
+    )
+
+
 def status_of(decision: Decision, command: CommandBlock, *, heartbeat: int = 0) -> StatusBlock:
     """Return the result of one part, complete and marked valid, as an answer to this command.
 
