@@ -4,6 +4,7 @@
 """
 
 from bridge.store.audit import Copy, Entry, Verification
+from bridge.store.forecast import Forecast, Growth, forecast
 from bridge.store.images import Images
 from bridge.store.journal import Journal, open_journal
 from bridge.store.lock import lock
@@ -15,6 +16,8 @@ __all__ = [
     "Choice",
     "Copy",
     "Entry",
+    "Forecast",
+    "Growth",
     "Images",
     "Journal",
     "Owed",
@@ -25,6 +28,7 @@ __all__ = [
     "Second",
     "Tally",
     "Verification",
+    "forecast",
     "lock",
     "open_journal",
     "record",

@@ -17,6 +17,7 @@ from bridge.errors import ConfigError, Unavailable
 from bridge.log import logger
 from bridge.messages import Decision
 from bridge.store.audit import Entry
+from bridge.store.forecast import Growth
 from bridge.store.ledger import Ledger
 from bridge.store.lock import make_folder
 from bridge.store.records import Choice, Lane, Owed, Second
@@ -155,6 +156,10 @@ class Journal:
             moved += await self._writer.submit(lambda ledger, n=numbers: work(ledger, n), len(numbers))  # type: ignore[misc]
             after = numbers[-1]  # what is parked again meanwhile is behind us, so this ends
         return moved
+
+    async def growth(self) -> Growth:
+        """Return how the journal has grown, all in all and in the last day; cheap."""
+        return await self._writer.submit(lambda ledger: ledger.growth())
 
     async def answered_under(self, configuration: str) -> bool:
         """Return whether any part was ever answered under the configuration of this fingerprint."""

@@ -19,6 +19,7 @@ from bridge.clock import Clock
 from bridge.messages import Decision
 from bridge.store import rows
 from bridge.store.audit import GENESIS, Entry, chained
+from bridge.store.forecast import Growth
 from bridge.store.recall import Recall
 from bridge.store.records import Lane, Owed, Parked, Second
 from bridge.store.words import Words, stored
@@ -190,6 +191,10 @@ class Ledger:
             self.connection.execute(into, place)
             self._changes.append((self._queued, lane, 1))
         return True
+
+    def growth(self) -> Growth:
+        """Return how the journal has grown, all in all and in the last day."""
+        return self._recall.growth(self._clock.wall())
 
     def answered_under(self, configuration: str) -> bool:
         """Return whether any part was ever answered under the configuration of this fingerprint."""

@@ -17,6 +17,7 @@ from typing import Literal
 from bridge.messages import Decision, ViewDecision
 from bridge.store import rows
 from bridge.store.audit import Entry
+from bridge.store.forecast import DAY_SECONDS, Growth
 from bridge.store.records import Lane, Owed, Parked, Second
 from bridge.store.words import Words, restored, stored
 
@@ -25,6 +26,9 @@ _OWED = f"""
     SELECT number, {rows.PART_COLUMNS} FROM part WHERE number IN (
         SELECT number FROM outbox WHERE line = ? AND reporter = ? AND number > ? ORDER BY number LIMIT ?
     ) ORDER BY number"""
+_PAGES = ("page_count", "freelist_count", "page_size")
+_NUMBERS = "SELECT (SELECT min(number) FROM part), (SELECT max(number) FROM part)"  # together they would scan
+_RECORDED = "SELECT recorded_at FROM part WHERE number >= ? ORDER BY number LIMIT 1"
 _PARKED = """
     SELECT number, part.id, part.part, parked.at, parked.reason FROM parked JOIN part USING (number)
     WHERE parked.line = ? AND parked.reporter = ? AND number > ?"""
@@ -98,6 +102,21 @@ class Recall:
         place = (self._words.known(lane[0]), self._words.known(lane[1]))
         row = self._connection.execute(_OLDEST, place).fetchone()
         return row[0] if row else None
+
+    def growth(self, now: float) -> Growth:
+        """Return how the journal has grown, all in all and in the day before a Unix time; a few look-ups."""
+        (pages,), (free,), (size,) = (self._connection.execute(f"PRAGMA {of}").fetchone() for of in _PAGES)
+        first, last = self._connection.execute(_NUMBERS).fetchone()
+        if first is None:
+            return Growth((pages - free) * size, 0, 0, 0.0)
+        low, high = first, last + 1
+        while low < high:  # the first part of the last day: numbers and times grow together
+            middle = (low + high) // 2
+            (at,) = self._connection.execute(_RECORDED, (middle,)).fetchone()
+            low, high = (middle + 1, high) if at < now - DAY_SECONDS else (low, middle)
+        row = self._connection.execute(_RECORDED, (low,)).fetchone()
+        seconds = min(max(0.0, now - row[0]), DAY_SECONDS) if row else 0.0
+        return Growth((pages - free) * size, last - first + 1, last + 1 - low, seconds)
 
     def lanes(self, table: Literal["outbox", "parked"]) -> Counter[Lane]:
         """Return how many deliveries each line's reporters have there; reads them all."""
