@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from prometheus_client import Counter
@@ -45,6 +45,8 @@ class Unheard:
     question: Question
     turns: Turns
     failures: frozenset[Failure]
+    keep: Callable[[Second | None], None]
+    """Sees to the pictures; called once, with what the judge said, or None where it was not asked."""
 
 
 class Afterwards:
@@ -62,6 +64,7 @@ class Afterwards:
         size = _size(unheard)
         if len(self._queue) >= WAITING_PARTS or self._bytes + size > WAITING_BYTES:
             skipped.labels(self._line).inc()
+            unheard.keep(None)
             return False
         self._queue.append(unheard)
         self._bytes += size
@@ -80,27 +83,37 @@ class Afterwards:
                 await self._work.wait()
         finally:
             skipped.labels(self._line).inc(len(self._queue))
+            for unheard in self._queue:
+                unheard.keep(None)
+            self._queue.clear()
+            self._bytes = 0
 
     async def shadow(self, unheard: Unheard) -> None:
-        """Judge one part and record what each goal would have said."""
+        """Judge one part, record what each goal would have said, and keep its pictures if that is a reason to."""
+        second: Second | None = None
+        try:
+            second = await self._heard(unheard)
+        finally:
+            unheard.keep(second)
+        await self._write(second)
+
+    async def _heard(self, unheard: Unheard) -> Second:
         began = self._clock.monotonic()
         until = asyncio.get_running_loop().time() + PATIENCE_SECONDS
         heard = await hear(unheard.question, unheard.turns, until, background=True)
         if heard.pending:
             heard.pending.cancel()
         part, digests = unheard.question.part, unheard.question.album.digests
-        await self._write(
-            Second(
-                id=unheard.id,
-                kind="shadow",
-                at=self._clock.wall(),
-                model=model_verdict(heard.judged.get(index) for index in range(len(part.views))),
-                goals=would_be(unheard.rules, part, heard.judged),
-                failures=by_importance(heard.failures | unheard.failures),
-                views=view_decisions(part, heard.judged, digests),
-                bundle=bundle_of(heard.judged),
-                judge_ms=(self._clock.monotonic() - began) * 1000,
-            )
+        return Second(
+            id=unheard.id,
+            kind="shadow",
+            at=self._clock.wall(),
+            model=model_verdict(heard.judged.get(index) for index in range(len(part.views))),
+            goals=would_be(unheard.rules, part, heard.judged),
+            failures=by_importance(heard.failures | unheard.failures),
+            views=view_decisions(part, heard.judged, digests),
+            bundle=bundle_of(heard.judged),
+            judge_ms=(self._clock.monotonic() - began) * 1000,
         )
 
     async def late(

@@ -26,7 +26,7 @@ from bridge.log import logger
 from bridge.opening import opened_once
 from bridge.reloading import naming
 from bridge.running import WELL, Running
-from bridge.store import Images, Journal, lock, open_journal
+from bridge.store import Images, Journal, Retention, lock, open_journal
 from bridge.supervise import State, Watched
 
 SETTLE_SECONDS = 1.5
@@ -266,9 +266,10 @@ async def open_gateway(
     clock = clock or SystemClock()
     with lock(config.data):
         async with open_journal(config.data, clock) as journal:
-            images = Images(config.data / "images")
+            images = Images(config.data / "images", Retention(**config.images.model_dump()))
             gateway = Gateway(config, journal, images, clock)
             await came(journal, config)
+            images.open()
             try:
                 await gateway.start(override, who)
                 yield gateway

@@ -30,7 +30,7 @@ from bridge.messages import Decision, Failure, Inspection, Stage
 from bridge.plugin.api import Fetch
 from bridge.recording import Recording
 from bridge.standing import Standing
-from bridge.store import Entry, Images, Journal
+from bridge.store import Entry, Images, Journal, Second
 from bridge.terms import Terms, is_ours_to_tell, terms_of, treatment_of
 
 CANCEL_SECONDS = 0.5
@@ -167,8 +167,7 @@ class Line:
 
     def _follow_up(self, decision: Decision, terms: Terms, heard: Heard, question: Question) -> None:
         """See to what comes after the answer: evidence, a slow judge, the shadow's own judging."""
-        for index, image in question.album.images.items():
-            self._images.keep(question.album.digests[index], image)
+        keep = partial(self._keep, decision, question.album)
         if heard.pending:
             late = self.afterwards.late(decision, question.part, heard.pending, terms.rules)
             self._spawn(late, name=f"late {decision.id}")
@@ -180,8 +179,16 @@ class Line:
                     question=question,
                     turns=terms.treatment.turns,
                     failures=terms.treatment.failures | frozenset(decision.failures),
+                    keep=keep,
                 )
             )
+        else:
+            keep(None)
+
+    def _keep(self, decision: Decision, album: Album, second: Second | None) -> None:
+        """Keep a part's pictures, if it is one whose pictures are kept; a shadow part's once it was judged."""
+        pictures = {album.digests[index]: image for index, image in album.images.items()}
+        self._images.keep_of(decision, second, pictures)
 
     def _meter(self, decision: Decision, terms: Terms) -> None:
         self._answered += 1

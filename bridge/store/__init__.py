@@ -11,6 +11,7 @@ from bridge.store.lock import lock
 from bridge.store.people import record, user
 from bridge.store.reading import Reader
 from bridge.store.records import Choice, Owed, Owing, Parked, Reported, Second, Tally
+from bridge.store.retention import Need, Retention
 
 __all__ = [
     "Choice",
@@ -20,11 +21,13 @@ __all__ = [
     "Growth",
     "Images",
     "Journal",
+    "Need",
     "Owed",
     "Owing",
     "Parked",
     "Reader",
     "Reported",
+    "Retention",
     "Second",
     "Tally",
     "Verification",

@@ -2,7 +2,10 @@
 
 A crash may lose an image, never a decision: files are not forced to the disk, but each appears whole, by rename.
 A folder that is full or away costs images, which are counted, and no part any time. Images never take the last of
-a disk, for the journal needs it.
+a disk, for the journal needs it. Which of them are kept says ``retention``; what goes again, ``sweeping``.
+
+The thread works in small steps and rests between them, instead of running at a low priority: a thread that is not
+let run while it holds the interpreter's lock would hold up every line.
 """
 
 from __future__ import annotations
@@ -11,24 +14,41 @@ import asyncio
 import hashlib
 import re
 import shutil
+import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Self
 
+from prometheus_client import Counter
+
+from bridge import health
 from bridge.health import count
 from bridge.log import logger
+from bridge.messages import Decision
+from bridge.store.records import Second
+from bridge.store.retention import Need, Retention, needed
+from bridge.store.sweeping import Protected, Sweeper, nobody, place
 
 QUEUE_BYTES = 64 << 20
 """So much may wait for the disk; further images are dropped and counted."""
 LOOP_BYTES = 256 << 10
 """Up to this size hashing in the event loop is cheaper than asking a thread (0.15 ms at most)."""
 GOODBYE_SECONDS = 3.0
-FLOOR_BYTES = 256 << 20
-"""So much of the disk is left to the journal: below it no image is kept."""
+STEP_SECONDS = 0.01
+"""The rest between two steps of sweeping, in which what is queued comes first."""
+LOOK_SECONDS = 10.0
+"""How often the disk's room is looked at while nothing happens."""
+
+kept_images = Counter(
+    "aoi_bridge_images_kept", "Pictures written, by what they are kept for", ["need"], registry=health.registry
+)
+passed_over = Counter(
+    "aoi_bridge_images_passed_over", "Pictures of agreement that are not in the sample", registry=health.registry
+)
 
 _MAGIC = (
     (b"\xff\xd8\xff", "jpg"),
@@ -63,23 +83,28 @@ def free_bytes(folder: Path) -> int:
 class Images:
     """The image folder of a data directory, with one thread that writes; ``async with`` starts and ends it.
 
-    ``put`` and ``keep`` are called from the event loop and never block it; ``path`` and ``read`` look at the
-    disk, so call them from a thread.
+    ``put``, ``keep`` and ``keep_of`` are called from the event loop and never block it; ``path`` and ``read`` look
+    at the disk, so call them from a thread.
     """
 
     def __init__(
-        self, folder: Path, floor_bytes: int = FLOOR_BYTES, free: Callable[[Path], int] = free_bytes
+        self,
+        folder: Path,
+        retention: Retention = Retention(),  # noqa: B008 - frozen
+        free: Callable[[Path], int] = free_bytes,
+        protected: Protected = nobody,
     ) -> None:
         self.folder = folder
         self.dropped = 0
         """Images that were not kept: the queue was full, the disk refused, or it is nearly full."""
-        self._floor = floor_bytes
-        self._free = free
+        self._retention = retention
         self._told = False  # that the disk is nearly full; said once, not for each image
         self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._taken = 0  # bytes ever queued, counted by the loop
-        self._written = 0  # bytes ever dealt with, counted by the thread
+        self._dealt_with = 0  # bytes ever dealt with, counted by the thread
+        self._written = 0  # bytes ever written, counted by the thread
         self._thread: threading.Thread | None = None
+        self._sweeper = Sweeper(folder, retention, free, protected)  # the thread's, but for its figures
 
     async def __aenter__(self) -> Self:
         return self
@@ -91,29 +116,44 @@ class Images:
 
     digest = staticmethod(digest)
 
-    async def put(self, data: bytes) -> str:
+    def open(self) -> None:
+        """Begin to see to what is there already; the first image does so too."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="images", daemon=True)
+            self._thread.start()
+
+    async def put(self, data: bytes, need: Need = Need.EVIDENCE) -> str:
         """Queue an image to be kept, hashing a large one in a thread; return its hash."""
         name = digest(data) if len(data) <= LOOP_BYTES else await asyncio.to_thread(digest, data)
-        self.keep(name, data)
+        self.keep(name, data, need)
         return name
 
-    def keep(self, digest: str, data: bytes) -> None:
+    def keep_of(self, decision: Decision, second: Second | None, images: Mapping[str, bytes]) -> None:
+        """Queue the images of a part, by their hashes, if the part is one whose images are kept."""
+        need = needed(decision, second, self._retention.sample)
+        if need is None:
+            passed_over.inc(len(images))
+            return
+        for name, data in images.items():
+            self.keep(name, data, need)
+
+    def keep(self, digest: str, data: bytes, need: Need = Need.EVIDENCE) -> None:
         """Queue an image whose hash is known. What cannot be kept is dropped and counted."""
-        if self._taken - self._written + len(data) > QUEUE_BYTES:
+        if self._taken - self._dealt_with + len(data) > QUEUE_BYTES:
             self._drop()
             return
         self._taken += len(data)
-        self._submit(lambda: self._write(digest, data))
+        self._submit(lambda: self._write(digest, data, need))
 
     def figures(self) -> dict[str, float]:
-        """Return the counts since the start, for status."""
-        return {"dropped": self.dropped}
+        """Return how many pictures there are and how large; and, since the start, what came and went."""
+        return {**self._sweeper.figures(), "written_bytes": self._written, "dropped": self.dropped}
 
     def path(self, digest: str) -> Path | None:
         """Return the file of an image, None if there is none or the hash is no hash."""
         if not _DIGEST.fullmatch(digest):
             return None
-        paths = (self._place(digest, name) for name in _ENDINGS)
+        paths = (place(self.folder, digest, name) for name in _ENDINGS)
         return next((path for path in paths if path.is_file()), None)
 
     def read(self, digest: str) -> bytes | None:
@@ -129,58 +169,96 @@ class Images:
 
     async def flush(self) -> None:
         """Wait until everything queued so far is written or dropped."""
-        loop = asyncio.get_running_loop()
-        written = asyncio.Event()
-        self._submit(lambda: _tell(loop, written))
-        await written.wait()
+        await self._done(lambda: None)
+
+    async def swept(self) -> None:
+        """Wait until everything queued so far is written, and all that must go is gone."""
+        await self._done(self._sweep_all)
 
     async def close(self) -> None:
         """Write what is queued and end the thread; give up on a disk that hangs."""
         if self._thread is None:
             return
         try:
-            await asyncio.wait_for(self.flush(), GOODBYE_SECONDS)
+            await asyncio.wait_for(self._done(self._sweeper.close), GOODBYE_SECONDS)
         except TimeoutError:
             logger().error("the image folder's disk hangs; leaving without it", folder=str(self.folder))
         self._queue.put(None)
         self._thread = None
 
+    async def _done(self, work: Callable[[], object]) -> None:
+        loop = asyncio.get_running_loop()
+        done = asyncio.Event()
+
+        def do() -> None:
+            work()
+            _tell(loop, done)
+
+        self._submit(do)
+        await done.wait()
+
     def _submit(self, work: Callable[[], None]) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="images", daemon=True)
-            self._thread.start()
+        self.open()
         self._queue.put(work)
 
     # From here on: the thread.
 
     def _run(self) -> None:
         shutil.rmtree(self.folder / "tmp", ignore_errors=True)  # halves of images that a crash left
-        while work := self._queue.get():
+        rest = STEP_SECONDS
+        while True:
+            try:
+                work = self._queue.get(timeout=rest)
+            except Empty:
+                rest = STEP_SECONDS if self._sweep() else LOOK_SECONDS
+                continue
+            if work is None:
+                return
             work()
+            rest = STEP_SECONDS
 
-    def _write(self, digest: str, data: bytes) -> None:
-        path = self._place(digest, ending(data))
+    def _sweep(self) -> bool:
+        """Take one step; return whether there is more to do."""
         try:
-            if not _whole(path, len(data)) and self._room(len(data)):
-                self._store(path, data)
-        except OSError as exc:
-            self._drop()
-            logger().warning("an image could not be kept", folder=str(self.folder), error=exc.strerror)
-        finally:
-            self._written += len(data)
+            return self._sweeper.step()
+        except (OSError, sqlite3.Error) as exc:
+            logger().warning("images could not be swept", folder=str(self.folder), error=str(exc))
+            return False
 
-    def _room(self, size: int) -> bool:
-        """Return whether the disk has room for so many bytes above the floor; where not, the image is dropped."""
-        room = self._free(self.folder) - size >= self._floor
+    def _sweep_all(self) -> None:
+        while self._sweep():
+            pass
+
+    def _write(self, digest: str, data: bytes, need: Need) -> None:
+        try:
+            if self._room(digest, data):
+                with self._sweeper.catalogue() as catalogue, catalogue.change():
+                    catalogue.note(digest, ending(data), len(data), need)
+                    self._store(place(self.folder, digest, ending(data)), data)
+                kept_images.labels(need.name.lower()).inc()
+            self._sweeper.make_room()
+        except (OSError, sqlite3.Error) as exc:
+            self._drop()
+            logger().warning("an image could not be kept", folder=str(self.folder), error=str(exc))
+        finally:
+            self._dealt_with += len(data)
+
+    def _room(self, digest: str, data: bytes) -> bool:
+        """Return whether the disk has room above the floor for what is not there yet; else it is dropped."""
+        if _whole(place(self.folder, digest, ending(data)), len(data)):
+            return True
+        room = self._sweeper.room(len(data))
         if not room:
             self._drop()
             if not self._told:
                 said = "the disk is nearly full; no image is kept until there is room again"
-                logger().warning(said, folder=str(self.folder), floor_bytes=self._floor)
+                logger().warning(said, folder=str(self.folder), floor_bytes=self._retention.floor_bytes)
         self._told = not room
         return room
 
     def _store(self, path: Path, data: bytes) -> None:
+        if _whole(path, len(data)):
+            return
         half = self.folder / "tmp" / path.name
         try:
             half.write_bytes(data)
@@ -192,9 +270,7 @@ class Images:
         except FileNotFoundError:
             path.parent.mkdir(parents=True, exist_ok=True)
             half.replace(path)
-
-    def _place(self, digest: str, name: str) -> Path:
-        return self.folder / digest[:2] / f"{digest}.{name}"
+        self._written += len(data)
 
     def _drop(self) -> None:
         self.dropped += 1

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from bridge.store import Images
 from bridge.store.images import LOOP_BYTES, digest, ending, free_bytes
+from bridge.store.retention import Retention
 
 JPEG = b"\xff\xd8\xff\xe0 a picture"
 
 
 def files(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
+    """Return the pictures, without the catalogue that lies beside them."""
+    return [path for path in folder.glob("??/*") if path.is_file()]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +111,8 @@ async def test_a_queue_that_is_full_drops_and_counts(tmp_path: Path, monkeypatch
 async def test_images_leave_the_last_of_the_disk_to_the_journal(tmp_path: Path) -> None:
     """A full disk would cost decisions; images are kept again once there is room."""
     free = [1000]
-    async with Images(tmp_path / "images", floor_bytes=900, free=lambda _: free[0]) as images:
+    retention = Retention(floor_bytes=900)
+    async with Images(tmp_path / "images", retention, free=lambda _: free[0]) as images:
         small, large = b"x" * 100, b"y" * 101
         names = [await images.put(data) for data in (small, large)]
         await images.flush()
