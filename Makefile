@@ -1,6 +1,6 @@
 # make demo   see it work: simulated lines, real protocols
 # make test   the whole suite: core without TensorFlow, learning in its own environment, the demo from the wheel
-# make check  ruff, mypy strict, the import rule
+# make check  ruff, mypy strict, the import rule, known vulnerabilities
 # Each sets up what it needs in .venv* beside this file and takes nothing for granted but python3 and make.
 
 PYTHON ?= python3
@@ -25,6 +25,7 @@ check: .venv-dev/stamp
 	.venv-dev/bin/ruff check .
 	.venv-dev/bin/mypy
 	.venv-dev/bin/lint-imports
+	.venv-dev/bin/python .ci/audit.py .venv/bin/python
 
 # The demo's own model, from synthetic bolts that the demo never plays; about ten minutes on two cores.
 demo-bundle: .venv-train/stamp
