@@ -152,3 +152,88 @@ async def test_live_parts_of_any_line_go_before_the_background_of_all(judge: Ste
     asked = [ask(turns, "first"), ask(turns, "shadow", background=True), ask(turns, "live"), ask(turns, "late")]
     await answered(judge, asked)
     assert judge.heard == ["first", "live", "late", "shadow"]
+
+
+async def lent(judge: StepJudge) -> tuple[Slot[Judge], asyncio.Task[None]]:
+    slot: Slot[Judge] = Slot(Watched("", "judge"))
+    lending = asyncio.create_task(slot.offer(judge))
+    await slot.get()
+    return slot, lending
+
+
+async def panel_begun(turns: Turns, *, background: bool = False) -> asyncio.Task[Sequence[Judgement]]:
+    """Return a panel that the judge has begun with."""
+    ticket = Ticket()
+    panel = asyncio.create_task(turns.judge(PANEL, ticket, background=background))
+    while not ticket.begun:  # noqa: ASYNC110 - no event
+        await asyncio.sleep(0)
+    return panel
+
+
+@pytest.mark.parametrize("background", [False, True], ids=["live", "background"])
+async def test_a_part_stays_with_the_judge_that_it_began_with(
+    judge: StepJudge, turns: Turns, *, background: bool
+) -> None:
+    """The next part has the new judge; the old one is let go when its last part is done."""
+    other = StepJudge()
+    slot, lending = await lent(other)
+    panel = await panel_begun(turns, background=background)
+    swapping = asyncio.create_task(turns.swap(slot))
+    await asyncio.sleep(0)
+    part = asyncio.create_task(turns.judge(PART, Ticket()))
+    for _ in range(3):
+        judge.step.release()
+    other.step.release()
+    await asyncio.wait_for(asyncio.gather(panel, part, swapping), 10)
+    assert [heard.split()[0] for heard in judge.heard] == ["panel"] * 3
+    assert other.heard == ["part"]
+    lending.cancel()
+
+
+async def test_a_swap_does_not_wait_for_parts_that_have_not_panel_begun(judge: StepJudge, turns: Turns) -> None:
+    other = StepJudge()
+    slot, lending = await lent(other)
+    panel = await panel_begun(turns)
+    waiting = asyncio.create_task(turns.judge(PART, Ticket()))
+    swapping = asyncio.create_task(turns.swap(slot))
+    for _ in range(3):
+        judge.step.release()
+    await asyncio.wait_for(asyncio.gather(panel, swapping), 10)
+    assert not waiting.done()
+    other.step.release()
+    await asyncio.wait_for(waiting, 10)
+    assert other.heard == ["part"]
+    lending.cancel()
+
+
+async def test_a_shadow_part_that_waits_for_a_judge_that_is_away_is_judged_by_the_new_one() -> None:
+    turns = Turns(Slot(Watched("", "judge")))
+    part = asyncio.create_task(turns.judge(PART, Ticket(), background=True))
+    await asyncio.sleep(0)
+    judge = StepJudge()
+    slot, lending = await lent(judge)
+    judge.step.release()
+    await asyncio.wait_for(turns.swap(slot), 10)
+    [judgement] = await asyncio.wait_for(part, 10)
+    assert judgement.label == "part"
+    lending.cancel()
+
+
+async def test_a_part_whose_judge_broke_in_its_middle_begins_anew_with_the_new_one(
+    judge: StepJudge, turns: Turns
+) -> None:
+    """Never half of it by one and half by the other."""
+    panel = await panel_begun(turns, background=True)
+    other = StepJudge()
+    slot, lending = await lent(other)
+    swapping = asyncio.create_task(turns.swap(slot))
+    await asyncio.sleep(0)
+    turns._under_way.copy().pop().slot.fail(judge, RuntimeError("it broke"))  # type: ignore[union-attr]
+    judge.step.release()
+    for _ in range(3):
+        other.step.release()
+    judged = await asyncio.wait_for(panel, 10)
+    await asyncio.wait_for(swapping, 10)
+    assert [one.label for one in judged] == [view.name for view in PANEL]
+    assert len(other.heard) == 3
+    lending.cancel()
