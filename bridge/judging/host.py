@@ -19,6 +19,7 @@ from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, Final
 
 from bridge.errors import ConfigError, Unavailable
@@ -34,7 +35,7 @@ SHARED_BYTES: Final = 1 << 13
 PROGRAM: Final = ("-m", "bridge.judging.worker")
 """What Python runs; it is given the numbers of two file descriptors, socket and arena."""
 _GOODBYE_SECONDS = 0.5
-_LAST_BREATH_SECONDS = 0.2
+_LAST_BREATH_SECONDS = 0.5
 """Who has hung up is given so long to leave by itself, so that we learn how."""
 _ENVIRONMENT = {
     "CV_IO_MAX_IMAGE_PIXELS": str(1 << 30),  # a second lock behind our own reading of headers
@@ -56,8 +57,21 @@ class _Open:
 
     pictures: Sequence[Picture]
     blocks: list[Block]
+    expires: float
     opinions: list[Opinion]
     done: asyncio.Future[list[Opinion]]
+
+    def take(self, answer: Answer) -> None:
+        """Add to the opinions.
+
+        Raises:
+            Garbled: there are more than were asked for, or in the end fewer while somebody still waited.
+        """
+        self.opinions += answer.opinions
+        missing = len(self.pictures) - len(self.opinions)
+        waited_for = not self.done.done() and time.monotonic() <= self.expires
+        if missing < 0 or (answer.last and missing and waited_for):
+            raise Garbled(f"{len(self.opinions)} answers to {len(self.pictures)} questions")
 
 
 class Worker:
@@ -119,7 +133,7 @@ class Worker:
                 not reached by then are failures ``deadline``.
 
         Raises:
-            Unavailable: the worker died or hung, or did not answer all that it was asked in time.
+            Unavailable: the worker died or hung.
         """
         if self._end:
             raise Unavailable(self._end)
@@ -131,11 +145,7 @@ class Worker:
             self._asked -= 1
             if not self._asked:
                 self._idle.set()
-        missing = len(pictures) - len(opinions)
-        if missing and (expires is None or time.monotonic() <= expires):
-            self.kill()
-            raise Unavailable(f"the judge answered {len(opinions)} of {len(pictures)} views")
-        return opinions + [Opinion(failure=Failure.DEADLINE)] * missing
+        return opinions + [Opinion(failure=Failure.DEADLINE)] * (len(pictures) - len(opinions))
 
     async def serve(self) -> None:
         """Wait until the worker goes away.
@@ -201,7 +211,7 @@ class Worker:
         done: asyncio.Future[list[Opinion]] = asyncio.get_running_loop().create_future()
         if not self._open:
             self._watch()
-        self._open[request.id] = _Open(pictures, blocks, [], done)
+        self._open[number] = _Open(pictures, blocks, inf if expires is None else expires, [], done)
         inline = [one.image for one, ask in zip(pictures, request.asks, strict=True) if ask.shared is None]
         self.link.send(request, inline)
         try:
@@ -220,9 +230,7 @@ class Worker:
         request = self._open.get(message.id)
         if request is None:  # it hung and was given up; this was still in the pipe
             return
-        request.opinions += message.opinions
-        if len(request.opinions) > len(request.pictures):
-            raise Garbled("more answers than questions")
+        request.take(message)
         if message.last:
             self.memory_bytes = message.memory_bytes
             del self._open[message.id]
