@@ -24,6 +24,9 @@ data = "var"
 [http]
 port = 0
 
+[images]
+sample = 1  # every picture is written: the most that a day can ask of the disk
+
 [judge.bolts]
 type = "classifier"
 model = "{bundle}"

@@ -140,7 +140,14 @@ class Sweeper:
 
     def _walk(self, catalogue: Catalogue) -> None:
         """Put one of the 256 folders right, looking closer only at files that the catalogue does not know."""
-        folder = self._folder / f"{catalogue.walked:02x}"
+        there = {path.name for path in self._folder.iterdir()}
+        with catalogue.change():
+            while catalogue.walked < FOLDERS and f"{catalogue.walked:02x}" not in there:
+                catalogue.walk({}, {})
+        if catalogue.walked < FOLDERS:
+            self._look_into(self._folder / f"{catalogue.walked:02x}", catalogue)
+
+    def _look_into(self, folder: Path, catalogue: Catalogue) -> None:
         found: list[Path] = []
         with suppress(FileNotFoundError):
             found = [path for path in folder.iterdir() if _PICTURE.fullmatch(path.name)]

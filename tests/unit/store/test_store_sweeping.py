@@ -114,9 +114,7 @@ async def test_a_restart_knows_what_is_there_without_looking_at_files(tmp_path: 
     async with Images(tmp_path, Retention(cap_bytes=3 * SIZE)) as images:
         await images.swept()
         assert there(tmp_path) == names([2, 3, 4])
-    catalogue = await asyncio.to_thread(Catalogue, tmp_path)
-    assert (catalogue.files, catalogue.walked) == (3, 256)
-    await asyncio.to_thread(catalogue.close)
+    assert await asyncio.to_thread(catalogued, tmp_path) == (3, 256)
 
 
 @pytest.mark.parametrize("damage", ["gone", "garbage", "half"])
@@ -136,6 +134,14 @@ async def test_a_catalogue_that_is_lost_is_made_anew_from_the_files(tmp_path: Pa
         assert there(tmp_path) == names(range(4)), "the newest, for it alone is of the sample"
         await fill(images, [8, 9], EVIDENCE)
         assert there(tmp_path) == names([0, 2, 8, 9])
+
+
+def catalogued(folder: Path) -> tuple[int, int]:
+    """Return how many files are known without a look at them, and how many folders need none."""
+    catalogue = Catalogue(folder)
+    known = catalogue.files, catalogue.walked
+    catalogue.close()
+    return known
 
 
 def lose_and_find(folder: Path) -> None:
