@@ -41,7 +41,7 @@ format: .venv-dev/stamp
 # Most tests talk to real processes over real sockets. On a machine that others load too, one that fails is tried
 # once more and listed as such: a failure that comes twice is ours.
 test-core: .venv-dev/stamp
-	@sh .ci/need --better mbpoll
+	@sh .ci/need --better mbpoll fuse3:fusermount3
 	.venv-dev/bin/python -m pytest -m "not learning" --reruns 1 -rR
 
 test-learning: .venv-train/stamp
@@ -65,7 +65,7 @@ test-wheel: .venv-dev/stamp
 
 .venv-dev/stamp: .venv/stamp
 	$(UV) venv --quiet --clear --python .venv/bin/python .venv-dev
-	$(INSTALL) --python .venv-dev/bin/python --group test --group check --editable .
+	$(INSTALL) --python .venv-dev/bin/python --group test --group check --group bench --editable .
 	@touch $@
 
 .venv-train/stamp: .venv/stamp

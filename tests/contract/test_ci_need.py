@@ -47,3 +47,12 @@ def test_what_is_missing_is_named_and_only_ci_insists(
 def test_what_is_there_is_passed_over_in_silence(tmp_path: Path) -> None:
     (tmp_path / "tool").touch(mode=0o755)
     assert need("--better", "tool", path=tmp_path) == (0, "")
+
+
+def test_a_package_may_bring_a_command_of_another_name(tmp_path: Path) -> None:
+    """The command is looked for, the package is what to install."""
+    (tmp_path / "tool").touch(mode=0o755)
+    assert need("--better", "package:tool", path=tmp_path) == (0, "")
+    code, said = need(f"package:{COMMAND}", path=tmp_path)
+    assert code == 1
+    assert said.endswith("sudo apt-get install package\n")
