@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import ssl
 import struct
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -183,16 +184,18 @@ async def _uncaught(request: Awaitable[ModbusPDU]) -> ModbusPDU:
 
 @asynccontextmanager
 async def connect(
-    host: str, port: int, unit: int, timeout_ms: float, tls: ClientTls | None = None
+    host: str, port: int, unit: int, timeout_ms: float, tls: ClientTls | ssl.SSLContext | None = None
 ) -> AsyncIterator[Link]:
     """Hold a connection to a PLC, under TLS the same frames as without, as Modbus/TCP Security has it.
+
+    ``tls`` is a table as a user writes it, or a context that is ready.
 
     Raises:
         Unavailable: nobody answers there, or somebody whom we do not believe.
         ConfigError: a file of the TLS table cannot be used.
     """
     peer = f"{host}:{port}"
-    context = None if tls is None else await asyncio.to_thread(tls.context)
+    context = await asyncio.to_thread(tls.context) if isinstance(tls, ClientTls) else tls
     links: list[Link] = []
 
     def noticed(up: bool) -> None:  # noqa: FBT001 - pymodbus calls it so
@@ -220,10 +223,12 @@ async def connect(
 
     async def dial() -> object:
         """Connect as pymodbus would, but keep the reason why it failed."""
-        named = None if tls is None else tls.server_name or host
+        named = tls.server_name if isinstance(tls, ClientTls) else None
         made = client.ctx.handle_new_connection
         try:
-            return await loop.create_connection(made, host, port, ssl=context, server_hostname=named)
+            return await loop.create_connection(
+                made, host, port, ssl=context, server_hostname=(named or host) if context else None
+            )
         except OSError as exc:
             trouble.append(exc)
             raise

@@ -200,6 +200,14 @@ class ModbusSourceOptions(MapOptions, RoleOptions):
     allow: tuple[Network, ...] = ()
     """a list of the addresses and networks of the PLCs that may dial us; empty for any (role server)"""
 
+    @model_validator(mode="after")
+    def _secured(self) -> Self:
+        if self.role == "server" and self.tls is not None:
+            self.tls.server()  # a listener needs a certificate
+        if self.role == "client" and self.allow:
+            raise ValueError('allow: nobody dials the role client; leave it out, or write role = "server"')
+        return self
+
     def recipe(self, number: int) -> str:
         """Return the line's name for RECIPE_ID."""
         return self.recipes.get(number, str(number) if number else "")

@@ -224,6 +224,7 @@ class _Wired:
             if self._link is None or self._link.lost.is_set():
                 await self.stack.aclose()
                 options = self.options
-                dialled = connect(options.host, options.port, options.unit, options.timeout_ms)
+                tls = await asyncio.to_thread(options.tls.server().peer_context) if options.tls else None
+                dialled = connect(options.host, options.port, options.unit, options.timeout_ms, tls)
                 self._link = await self.stack.enter_async_context(dialled)
         return await ask(self._link)

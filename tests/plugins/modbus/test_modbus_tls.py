@@ -4,16 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from plant_tls import PASSWORD, Pair, Plant
+from pydantic import ValidationError
 
-from bridge.plugin import ConfigError, Decision, Goal, Stage, Unavailable, Verdict
+from bridge.plugin import (
+    ClientTls,
+    ConfigError,
+    Decision,
+    Fetch,
+    Goal,
+    Inspection,
+    Stage,
+    Unavailable,
+    Verdict,
+    counted,
+)
 from bridge_modbus import ModbusOptions, open_reporter
 from bridge_modbus.check import check
+from bridge_modbus.client import connect
+from bridge_modbus.options import ModbusSourceOptions
 from bridge_modbus.peer import open_plc, serve_plc
+from bridge_modbus.plc_trigger import open_inspector
+from bridge_modbus.source import open_source
 
 LATER = 60.0
 
@@ -64,7 +82,7 @@ async def test_a_plc_takes_its_verdict_over_mutual_tls(
 async def test_a_client_without_a_certificate_is_not_taken(plant: Plant, port: int) -> None:
     async with serve_plc(options(port, **shown(plant, plant.machine))):
         with pytest.raises(Unavailable):
-            async with open_reporter(options(port, ca=plant.ca)):
+            async with open_reporter(options(port, ca=plant.ca).model_copy(update={"timeout_ms": 1500})):
                 await asyncio.Event().wait()
 
 
@@ -112,3 +130,73 @@ async def test_a_plc_that_is_away_says_why(port: int) -> None:
     with pytest.raises(Unavailable, match=r"cannot be reached within 500 ms \(.*[Cc]onnect"):
         async with open_reporter(ModbusOptions(name="plc", host="127.0.0.1", port=port)):
             pass
+
+
+def source(role: str, port: int, **more: Any) -> ModbusSourceOptions:
+    return ModbusSourceOptions.model_validate({"role": role, "port": port, "timeout_ms": 5000, **more})
+
+
+async def decided(part: Inspection, fetch: Fetch | None = None) -> Decision:
+    del fetch
+    return replace(told(part.part), legacy=part.legacy, final=Verdict.OK)
+
+
+async def answered(options: ModbusSourceOptions, part: Inspection) -> Verdict | None:
+    """Let the PLC of these options ask a real source about one part, and return what it took."""
+    async with AsyncExitStack() as stack:
+        ours, theirs = open_source(options), open_inspector(options)
+        if options.role == "client":
+            play = await stack.enter_async_context(theirs)
+            run = await stack.enter_async_context(ours)
+        else:
+            run = await stack.enter_async_context(ours)
+            play = await stack.enter_async_context(theirs)
+        task = asyncio.create_task(run(decided))  # type: ignore[arg-type]
+        try:
+            return await play(part)
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+
+@pytest.mark.parametrize("role", ["client", "server"])
+async def test_a_plc_triggers_over_mutual_tls_in_both_roles(
+    plant: Plant, port: int, tmp_path: Path, role: str
+) -> None:
+    """The whole handshake under TLS; the simulated PLC needs no table of its own."""
+    tls = {key: str(value) for key, value in shown(plant, plant.bridge).items()}
+    allow = ["127.0.0.0/8"] if role == "server" else []
+    options = source(role, port, tls=tls, allow=allow, home=tmp_path)
+    assert await answered(options, Inspection(part="P1", legacy=Verdict.NG)) is Verdict.OK
+
+
+async def test_a_plc_that_is_not_named_may_not_write(port: int, tmp_path: Path) -> None:
+    """The server's allow list: a stranger is dropped before a byte of it is read, and counted."""
+    before = counted("strangers")
+    options = source("server", port, allow=["192.0.2.0/24"], home=tmp_path, timeout_ms=500)
+    with pytest.raises(Unavailable):
+        await answered(options, Inspection(part="P1", legacy=Verdict.NG))
+    assert counted("strangers") > before
+
+
+async def test_a_server_wants_a_certificate_of_its_authority(plant: Plant, port: int, tmp_path: Path) -> None:
+    """A PLC without one reads nothing and writes nothing."""
+    tls = {key: str(value) for key, value in shown(plant, plant.bridge).items()}
+    before = counted("tls_refused")
+    async with open_source(source("server", port, tls=tls, home=tmp_path)):
+        with pytest.raises(Unavailable):
+            async with connect("127.0.0.1", port, 1, 1500, ClientTls(ca=plant.ca)) as link:
+                await link.read_registers(0, 29)
+    assert counted("tls_refused") == before + 1
+
+
+@pytest.mark.parametrize(
+    ("role", "table", "said"),
+    [
+        ("server", {"tls": {"ca": "ca.pem"}}, "tls: has no cert, which a listener must show; write cert and key"),
+        ("client", {"allow": ["127.0.0.1"]}, "allow: nobody dials the role client"),
+    ],
+)
+def test_tables_that_cannot_work_are_mistakes(role: str, table: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        source(role, 502, **table)
