@@ -383,6 +383,22 @@ class TestSlowDisk:
         assert stored is not None
         assert stored.document() == told.document()
 
+    async def test_the_error_of_an_unrecorded_answer_is_told_and_recalled(
+        self, stand: Stand, journal: Journal
+    ) -> None:
+        """A part that the disk did not take in time raises Error, for the PLC, the MES and for ever."""
+        slow = SlowJournal(journal)
+        the_line = stand.line(slow, fallbacks_in_a_row=1, **SHORT)
+        await open_judge(the_line)
+        slow.gate.clear()
+        decision = await answered(the_line, a_part(NG, key="k"))
+        slow.gate.set()
+        await until(lambda: bool(stand.mes.told))
+        stored = await stand.look(lambda reader: reader.decision(decision.id))
+        assert stored is not None
+        flags = [(one.error, one.degraded, one.bypassed) for one in (decision, stand.mes.told[0], stored)]
+        assert flags == [(True, True, False)] * 3
+
     async def test_the_mes_hears_of_a_slow_part_before_those_after_it(
         self, stand: Stand, journal: Journal
     ) -> None:

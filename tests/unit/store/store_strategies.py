@@ -75,4 +75,5 @@ seconds = st.builds(
     judge_ms=floats,
     final=verdicts,
     origin=st.none() | st.sampled_from(Origin),
+    error=st.booleans(),
 )

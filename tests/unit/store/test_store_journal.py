@@ -219,13 +219,15 @@ async def test_large_panels_are_owed_whole(journal: Journal) -> None:
     assert [one.decision.views for one in owed] == [panel.views for panel in panels[:3]]
 
 
-async def test_what_was_answered_is_final(journal: Journal, reader: Reader) -> None:
+@pytest.mark.parametrize("error", [True, False])
+async def test_what_was_answered_is_final(journal: Journal, reader: Reader, *, error: bool) -> None:
     """The commit landed too late and the fallback had been given: that is what everybody is told."""
-    part = decision(key="k", final=Verdict.OK, origin=Origin.MODEL)
-    answered = any_second(part.id, kind="answered", final=Verdict.NG, origin=Origin.FALLBACK)
+    part = decision(key="k", final=Verdict.OK, origin=Origin.MODEL, error=not error, bypassed=True)
+    answered = any_second(part.id, kind="answered", final=Verdict.NG, origin=Origin.FALLBACK, error=error)
     await journal.second(answered)  # it may come before the commit does
     recorded = await journal.commit(part, ["mes"])
-    told = replace(kept(part, recorded.number), final=Verdict.NG, origin=Origin.FALLBACK, degraded=True)
+    final = {"final": Verdict.NG, "origin": Origin.FALLBACK, "degraded": True, "error": error}
+    told = replace(kept(part, recorded.number), **final)
     assert (await journal.owed("smt-3", "mes", 0, 1))[0].decision == told
     assert await journal.find("smt-3", "k") == reader.decision(part.id) == told
     assert await journal.commit(replace(part, id=fresh_id())) == told
