@@ -101,8 +101,8 @@ async def _dialled(config: Config, home: Path, *, write_test: bool) -> list[Row]
 async def _every(config: Config, home: Path, *, write_test: bool) -> AsyncIterator[Row]:
     yield Row("(shared)", "data", await asyncio.to_thread(_data, config.data))
     for name, judge in config.judge.items():
-        budget = min((_leaves(line) for line in config.line if name in line.judges()), default=None)
-        for finding in await _try(judge, config.data / "models", write_test=write_test, budget_ms=budget):
+        asked = _asked_of(config, name)
+        for finding in await _try(judge, config.data / "models", write_test=write_test, **asked):
             yield Row("(shared)", f"judge {name}", finding)
     for line in config.line:
         for finding in await _try(line.source, home / line.name, write_test=write_test):
@@ -129,25 +129,27 @@ def _leaves(line: Line) -> float:
     return (line.deadline_ms - line.reserve_ms) / views
 
 
-async def _try(plugged: Plugged, home: Path, *, write_test: bool, budget_ms: float | None = None) -> list[Finding]:
+def _asked_of(config: Config, judge: str) -> dict[str, float]:
+    """Judges are also told the milliseconds that the tightest of their lines leaves, and the lowest threshold."""
+    budgets = [_leaves(line) for line in config.line if judge in line.judges()]
+    stated = [low for line in config.line for _, name, low in line.thresholds() if name == judge]
+    return ({"budget_ms": min(budgets)} if budgets else {}) | ({"threshold": min(stated)} if stated else {})
+
+
+async def _try(plugged: Plugged, home: Path, *, write_test: bool, **asked: float) -> list[Finding]:
     """Ask the plugin's own check, or open and close it."""
     try:
         async with asyncio.timeout(DIAL_SECONDS):
             check = await asyncio.to_thread(check_of, plugged.plugin)
             if check is not None:
                 options = plugged.options.model_copy(update={"home": home})
-                return list(await check(options, write_test=write_test, **_budget(budget_ms)))
+                return list(await check(options, write_test=write_test, **asked))
             async with plugged.open(home):
                 return [Finding("opens", good=True, said="opened and closed again")]
     except TimeoutError:
         return [Finding("opens", good=False, said=f"nothing within {DIAL_SECONDS:g} s")]
     except Exception as exc:  # noqa: BLE001 - whatever a peer or a plugin does is a row of the table
         return [Finding("opens", good=False, said=explain(exc))]
-
-
-def _budget(budget_ms: float | None) -> dict[str, float]:
-    """Judges are also told how many milliseconds the tightest of their lines leaves them for a view."""
-    return {} if budget_ms is None else {"budget_ms": budget_ms}
 
 
 def _table(rows: list[Row]) -> Table:

@@ -25,7 +25,9 @@ class Poison:
     async def add(self, pictures: Sequence[bytes]) -> None:
         """Remember these, the oldest giving way."""
         for picture in pictures:
-            self._digests[len(picture), await _digest(picture)] = None
+            key = len(picture), await _digest(picture)
+            self._digests.pop(key, None)
+            self._digests[key] = None
         while len(self._digests) > KEPT:
             del self._digests[next(iter(self._digests))]
 

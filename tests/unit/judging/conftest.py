@@ -20,6 +20,7 @@ import openvino as ov  # noqa: E402 - after the line above, as everywhere
 from openvino import opset13 as op  # noqa: E402 - same
 
 Make = Callable[..., Bundle]
+MakeGolden = Callable[..., Bundle]
 
 SIZE = 16
 
@@ -57,6 +58,23 @@ def make(tmp_path: Path) -> Make:
         ov.save_model(model or brightness_model(), tmp_path / "model.xml", compress_to_fp16=False)
         manifest = brightness_manifest(**changes)
         files = {name: tmp_path / name for name in ("model.xml", "model.bin")}
+        made = bundle.write(tmp_path / "models" / manifest.name / str(manifest.version), manifest, files)
+        bundle.make_live(made.folder)
+        return made
+
+    return write
+
+
+@pytest.fixture
+def make_golden(tmp_path: Path) -> MakeGolden:
+    """Return a function that writes a brightness bundle with pictures of known truth and makes it live."""
+
+    def write(pictures: dict[str, tuple[bytes, str]], view: str = "", **changes: object) -> Bundle:
+        ov.save_model(brightness_model(), tmp_path / "model.xml", compress_to_fp16=False)
+        golden = [{"file": name, "verdict": truth, "view": view} for name, (_, truth) in pictures.items()]
+        manifest = brightness_manifest(**({"golden": golden} | changes))
+        files: dict[str, bytes | Path] = {name: tmp_path / name for name in ("model.xml", "model.bin")}
+        files |= {name: data for name, (data, _) in pictures.items()}
         made = bundle.write(tmp_path / "models" / manifest.name / str(manifest.version), manifest, files)
         bundle.make_live(made.folder)
         return made
