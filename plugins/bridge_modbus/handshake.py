@@ -70,8 +70,9 @@ class Handshake:
         self.state = State.OFFLINE
         self.block = StatusBlock()
         """What STS shows once everything returned so far is written."""
-        # A part without a name may after our restart be any part: nobody knows what the PLC did meanwhile.
-        self.last = last if last and last.asked.part else None
+        # Nobody knows what the PLC did while we were away: a part without a name may be any part.
+        self.last = last if last and last.asked.part and not last.acknowledged else None
+        self._recalled = self.last is not None
         self._heartbeat_seconds, self._ack_timeout_seconds = heartbeat_seconds, ack_timeout_seconds
         self._name_boot = name_boot
         self._boot = self.last.boot if self.last else name_boot()
@@ -239,7 +240,10 @@ class Handshake:
                 self._told |= Status.MISSED_TRIGGER
                 self._effects.append(Count("missed trigger"))
             return
-        last, asked = self.last, Asked.of(command)
+        asked = Asked.of(command)
+        if self._recalled and self.last and self.last.asked != asked:
+            self._forget()  # it may have begun to count anew
+        self._recalled, last = False, self.last
         self._running, self._told, self._expires = command, Status(0), NEVER
         self._ack_was_low = Control.RESULT_ACK not in command.control
         if last is None or last.asked.sequence != asked.sequence:
@@ -276,12 +280,19 @@ class Handshake:
 
     def _shown(self, line: Standing, now: float) -> list[Effect]:
         """Write what has changed, in the fewest requests; a result invalid as a whole, then its STATUS alone."""
+        new = self._payload is not self._laid
         if beating := now >= self._beat_at:
             self._beat_at = now + self._heartbeat_seconds
-        before, self.block = self.block, self._composed(line, beats=int(beating))
+        before = self.block
+        self.block = replace(
+            self._payload,
+            status=self._status(line),
+            heartbeat=(before.heartbeat + beating) & WORD_MAX,
+            heartbeat_echo=self._plc_beat if new or beating else before.heartbeat_echo,
+        )
         if Status.RESULTS_VALID in self.block.status & ~before.status:
             self._write_result()
-        elif self._payload is not self._laid:
+        elif new:
             self._write()
         elif beating:
             self._write(HB_BRIDGE_AT, HB_PLC_ECHO_AT + 1 - HB_BRIDGE_AT)
@@ -290,13 +301,9 @@ class Handshake:
         self._laid = self._payload
         return self._to_do()
 
-    def _composed(self, line: Standing, beats: int) -> StatusBlock:
-        return replace(
-            self._payload,
-            status=self._status(line),
-            heartbeat=(self.block.heartbeat + beats) & WORD_MAX,
-            heartbeat_echo=self._command.heartbeat if self._command else 0,
-        )
+    @property
+    def _plc_beat(self) -> int:
+        return self._command.heartbeat if self._command else 0
 
     def _status(self, line: Standing) -> Status:
         status = present(line) | self._told
