@@ -7,11 +7,15 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hotfolder_host import FAST, Host, Reasons, Watch
 
 from bridge_hotfolder import HotfolderOptions, open_source
+from bridge_hotfolder.listing import Listing, look
+
+PATIENCE_SECONDS = 20.0
 
 
 @pytest.fixture
@@ -28,8 +32,12 @@ def watch(tmp_path: Path, host: Host) -> Watch:
     async def running(inspect: Host = host, **settings: object) -> AsyncIterator[asyncio.Task[None]]:
         chosen = {"path": tmp_path / "in", "home": tmp_path / "home", **FAST, **settings}
         async with open_source(HotfolderOptions.model_validate(chosen)) as source:
-            task = asyncio.create_task(source(inspect))
-            await asyncio.sleep(0.05)  # the first look, which finds backlog, is over
+            with pytest.MonkeyPatch.context() as patch:
+                looked = asyncio.create_task(_first_look(patch).wait())
+                task = asyncio.create_task(source(inspect))
+                # The first look finds backlog; what comes later is live.
+                await asyncio.wait({task, looked}, return_when=asyncio.FIRST_COMPLETED, timeout=PATIENCE_SECONDS)
+                looked.cancel()
             try:
                 yield task
             finally:
@@ -37,6 +45,20 @@ def watch(tmp_path: Path, host: Host) -> Watch:
                 await asyncio.gather(task, return_exceptions=True)
 
     return running
+
+
+def _first_look(patch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Return an event that is set once the source has looked at its folder."""
+    loop, looked = asyncio.get_running_loop(), asyncio.Event()
+
+    def seen(*given: Any) -> Listing:
+        try:
+            return look(*given)
+        finally:
+            loop.call_soon_threadsafe(looked.set)
+
+    patch.setattr("bridge_hotfolder.source.look", seen)
+    return looked
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ from bridge.plugin import Verdict
 from bridge_hotfolder.peer import FolderAoi
 
 JPEG = b"\xff\xd8 a picture \xff\xd9"
+STABLE_SECONDS = 0.5
+"""Longer than any stall between the two halves of a file."""
 STYLES = ["stable", "renamed", "flag", "footer", "manifest"]
 
 
@@ -20,7 +22,7 @@ async def test_each_style_and_form_hands_over_a_whole_part_once(
 ) -> None:
     """A part comes once, live, with every view's picture, however its files are written."""
     aoi = FolderAoi(tmp_path / "in", style, form=form, pause=0.02)
-    async with watch(**aoi.settings()):
+    async with watch(**aoi.settings(), stable_seconds=STABLE_SECONDS):
         await aoi.put(part="P1", verdict="NG", views={"top": JPEG, "left": JPEG + b"2"}, recipe="M10", defect="D7")
         await host.got(1)
         await asyncio.sleep(0.08)
@@ -59,7 +61,7 @@ async def test_a_verdict_in_the_folder_name_groups_images_by_part(
 async def test_out_of_the_box_only_the_path_is_needed(tmp_path: Path, watch: Watch, host: Host) -> None:
     """A JSON result with its picture beside it is read with the defaults."""
     aoi = FolderAoi(tmp_path / "in", "stable", pause=0.01)
-    async with watch():
+    async with watch(stable_seconds=STABLE_SECONDS):
         await aoi.put(part="P1", verdict="PASS", views={"1": JPEG})
         await host.got(1)
     assert host.parts[0].legacy is Verdict.OK

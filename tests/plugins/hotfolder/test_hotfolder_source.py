@@ -125,7 +125,7 @@ async def test_a_file_that_was_only_touched_is_no_new_part(folder: Path, watch: 
 
 async def test_a_late_image_is_fetched_inside_the_deadline(folder: Path, watch: Watch, host: Host) -> None:
     """The part is handed in at once, half a picture is not taken for one, the whole one is brought."""
-    async with watch(**RENAMED, fetch_above_views=0):
+    async with watch(**RENAMED, fetch_above_views=0, image_wait_seconds=10):
         put(folder, "P1.json", {"part": "P1", "verdict": "NG", "image": "img\\P1.jpg"})
         (folder / "img").mkdir()
         (folder / "img" / "P1.jpg").write_bytes(JPEG[:5])
@@ -139,7 +139,7 @@ async def test_an_image_expected_beside_a_result_is_fetched_whatever_its_suffix(
     folder: Path, watch: Watch, host: Host
 ) -> None:
     """The default image name has an open suffix."""
-    async with watch(**RENAMED, views=["top", "left"]):
+    async with watch(**RENAMED, views=["top", "left"], image_wait_seconds=10):
         (folder / "P1_left.png").write_bytes(b"\x89PNG IEND")
         put(folder, "P1.json", {"part": "P1", "verdict": "NG"})
         await asyncio.sleep(0.03)
@@ -218,6 +218,7 @@ async def test_the_old_flag_does_not_vouch_for_a_new_file(folder: Path, watch: W
         put(folder, "P1.json", {"part": "P1", "verdict": "OK"})
         (folder / "P1.done").touch()
         await host.got(1)
+        await host.until(lambda: remembered(folder.parent / "home"))
         put(folder, "P1.json", {"part": "P1", "verdict": "NG"})
         await asyncio.sleep(0.08)
         assert len(host.parts) == 1
@@ -267,20 +268,23 @@ async def test_images_with_a_name_of_no_meaning_are_kept_with_the_reason(
     assert "IMG0001.jpg does not match" in reasons()[0]
 
 
-@pytest.mark.parametrize(("after", "left"), [("leave", 3), ("delete", 0), ("move", 3)])
+@pytest.mark.parametrize(
+    ("after", "left", "where"), [("leave", 3, {"in"}), ("delete", 0, set()), ("move", 3, {"done"})]
+)
 async def test_files_are_cleared_only_if_the_folder_is_ours(
-    folder: Path, watch: Watch, host: Host, after: str, left: int
+    folder: Path, watch: Watch, host: Host, after: str, left: int, where: set[str]
 ) -> None:
     """By default nothing on the old machine is deleted, renamed or written."""
     async with watch(complete="flag", after=after):
         put(folder, "P1.json", {"part": "P1", "verdict": "OK"}, JPEG)
         (folder / "P1.done").touch()
         await host.got(1)
-        await asyncio.sleep(0.08)
-    files = files_below(folder)
-    assert len(files) == left
+        await host.until(lambda: remembered(folder.parent / "home"))
+        await host.until(lambda: {path.parent.name for path in files_below(folder)} == where)
+        await asyncio.sleep(0.08)  # nothing more happens to them
+    assert {path.parent.name for path in files_below(folder)} == where
+    assert len(files_below(folder)) == left
     assert len(host.parts) == 1
-    assert {path.parent.name for path in files} == {"leave": {"in"}, "delete": set(), "move": {"done"}}[after]
 
 
 async def test_the_folder_is_not_written_to(folder: Path, watch: Watch, host: Host) -> None:
