@@ -9,11 +9,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rich import box
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-
+from bridge.cli.shown import plain
 from bridge.config import load
 from bridge.errors import ConfigError
 from bridge.store import Copy, Entry, Reader
@@ -53,14 +49,8 @@ def _show(args: argparse.Namespace, reader: Reader) -> int:
         for entry in entries:
             print(json.dumps(_plain(entry)))
         return 0
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for column in ("", "when", "who", "line", "what", "old", "new", "why"):
-        table.add_column(column, overflow="fold", no_wrap=column == "when")
     for entry in entries:
-        when = datetime.fromtimestamp(entry.at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        said = (entry.who, entry.line, entry.what, entry.old, entry.new, entry.why)
-        table.add_row(str(entry.number), when, *(escape(_printable(text)) for text in said))
-    Console().print(table)
+        print("\n    ".join(_written(entry)))
     return 0
 
 
@@ -84,6 +74,20 @@ def _entries(reader: Reader, line: str | None, since: float) -> Iterator[Entry]:
         after = page[-1].number
 
 
+def _written(entry: Entry) -> Iterator[str]:
+    """Return an entry as a few lines of text; a table would have no room for a configuration."""
+    when = datetime.fromtimestamp(entry.at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    where = f"  line {plain(entry.line)}" if entry.line else ""
+    who = f", by {plain(entry.who)}" if entry.who else ""
+    yield f"{entry.number}  {when}{where}  {plain(entry.what)}{who}"
+    if entry.old and entry.new:
+        yield f"{plain(entry.old)} → {plain(entry.new)}"
+    elif entry.old or entry.new:
+        yield plain(entry.old or entry.new)
+    if entry.why:
+        yield f"because: {plain(entry.why)}"
+
+
 def _plain(entry: Entry) -> Mapping[str, object]:
     return {
         "number": entry.number,
@@ -96,11 +100,6 @@ def _plain(entry: Entry) -> Mapping[str, object]:
         "why": entry.why,
         "hash": entry.hash.hex(),
     }
-
-
-def _printable(text: str) -> str:
-    """Return a text that cannot steer a terminal: what a machine sent may stand in it."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 def _instant(text: str) -> float:

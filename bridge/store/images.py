@@ -147,7 +147,8 @@ class Images:
 
     def figures(self) -> dict[str, float]:
         """Return how many pictures there are and how large; and, since the start, what came and went."""
-        return {**self._sweeper.figures(), "written_bytes": self._written, "dropped": self.dropped}
+        since = {"written_bytes": self._written, "dropped": self.dropped}
+        return {**self._sweeper.figures(), "cap_bytes": self._retention.cap_bytes, **since}
 
     def path(self, digest: str) -> Path | None:
         """Return the file of an image, None if there is none or the hash is no hash."""

@@ -38,15 +38,15 @@ def test_entries_are_listed_by_line_and_by_time(data: Path, capsys: pytest.Captu
     assert len(shown(capsys, *folder, "--since", "2023-11-16")) in {1, 2}
 
 
-def test_the_table_shows_words_as_they_are_and_steers_no_terminal(
-    data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_an_entry_is_text_for_people_and_steers_no_terminal(
+    data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What a machine sent may stand in an entry."""
-    monkeypatch.setenv("COLUMNS", "200")
-    assert main(["audit", "show", "--data", str(data)]) == 0
-    said = capsys.readouterr().out
-    assert "\x1b" not in said
-    assert r"QA-7 [b]\x1b[2J" in said
+    """What a machine sent may stand in it."""
+    assert main(["audit", "show", "--data", str(data), "--line", "smt-4"]) == 0
+    first, changed, why = capsys.readouterr().out.splitlines()
+    assert first.startswith("2  2023-11-1")
+    assert first.endswith("  line smt-4  threshold, by ann")
+    assert (changed.strip(), why.strip()) == ("0.5 → 0.6", r"because: QA-7 [b]\x1b[2J")
 
 
 def test_a_whole_log_is_said_to_be_whole(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
