@@ -14,7 +14,7 @@ from bridge.config import Line as LineConfig
 from bridge.errors import Refused
 from bridge.messages import Goal
 
-PEOPLE = "people"
+PEOPLE = "the command line"
 """Those who ask by the command line, all together: what one began, another may end."""
 
 

@@ -2,8 +2,7 @@
 
 Health and metrics are open to whoever reaches the port; everything under ``/v1`` needs the token that lies,
 readable by the gateway's user alone, in ``control.json`` of the data directory, and is for this machine only,
-wherever the port listens. What may be ordered, and what
-comes of it, stands in ``orders.py``.
+wherever the port listens. What may be ordered, and what comes of it, stands in ``orders.py``.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import secrets
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict
 from http.client import HTTPException
 from ipaddress import ip_address
 from pathlib import Path
@@ -35,6 +35,8 @@ from bridge.log import logger
 from bridge.orders import ORDERS, Order
 from bridge.plugin.door import listening
 from bridge.plugin.tls import allowed, pinned
+from bridge.store import forecast
+from bridge.store.images import free_bytes
 from bridge.supervise import explain
 
 FILE = "control.json"
@@ -179,7 +181,7 @@ def _application(gateway: Gateway, token: str) -> web.Application:
     async def status(request: web.Request) -> web.Response:
         if not _holds(request, token):
             return _no_token()
-        return web.json_response({**gateway.describe(), **await _outbox(gateway)})
+        return web.json_response({**gateway.describe(), **await _kept(gateway)})
 
     app = web.Application(client_max_size=ORDER_BYTES, middlewares=[_guard(gateway.config.http)])
     app.router.add_get("/healthz", healthz)
@@ -243,17 +245,19 @@ def _no_token() -> web.Response:
     return web.json_response({"error": "the token of control.json is needed"}, status=401)
 
 
-async def _outbox(gateway: Gateway) -> Mapping[str, object]:
+async def _kept(gateway: Gateway) -> Mapping[str, object]:
+    """Return what is owed and for how long the disk holds, or why the journal does not say so."""
     try:
         async with asyncio.timeout(DISK_SECONDS):
-            backlog = await gateway.journal.backlog()
-    except (Unavailable, TimeoutError) as exc:
-        return {"outbox": [], "journal": explain(exc)}
+            backlog, growth = await gateway.journal.backlog(), await gateway.journal.growth()
+            free = await asyncio.to_thread(free_bytes, gateway.config.data)
+    except (Unavailable, OSError, TimeoutError) as exc:
+        return {"outbox": [], "disk": None, "journal": explain(exc)}
     outbox = [
         {"line": line, "reporter": reporter, "queued": queued, "parked": parked}
         for (line, reporter), (queued, parked) in sorted(backlog.items())
     ]
-    return {"outbox": outbox, "journal": ""}
+    return {"outbox": outbox, "disk": asdict(forecast(growth, free)), "journal": ""}
 
 
 def _write(path: Path, facts: Mapping[str, object]) -> None:

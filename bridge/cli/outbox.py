@@ -30,23 +30,32 @@ _ID = re.compile(r"[0-9a-f]{32}")
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Declare the command's flags."""
-    parser.add_argument(
-        "what", nargs="?", choices=["list", "retry", "drop"], default="list", help="list (default)"
-    )
-    parser.add_argument("ids", nargs="*", metavar="ID", help="parked deliveries, by the ids that list shows")
-    parser.add_argument("--all", action="store_true", help="every parked delivery, instead of ids")
-    parser.add_argument("--line", help="only of this line")
-    parser.add_argument("--reporter", help="only of this reporter")
-    parser.add_argument("--because", default="", help="drop: why, for the audit log")
-    parser.add_argument("--yes", action="store_true", help="drop without asking")
-    parser.add_argument("--config", type=Path, default=Path("bridge.toml"), help="the file (bridge.toml)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(ids=[], all=False, because="", yes=False)
+    _common(parser, Path("bridge.toml"), None, as_json=False)
+    kinds = parser.add_subparsers(dest="what", metavar="list | retry | drop")
+    for name, words in (("list", "what waits and what is parked"), ("retry", "try again"), ("drop", "give up")):
+        kind = kinds.add_parser(name, help=words)
+        _common(kind, argparse.SUPPRESS, argparse.SUPPRESS, as_json=argparse.SUPPRESS)
+        if name != "list":
+            kind.add_argument("ids", nargs="*", metavar="ID", help="parked deliveries, by the ids that list shows")
+            kind.add_argument("--all", action="store_true", help="every parked delivery, instead of ids")
+            kind.add_argument("--because", default="", help="why, for the audit log; needed to drop")
+        if name == "drop":
+            kind.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _common(parser: argparse.ArgumentParser, config: object, narrow: object, *, as_json: object) -> None:
+    """Declare what may stand before the word and after it; after it there is no default, else it would win."""
+    parser.add_argument("--config", type=Path, default=config, help="the file (bridge.toml)")
+    parser.add_argument("--line", default=narrow, help="only of this line")
+    parser.add_argument("--reporter", default=narrow, help="only of this reporter")
+    parser.add_argument("--json", action="store_true", default=as_json, help="print one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
     """List, retry or drop; exit status 1 where there was something that could not be tried again."""
     config = load(args.config)
-    if args.what == "list":
+    if args.what in {None, "list"}:
         _list(config, args)
         return 0
     choice = _choice(args)

@@ -18,3 +18,13 @@ def plain(text: str) -> str:
     """Return a machine's text on one line, with whatever a terminal would obey or cannot show written out."""
     words = " ".join(text.split())
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in words)
+
+
+def amount(size: float) -> str:
+    """Return an amount of bytes as ``512 B``, ``1.4 kB`` or ``23 GB``."""
+    unit = "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if size < 1000:  # noqa: PLR2004 - what a unit ends at
+            break
+        size, unit = size / 1000, larger
+    return f"{size:.0f} {unit}" if unit == "B" or size >= 10 else f"{size:.1f} {unit}"  # noqa: PLR2004 - two digits

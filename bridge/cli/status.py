@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from bridge.cli.shown import ago, amount, plain
 from bridge.config import load
 from bridge.control import ask
 from bridge.errors import Unavailable
+
+_NUMBERS = {"parts", "degraded", "slowed", "waiting", "parked", "opened"}
+LONGER_THAN_A_DISK = 3650
+"""Ten years, in days; nobody plans with more."""
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -35,43 +39,101 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(said))
     else:
-        _show(said)
+        _show(said, changed=said["config"] != config.fingerprint)
     return 0 if said["ready"] else 1
 
 
-def _show(said: Mapping[str, Any]) -> None:
-    console = Console()
-    up = timedelta(seconds=int(time.time() - said["started"]))
-    console.print(f"{'ready' if said['ready'] else 'NOT READY'}, up {up}, configuration {said['config']}")
-    lines = _table("line", "goal", "stage", "topology", "parts", "degraded", "under way", "source slowed", "error")
+def _show(said: Mapping[str, Any], *, changed: bool) -> None:
+    console = Console(highlight=False)
+    ready = "[green]ready[/]" if said["ready"] else "[red]NOT READY[/]"
+    console.print(f"{ready}, up {ago(time.time() - said['started'])}, configuration {said['config']}")
+    if changed:
+        console.print("The file has changed since; aoi-bridge reload takes it over.")
+    tables = [_lines(said), _plugins(said["plugins"]), *([_outbox(said["outbox"])] if said["outbox"] else [])]
+    for table in tables:
+        console.print()
+        console.print(table)
+    console.print()
+    for sentence in _sentences(said):
+        console.print(sentence, soft_wrap=True, markup=False)
+
+
+def _lines(said: Mapping[str, Any]) -> Table:
+    table = _table("line", "goal", "stage", "parts", "degraded", "slowed", "told", "state")
     for line in said["lines"]:
-        numbers = [f"{line[key]:g}" for key in ("parts", "degraded", "under_way", "slowed")]
-        named = [line["name"], str(line["goal"]), line["stage"], line["topology"]]
-        lines.add_row(*named, *numbers, "ERROR" if line["error"] else "")
-    console.print(lines)
-    console.print(_plugins(said["plugins"]))
-    outbox = _table("line", "reporter", "waiting", "parked")
-    for row in said["outbox"]:
-        outbox.add_row(row["line"], row["reporter"], str(row["queued"]), str(row["parked"]))
-    if said["outbox"]:
-        console.print(outbox)
-    audit = said["audit"]
-    console.print(f"Audit log: {audit['entries']} entries, the newest has {audit['hash']}", soft_wrap=True)
-    if said["journal"]:
-        console.print(f"The journal does not answer: {escape(said['journal'])}")
-
-
-def _plugins(plugins: Sequence[Mapping[str, Any]]) -> Table:
-    table = _table("line", "plugin", "state", "for", "last error")
-    for plugin in plugins:
-        age = timedelta(seconds=int(time.time() - plugin["since"]))
-        named = (plugin["line"] or "(shared)", plugin["name"], plugin["state"], str(age), plugin["error"])
-        table.add_row(*map(escape, named))
+        numbers = [f"{line[key]:,.0f}" for key in ("parts", "degraded", "slowed")]
+        stage = f"{line['stage']}, {line['topology']}"
+        told = _told(said["plugins"], line["name"])
+        table.add_row(escape(line["name"]), str(line["goal"]), stage, *numbers, told, _state(line))
     return table
 
 
+def _state(line: Mapping[str, Any]) -> str:
+    """Say what an operator must know of a line at a glance."""
+    said = ["[red]ERROR[/]"] if line["error"] else []
+    if line["bypass_seconds"] > 0:
+        said.append(f"[red]BYPASS[/] {ago(line['bypass_seconds'])} left")
+    return ", ".join(said) or "well"
+
+
+def _told(plugins: Sequence[Mapping[str, Any]], line: str) -> str:
+    """Say which of a line's reporters are connected."""
+    reporters = [one for one in plugins if one["line"] == line and one["name"] != "source"]
+    said = [
+        escape(one["name"]) + ("" if one["state"] == "up" else f" [red]{one['state']}[/]") for one in reporters
+    ]
+    return ", ".join(said) or "nobody"
+
+
+def _plugins(plugins: Sequence[Mapping[str, Any]]) -> Table:
+    table = _table("line", "plugin", "state", "for", "opened", "last error")
+    for one in plugins:
+        state = str(one["state"])
+        shown = state if state in {"up", "ended"} else f"[red]{state}[/]"
+        named = (escape(one["line"] or "(shared)"), escape(one["name"]), shown)
+        table.add_row(*named, ago(time.time() - one["since"]), f"{one['opened']:,} ×", escape(plain(one["error"])))
+    return table
+
+
+def _outbox(owed: Sequence[Mapping[str, Any]]) -> Table:
+    table = _table("line", "reporter", "waiting", "parked")
+    for row in owed:
+        table.add_row(escape(row["line"]), escape(row["reporter"]), f"{row['queued']:,}", f"{row['parked']:,}")
+    return table
+
+
+def _sentences(said: Mapping[str, Any]) -> Iterator[str]:
+    if any(row["parked"] for row in said["outbox"]):
+        yield "Parked is what a peer has refused: aoi-bridge outbox says why."
+    if said["disk"] is not None:
+        yield held(said["disk"])
+    if said["journal"]:
+        yield f"The journal does not answer: {said['journal']}"
+    audit = said["audit"]
+    yield f"Audit log: {audit['entries']} entries, the newest has {audit['hash']}"
+    yield pictures(said["images"])
+
+
+def pictures(images: Mapping[str, Any]) -> str:
+    """Say how much the kept pictures take, and what was lost or removed."""
+    removed = images["removed_over_cap"] + images["removed_below_floor"]
+    there = f"{images['files']:,.0f} pictures are kept, {amount(images['bytes'])} of {amount(images['cap_bytes'])}"
+    return f"{there}; since the start {images['dropped']:,.0f} were dropped and {removed:,.0f} removed."
+
+
+def held(disk: Mapping[str, Any]) -> str:
+    """Say for how long an MES may be away."""
+    free = f"{amount(disk['free_bytes'])} free"
+    if disk["bytes_per_part"] is None or disk["parts_per_day"] is None:
+        return f"How long the disk holds while an MES is away is unknown yet ({free})."
+    rate = f"at {disk['parts_per_day']:,.0f} parts a day of {amount(disk['bytes_per_part'])}, {free}"
+    if disk["days"] is None or disk["days"] > LONGER_THAN_A_DISK:
+        return f"While an MES is away, the disk holds for more than ten years ({rate})."
+    return f"While an MES is away, the disk holds for {disk['days']:,.1f} days ({rate})."
+
+
 def _table(*columns: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_edge=False)
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", justify="right" if column in _NUMBERS else "left")
     return table

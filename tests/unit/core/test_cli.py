@@ -275,7 +275,7 @@ class TestRun:
         assert main(["status", "--json", "--config", str(path)]) == 0
         assert json.loads(said(capsys)[0])["lines"][0]["parts"] == 3
         assert main(["status", "--config", str(path)]) == 0
-        assert "ready, up 0:00:" in said(capsys)[0]
+        assert "ready, up " in said(capsys)[0]
         assert main(["check", "--config", str(path)]) == 0
         out = said(capsys)[0]
         assert "The gateway is running" in out

@@ -119,6 +119,8 @@ async def test_the_status_says_how_everything_does(gateway: Gateway, url: str) -
     assert [(line["name"], line["parts"], line["stage"]) for line in said["lines"]] == [(name, 3, "shadow")]
     assert said["config"] == gateway.config.fingerprint
     assert (said["outbox"], said["journal"]) == ([], "")
+    assert said["disk"]["free_bytes"] > 0
+    assert said["disk"]["days"] is None, "unknown yet"
 
 
 async def test_the_status_stands_while_the_disk_does_not(
