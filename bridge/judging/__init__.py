@@ -3,6 +3,7 @@
 In the gateway, without numpy, OpenCV and OpenVINO:
 
 turns.py       one judge, many lines: whose turn it is
+pace.py        what a view takes lately (pure)
 hearing.py     the question put to the judge for one part, and what came of it in time
 album.py       the pictures of one part, and which of them are the previous part's again
 classifier.py  the judge ``type = "classifier"``

@@ -9,7 +9,7 @@ from typing import Any
 
 from bridge.errors import Unavailable
 from bridge.judging.album import Album
-from bridge.judging.turns import Ticket, Turns
+from bridge.judging.turns import Ticket, TooLate, Turns
 from bridge.log import logger
 from bridge.messages import Box, Failure, Inspection, Judgement, View
 from bridge.plugin.api import Fetch
@@ -69,7 +69,7 @@ async def _answer(
     *,
     background: bool,
 ) -> Heard:
-    ticket = Ticket(question.line)
+    ticket = Ticket(question.line, until=until)
 
     async def ask() -> Mapping[int, Judgement]:
         views = [_as_asked(question, index, image) for index, image in pictures.items()]
@@ -84,6 +84,8 @@ async def _answer(
         return Heard(failed, frozenset({Failure.DEADLINE}), asking if ticket.begun else None)
     try:
         return Heard(asking.result())
+    except TooLate:
+        return Heard(failed, frozenset({Failure.DEADLINE}))
     except Unavailable as exc:
         logger().warning("judge away", part=question.part.part, reason=str(exc))
         return Heard(failed, frozenset({Failure.JUDGE_DOWN}))

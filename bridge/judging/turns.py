@@ -15,9 +15,11 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 from bridge import health
 from bridge.errors import Unavailable
+from bridge.judging.pace import Pace
 from bridge.messages import Failure, Judgement, Verdict, View
 from bridge.plugin.api import Judge
 from bridge.supervise import Slot, State, expected, explain, unavailable, wall
@@ -35,6 +37,12 @@ class Ticket:
     begun: bool = False
     late: bool = False
     """Set by whoever asked when the answer will not count any more: the rest of it is background."""
+    until: float = inf
+    """The instant of the loop's clock by which a live answer must be there."""
+
+
+class TooLate(Exception):  # noqa: N818 - named after what became of the part
+    """When its turn came, a part that had waited could not be judged in time any more."""
 
 
 @dataclass(eq=False, slots=True)
@@ -81,6 +89,7 @@ class Turns:
         self._under_way: set[Hearing] = set()
         self._swapped, self._left = asyncio.Event(), asyncio.Event()
         self._free = at_once
+        self._pace = Pace()
         self._live, self._background = Row(), Row()
 
     @property
@@ -107,6 +116,8 @@ class Turns:
 
         Raises:
             Unavailable: the judge is away, broke on these views, or answered nonsense.
+            TooLate: a live part's turn came when it could not be judged by ``ticket.until`` any more; a judge that
+                nobody else wants is always tried.
         """
         part = Hearing()
         self._under_way.add(part)
@@ -117,8 +128,10 @@ class Turns:
                     await self._lent(part)  # before its turn: who waits for a judge must not keep others waiting
                 elif (slot := self._slot_of(part)).verb is None:
                     raise Unavailable(slot.watched.error or "the judge is not open yet")
-                await self._turn(self._background if background else self._live, ticket.line)
+                waited = await self._turn(self._background if background else self._live, ticket.line)
                 try:
+                    if waited and not background and not ticket.begun:
+                        self._let_go_if_hopeless(views, ticket)
                     await self._hear(part, views, ticket, background=background)
                 finally:
                     self._pass_on()
@@ -126,6 +139,10 @@ class Turns:
         finally:
             self._under_way.discard(part)
             self._left.set()
+
+    def _let_go_if_hopeless(self, views: Sequence[View], ticket: Ticket) -> None:
+        if asyncio.get_running_loop().time() + self._pace.needs(len(views)) > ticket.until:
+            raise TooLate
 
     async def _hear(self, part: Hearing, views: Sequence[View], ticket: Ticket, *, background: bool) -> None:
         """Have one turn: all slices of a live part, one of any other."""
@@ -154,6 +171,7 @@ class Turns:
 
     async def _ask(self, slot: Slot[Judge], judge: Judge, views: Sequence[View]) -> Sequence[Judgement]:
         watched = slot.watched
+        began = asyncio.get_running_loop().time()
         try:
             with health.instance(watched.line, watched.name), wall():
                 judgements = await judge(views)
@@ -166,12 +184,14 @@ class Turns:
             raise Unavailable(nonsense)
         if watched.state is State.DEGRADED:
             watched.become(State.UP)
+        self._pace.note(asyncio.get_running_loop().time() - began, len(views))
         return judgements
 
-    async def _turn(self, row: Row, line: str) -> None:
+    async def _turn(self, row: Row, line: str) -> bool:
+        """Wait for a turn; return whether there was anything to wait for."""
         if self._free:
             self._free -= 1
-            return
+            return False
         turn = row.join(line)
         try:
             await turn
@@ -179,6 +199,7 @@ class Turns:
             if turn.done() and not turn.cancelled():
                 self._pass_on()
             raise
+        return True
 
     def _pass_on(self) -> None:
         if not (self._live.call() or self._background.call()):
