@@ -98,7 +98,7 @@ class Images:
         self.dropped = 0
         """Images that were not kept: the queue was full, the disk refused, or it is nearly full."""
         self._retention = retention
-        self._told = False  # that the disk is nearly full; said once, not for each image
+        self._warned = False  # since the last image that was kept
         self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._taken = 0  # bytes ever queued, counted by the loop
         self._dealt_with = 0  # bytes ever dealt with, counted by the thread
@@ -232,7 +232,7 @@ class Images:
 
     def _write(self, digest: str, data: bytes, need: Need) -> None:
         try:
-            if self._room(digest, data):
+            if room := self._room(digest, data):
                 with self._sweeper.catalogue() as catalogue, catalogue.change():
                     catalogue.note(digest, ending(data), len(data), need)
                     self._store(place(self.folder, digest, ending(data)), data)
@@ -240,7 +240,9 @@ class Images:
             self._sweeper.make_room()
         except (OSError, sqlite3.Error) as exc:
             self._drop()
-            logger().warning("an image could not be kept", folder=str(self.folder), error=str(exc))
+            self._warn("an image could not be kept", error=str(exc))
+        else:
+            self._warned = self._warned and not room
         finally:
             self._dealt_with += len(data)
 
@@ -251,26 +253,28 @@ class Images:
         room = self._sweeper.room(len(data))
         if not room:
             self._drop()
-            if not self._told:
-                said = "the disk is nearly full; no image is kept until there is room again"
-                logger().warning(said, folder=str(self.folder), floor_bytes=self._retention.floor_bytes)
-        self._told = not room
+            said = "the disk is nearly full; no image is kept until there is room again"
+            self._warn(said, floor_bytes=self._retention.floor_bytes)
         return room
+
+    def _warn(self, said: str, **facts: object) -> None:
+        """Say what is wrong once, not for each image: the log may be on the same disk."""
+        if not self._warned:
+            logger().warning(said, folder=str(self.folder), **facts)
+        self._warned = True
 
     def _store(self, path: Path, data: bytes) -> None:
         if _whole(path, len(data)):
             return
         half = self.folder / "tmp" / path.name
+        for folder in (half.parent, path.parent):
+            folder.mkdir(parents=True, exist_ok=True)
         try:
             half.write_bytes(data)
-        except FileNotFoundError:
-            half.parent.mkdir(parents=True, exist_ok=True)
-            half.write_bytes(data)
-        try:
             half.replace(path)
-        except FileNotFoundError:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            half.replace(path)
+        except OSError:
+            half.unlink(missing_ok=True)  # it must not take the last of a full disk from the journal
+            raise
         self._written += len(data)
 
     def _drop(self) -> None:
