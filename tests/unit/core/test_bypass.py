@@ -5,8 +5,11 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from bridge.bypass import Bypass
 from bridge.clock import ManualClock
+from bridge.errors import Refused
 
 
 class Log:
@@ -69,3 +72,49 @@ def test_says_how_long_it_lasts() -> None:
     bypass.want("ann", wanted=True)
     clock.advance(20)
     assert bypass.left_seconds() == 40
+
+
+def test_a_person_asks_with_a_reason_and_every_yes_is_a_new_wish() -> None:
+    bypass, clock, log = a_bypass(minutes=30)
+    assert bypass.ask("ann", wanted=True, because="lens broken")
+    assert log.said[-1][3:] == ("QA-7; lens broken", "ann")
+    clock.advance(30 * 60)
+    assert not bypass.in_force
+    assert bypass.ask("ann", wanted=True, because="still broken")
+    assert bypass.left_seconds() == 30 * 60
+
+
+def test_what_one_person_began_another_may_end() -> None:
+    bypass, _, log = a_bypass()
+    bypass.ask("ann", wanted=True, because="x")
+    assert not bypass.ask("ben", wanted=False, because="mended")
+    assert log.said[-1] == ("bypass", "in force", "none", "taken back; mended", "ben")
+
+
+def test_a_persons_no_does_not_take_back_what_a_machine_wants() -> None:
+    bypass, _, _ = a_bypass()
+    bypass.want("plc", wanted=True)
+    assert bypass.ask("ann", wanted=True, because="x")
+    assert bypass.wanted_by == ["plc", "the command line"]
+    assert bypass.ask("ann", wanted=False)
+    assert bypass.wanted_by == ["plc"]
+    assert not bypass.want("plc", wanted=False)
+
+
+def test_a_persons_word_is_used_up_when_its_time_is_over() -> None:
+    """Else a machine that asks next could not end it by itself."""
+    bypass, clock, _ = a_bypass(minutes=30)
+    bypass.ask("ann", wanted=True, because="x")
+    clock.advance(30 * 60)
+    assert not bypass.in_force
+    assert bypass.want("plc", wanted=True)
+    assert not bypass.want("plc", wanted=False)
+
+
+@pytest.mark.parametrize(("goal", "minutes", "words"), [(1, None, "none is approved"), (3, 30, "under goal 3")])
+def test_a_person_is_told_why_there_is_none(goal: int, minutes: float | None, words: str) -> None:
+    bypass, _, log = a_bypass(goal, minutes)
+    with pytest.raises(Refused, match=words):
+        bypass.ask("ann", wanted=True, because="x")
+    assert log.whats == ["bypass refused"]
+    assert not bypass.ask("ann", wanted=False)

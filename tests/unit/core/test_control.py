@@ -202,3 +202,64 @@ async def test_the_token_never_goes_through_a_proxy(
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
     assert (await asked(gateway))["config"] == gateway.config.fingerprint
+
+
+class TestOrders:
+    """What the command line orders: only with the token, bounded, and refused in one line."""
+
+    async def posted(self, gateway: Gateway, url: str, path: str, body: bytes, *, known: bool = True) -> Any:
+        def blocking() -> tuple[int, Any]:
+            token = json.loads(note_of(gateway).read_text(encoding="utf-8"))["token"] if known else "wrong"
+            request = Request(url + path, data=body, headers={"Authorization": f"Bearer {token}"})  # noqa: S310 - ours
+            try:
+                with urlopen(request, timeout=10) as answer:  # noqa: S310 - same
+                    return answer.status, json.load(answer)
+            except HTTPError as exc:
+                return exc.code, exc.read().decode()
+
+        return await asyncio.to_thread(blocking)
+
+    async def test_they_need_the_token(self, gateway: Gateway, url: str) -> None:
+        (name,) = gateway.lines
+        body = json.dumps({"who": "ann", "line": name}).encode()
+        for path in ("/v1/reset", "/v1/bypass", "/v1/outbox"):
+            assert (await self.posted(gateway, url, path, body, known=False))[0] == 401
+        assert await self.posted(gateway, url, "/v1/reset", body) == (200, {"was_in_error": False})
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"",
+            b"{",
+            b"[]",
+            b"7",
+            b"\xff",
+            b"[" * 100_000,
+            b'{"who": ""}',
+            b'{"who": "ann"}',
+            b'{"who": "ann", "line": 7}',
+            b'{"who": "ann", "line": "l", "more": 1}',
+            b'{"who": "ann", "line": "no such line"}',
+        ],
+        ids=range(11),
+    )
+    async def test_what_is_no_order_is_refused(self, gateway: Gateway, url: str, body: bytes) -> None:
+        status, text = await self.posted(gateway, url, "/v1/reset", body)
+        assert status in {400, 409}
+        assert json.loads(text)["error"]
+
+    async def test_a_long_body_is_refused_unread(self, gateway: Gateway, url: str) -> None:
+        status, _ = await self.posted(gateway, url, "/v1/reset", b'"' + b"x" * control.ORDER_BYTES + b'"')
+        assert status == 413
+
+    async def test_a_reset_clears_the_error_under_the_name_of_who_asks(self, gateway: Gateway, url: str) -> None:
+        (line,) = gateway.lines.values()
+        await until(lambda: line.figures()["parts"] == 3)
+        line._fallbacks._in_a_row = 5
+        assert (await get(f"{url}/readyz"))[0] == 503
+        body = json.dumps({"who": "ann", "line": line.config.name}).encode()
+        assert await self.posted(gateway, url, "/v1/reset", body) == (200, {"was_in_error": True})
+        assert not line.standing.error
+        await until(lambda: gateway.journal.newest is not None and gateway.journal.newest.what == "error reset")
+        assert gateway.journal.newest is not None
+        assert gateway.journal.newest.who == "ann"
