@@ -32,12 +32,15 @@ NEVER = float("inf")
 _NO_LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 """SO_LINGER for zero seconds: closing sends RST, and what was not delivered is forgotten."""
 
+BUSY_SECONDS = 0.01
+"""Pause before a PLC that was busy is asked again."""
+_BUSY = 6
 _REASONS = {
     1: "does not know this function",
     2: "has no such address",
     3: "does not take this value",
     4: "failed inside",
-    6: "is busy",
+    _BUSY: "is busy",
     10: "is a gateway without a path to this unit",
     11: "is a gateway whose unit does not answer",
 }
@@ -141,7 +144,7 @@ class Link:
             if self._broken:
                 raise Unavailable(self._broken)
             try:
-                said = await _uncaught(request())
+                said = await self._answer(request, expires)
             except asyncio.CancelledError:
                 await self._settle(expires)
                 raise
@@ -152,6 +155,16 @@ class Link:
                 reason = _REASONS.get(code, f"refuses with exception {code}")
                 raise Unavailable(f"{self.peer} {reason} ({what}, unit {self._unit})")
             return said
+
+    async def _answer(self, request: Callable[[], Awaitable[ModbusPDU]], expires: float) -> ModbusPDU:
+        """Ask until the PLC is not busy: one that says so has done nothing, and wants to be asked again."""
+        until = min(expires, self._clock() + self._timeout)
+        while True:
+            said = await _uncaught(request())
+            busy = said.isError() and getattr(said, "exception_code", 0) == _BUSY
+            if not busy or self._clock() + BUSY_SECONDS >= until:
+                return said
+            await asyncio.sleep(BUSY_SECONDS)
 
     async def _settle(self, expires: float) -> None:
         """Give a cancelled write the rest of its time to be answered, so that a goodbye can follow it."""

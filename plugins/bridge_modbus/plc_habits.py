@@ -62,7 +62,7 @@ class _Handler(ServerRequestHandler):
             return
         unit = habits.get("wrong-unit")
         if unit is not None and asked.dev_id != unit:
-            asyncio.get_running_loop().call_later(DROP_SECONDS, self.close)
+            asyncio.get_running_loop().call_later(DROP_SECONDS, self._hang_up)
             return
         if self._mood.strikes("drop"):
             self.close()
@@ -74,6 +74,10 @@ class _Handler(ServerRequestHandler):
         if "slow-answer" in habits:
             await asyncio.sleep(habits["slow-answer"])
         await super().handle_request()  # type: ignore[no-untyped-call]
+
+    def _hang_up(self) -> None:
+        if self in self._served:
+            self.close()
 
     def _refused(self) -> ExcCodes | None:
         if self._mood.strikes("busy"):
