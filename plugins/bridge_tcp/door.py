@@ -26,7 +26,10 @@ class Door:
 
     def accept(self, link: Link) -> None:
         """Serve a new connection in a task of the source, or close it at once."""
-        if self.intake is None or not self._room():
+        if self.intake is None:  # the source closes
+            link.writer.close()
+            return
+        if not self._room():
             count("connections_refused")
             log.warning("connection refused: too many are open", peer=link.peer, most=self._most)
             link.writer.close()
@@ -35,6 +38,7 @@ class Door:
         task = self.intake.tasks.create_task(connection.serve(), name=f"tcp-connection {link.peer}")
         self._inside[task] = connection
         task.add_done_callback(self._leave)
+        task.add_done_callback(lambda _: link.writer.close())  # also of one that was cancelled before it began
         count("connections")
 
     def _room(self) -> bool:

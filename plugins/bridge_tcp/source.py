@@ -65,9 +65,12 @@ async def _serving(options: TcpSourceOptions, fetch: Fetch | None) -> AsyncItera
         async def run(inspect: Inspect) -> None:
             async with taking_in(options, inspect, fetch) as intake:
                 door.intake = intake
-                failure = await _started(server)
-                if failure is None:
-                    await asyncio.get_running_loop().create_future()  # until cancelled
+                try:
+                    failure = await _started(server)
+                    if failure is None:
+                        await asyncio.get_running_loop().create_future()  # until cancelled
+                finally:
+                    door.intake = None  # who comes now is sent away, and comes again
             raise Unavailable(f"cannot listen on {options.host}:{options.port}: {failure}")
 
         yield run
