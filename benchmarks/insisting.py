@@ -125,10 +125,14 @@ class Bodies:
     """How an MES reads documents: by every arrival's hash it knows whether one was ever sent in another form."""
 
     by_id: dict[str, set[bytes]] = field(default_factory=lambda: defaultdict(set))
+    arrived: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    """When each line's documents first came (monotonic seconds)."""
 
     def read(self, frame: Frame) -> Document:
         """Return a frame's document, remembering its bytes."""
         document: Document = json.loads(frame.payload)
+        if document["id"] not in self.by_id:
+            self.arrived[document["line"]].append(time.monotonic())
         self.by_id[document["id"]].add(hashlib.sha256(frame.payload).digest())
         return document
 
@@ -205,10 +209,10 @@ class Station:
 class Pictures:
     """Bright pictures of good parts and dark ones of bad parts, each told apart by a few bytes behind its end."""
 
-    def __init__(self, seed: int, shape: tuple[int, int] = (32, 32), least_bytes: int = 0) -> None:
+    def __init__(self, seed: int, least_bytes: int = 0) -> None:
         rng = np.random.default_rng(seed)
         self._data = {
-            truth: _jpeg(rng.integers(light, light + 50, (*shape, 3), np.uint8)).ljust(least_bytes, b"\0")
+            truth: _jpeg(rng.integers(light, light + 50, (32, 32, 3), np.uint8)).ljust(least_bytes, b"\0")
             for truth, light in ((Verdict.OK, 190), (Verdict.NG, 10))
         }
         self._seed = seed
