@@ -7,9 +7,9 @@ passing of time go in; what is to be written and done comes out, in order::
     READY ◀──(ResultAck and Trigger low)── ACK_LOW ◀──(ResultAck)── VALID ◀──(decision)──┘
     Enable low: from anywhere to OFFLINE          line in error: to ERROR, until it is reset
 
-A request is the *rise* of Trigger, or a new CMD_SEQ under a Trigger that stays high. It is taken while Ready is
-shown and otherwise missed; it is never kept for later. A line that falls into error while a part is under way
-answers that part first: the Error bit shows at once, the state follows.
+Ready means: a Trigger that rises now is taken. So it shows only once Trigger was seen low; a Trigger that rises
+without it is missed, and never kept for later. A line that falls into error while a part is under way answers that
+part first: the Error bit shows at once, the state follows.
 """
 
 from __future__ import annotations
@@ -309,7 +309,8 @@ class Handshake:
         status = present(line) | self._told
         if self.state is not State.OFFLINE:
             status |= Status.ONLINE
-        if self.state is not State.READY or not line.link_ok:
+        low = self._command is not None and Control.TRIGGER not in self._command.control
+        if self.state is not State.READY or not line.link_ok or not low:
             status &= ~Status.READY
         if self.state in _TRIGGER_TAKEN:
             status |= Status.TRIGGER_ACK

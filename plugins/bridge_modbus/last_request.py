@@ -44,19 +44,28 @@ class LastRequest:
             self._changed.set()
 
     async def run(self) -> None:
-        """Write whatever is to be kept, until cancelled; what was not written by then is written at once."""
+        """Write whatever is to be kept, until cancelled; what is left then is written before this ends."""
         try:
             while True:
                 await self._changed.wait()
-                await self._write()
+                await self._written()
         finally:
             if self._changed.is_set():
-                await self._write()
+                await self._written()
 
-    async def _write(self) -> None:
+    async def _written(self) -> None:
+        """Write in a thread, and see to its end: it goes on when we are cancelled."""
         self._changed.clear()
+        writing = asyncio.ensure_future(asyncio.to_thread(self._write, self.last))
         try:
-            await asyncio.to_thread(_write, self._path, self.last)
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await writing
+            raise
+
+    def _write(self, last: Last | None) -> None:
+        try:
+            _write(self._path, last)
         except OSError as exc:
             logger().warning("the last request cannot be kept", file=str(self._path), reason=exc.strerror)
 
