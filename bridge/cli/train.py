@@ -78,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
     made, outcome = export.export(net, dataset, into, parts[1], target)
     shutil.rmtree(work)
     print(f"best epoch {progress.best} of {progress.epoch}; written: {made.identity} in {made.folder}")
+    print(f"{len(made.manifest.golden)} known bad pictures go with it: it may judge only where it rejects them")
     _report("validation", outcome)
     if args.test:
         _test(args, made, into)

@@ -45,8 +45,8 @@ class ClassifierOptions(JudgeOptions):
     """after how many milliseconds of silence a judge counts as hung and is replaced"""
     start_seconds: Seconds = 60
     """how many seconds loading and warming up may take"""
-    megapixels: Annotated[float, Field(gt=0, le=1000)] = 100
-    """the largest picture that is decoded, in millions of pixels"""
+    megapixels: Annotated[float, Field(gt=0, le=1000)] = 30
+    """the largest picture that is decoded, in millions of pixels; all others wait for it (30 as PNG: about 1 s)"""
     memory_megabytes: Annotated[float | None, Field(gt=0, le=1e6, examples=[1500])] = None
     """how many MB the judge's process may take before it is replaced; left out: 500 more than it took when warm"""
 

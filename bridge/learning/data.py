@@ -46,6 +46,8 @@ class Dataset:
     classes: tuple[ModelClass, ...]
     digest: str
     """SHA-256 over the names and bytes of all files, and the classes."""
+    files: tuple[Path, ...] = ()
+    """Where each picture was read from; empty for pictures that were never files."""
 
     @property
     def bad(self) -> NDArray[np.bool_]:
@@ -104,6 +106,7 @@ def read(
         parts=tuple(part(path) for path, _ in files),
         classes=known,
         digest=digest.hexdigest(),
+        files=tuple(path for path, _ in files),
     )
 
 

@@ -23,7 +23,7 @@ from bridge.judging.engine import BATCH, Engine
 from bridge.judging.frames import Load
 from bridge.judging.preprocess import MAX_PIXELS
 from bridge.judging.spec import Input
-from bridge.learning import network, points
+from bridge.learning import golden, network, points
 from bridge.learning.backend import keras
 from bridge.learning.data import Dataset, Indices
 from bridge.learning.network import Model
@@ -103,6 +103,7 @@ def export(
             "parity_max_abs": disagreement(net, measured[:64], dataset, validated[:64]),
             "parameters": net.count_params(),
         }
+        known_bad, pictures = golden.packed(dataset, golden.chosen(dataset, validated, measured, threshold))
         manifest = Manifest(
             name=target.name,
             version=_next_version(target.models),
@@ -113,14 +114,14 @@ def export(
             roi={} if target.roi is None else {ANY_VIEW: _written(target.roi)},
             precision=Precision.F32,
             output="logits",
+            golden=known_bad,
             training_data=dataset.digest,
             metrics={**metrics, **_metrics(outcome, target, points.auc(measured, dataset.bad[validated]))},
             made_at=datetime.now(UTC).isoformat(timespec="seconds"),
             tools={"keras": keras.__version__, "backend": keras.config.backend(), "openvino": ov.__version__},
         )
-        made = bundle.write(
-            target.models / str(manifest.version), manifest, {bundle.MODEL: xml, weights.name: weights}
-        )
+        model: dict[str, bytes | Path] = {bundle.MODEL: xml, weights.name: weights}
+        made = bundle.write(target.models / str(manifest.version), manifest, model | pictures)
     if not (target.models / "live").exists():
         bundle.make_live(made.folder)
     return made, outcome
