@@ -1,4 +1,4 @@
-"""Which validation pictures a bundle takes along as its known bad: by them it proves itself each time it is loaded.
+"""Which validation pictures a bundle takes along as its known bad: by them it proves itself whenever it is loaded.
 
 Clearly rejected ones only: one just below the threshold would refuse the bundle on a processor whose last digits
 differ. Of those the hardest, the classes by turns, one of each group, and the same ones each time.
