@@ -64,6 +64,8 @@ class TriggeringPlc:
     registers: Registers
     command: CommandBlock = field(default_factory=lambda: CommandBlock(control=Control.ENABLE))
     """What CMD says now."""
+    held: Control = Control.ENABLE
+    """What stands in the control word all the time; add Bypass to ask for one."""
     _beat: int = -1
     _beat_at: float = float("-inf")
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -108,17 +110,17 @@ class TriggeringPlc:
             deadline_ms=min(round(part.deadline_ms or 0), SEQUENCES),
             serial=part.part,
             sequence=self.command.sequence % SEQUENCES + 1,
-            control=Control.ENABLE,
+            control=self.held,
         )
-        await self.show(control=Control.ENABLE | Control.TRIGGER)
+        await self.show(control=self.held | Control.TRIGGER)
 
     async def _let_go(self, *, taken: bool) -> None:
         """Acknowledge what was taken, and wait until it is withdrawn; then everything is low again."""
         if taken:
-            await self.show(control=Control.ENABLE | Control.RESULT_ACK)
+            await self.show(control=self.held | Control.RESULT_ACK)
             # A bridge that dies in this moment is noticed at the next part.
             await self._until(lambda said: Status.RESULTS_VALID not in said.status, READY_SECONDS)
-        await self.show(control=Control.ENABLE)
+        await self.show(control=self.held)
 
     def _may_take(self, said: StatusBlock) -> bool:
         return rule(said, self.command, fresh=self._fresh).ruling is Ruling.TAKE
