@@ -38,12 +38,12 @@ async def came(journal: Journal, config: Config) -> None:
     journal.note(Entry(what=START, who=who, new="; ".join([what, *_declared(config)])))
 
 
-async def went(journal: Journal) -> None:
-    """Write that the gateway stopped cleanly, behind all that waits to be written."""
+async def went(journal: Journal, why: str = "") -> None:
+    """Write that the gateway stopped cleanly, and why if nobody asked it to, behind all that waits."""
     await journal.written()
     try:
         async with asyncio.timeout(STOP_SECONDS):
-            await journal.audit(Entry(what=STOP))
+            await journal.audit(Entry(what=STOP, why=why))
     except (Unavailable, TimeoutError) as exc:
         logger().error("the stop is not in the audit log", reason=str(exc))
 

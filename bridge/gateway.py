@@ -18,6 +18,7 @@ from bridge.clock import Clock, SystemClock
 from bridge.config import Config
 from bridge.config import Line as LineConfig
 from bridge.config.changes import Change, Facts
+from bridge.errors import BridgeError
 from bridge.in_force import InForce
 from bridge.judges import Judges
 from bridge.judging import shelf
@@ -27,7 +28,7 @@ from bridge.opening import opened_once
 from bridge.reloading import naming
 from bridge.running import WELL, Running
 from bridge.store import Images, Journal, Retention, lock, open_journal
-from bridge.supervise import State, Watched
+from bridge.supervise import State, Watched, explain
 
 SETTLE_SECONDS = 1.5
 """For the parts under way when the gateway stops."""
@@ -179,6 +180,7 @@ class Gateway:
         self._running = {name: self._running[name] for name in lines}
         for running in self._running.values():
             running.line.adopt(config.fingerprint)
+        self.images.adopt(Retention(**config.images.model_dump()))
         for name in set(self.judges.sitting) - set(config.judge):
             await self.judges.dismiss(name)
         await self._park_orphans()
@@ -189,6 +191,7 @@ class Gateway:
         await running.take_no_more(GOODBYE_SECONDS)
         running.line.standing.bypassed.close("the line was restarted")
         await running.line.settle(running.config.deadline_ms / 1000 + SETTLE_SECONDS)
+        await running.linger()
         await running.close(GOODBYE_SECONDS)
         for watched in running.watched:
             watched.forget()
@@ -270,10 +273,14 @@ async def open_gateway(
             gateway = Gateway(config, journal, images, clock)
             await came(journal, config)
             images.open()
+            why = ""
             try:
                 await gateway.start(override, who)
                 yield gateway
+            except BridgeError as exc:
+                why = explain(exc)
+                raise
             finally:
                 await gateway.stop()
-                await went(journal)
+                await went(journal, why)
                 await images.close()

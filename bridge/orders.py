@@ -17,15 +17,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bridge import health
 from bridge.config import load
-from bridge.errors import Refused
+from bridge.errors import Refused, Unavailable
 from bridge.gateway import Gateway
 from bridge.judging import shelf
 from bridge.line import Line
-from bridge.store import Choice
+from bridge.store import Choice, Entry
 from bridge.unparking import What, unpark
 
 Order: TypeAlias = Callable[[Gateway, Any], Awaitable[Mapping[str, object]]]
 """Does what was ordered and returns what came of it; raises Refused (with the reason) or Unavailable."""
+
+DISK_SECONDS = 2.0
+"""How long an order waits for the audit log."""
 
 Words = Annotated[str, Field(max_length=1000)]
 
@@ -94,8 +97,12 @@ def understood(kind: type[W], body: object) -> W:
 
 
 async def bypass(gateway: Gateway, body: object) -> Mapping[str, object]:
-    """Begin or end a bypass of one line."""
+    """Begin or end a bypass of one line; one that cannot be audited does not begin."""
     wish = understood(BypassWish, body)
+    _line(gateway, wish.line)
+    if wish.wanted:
+        asked = Entry(what="bypass asked for", who=wish.who, line=wish.line, why=wish.because)
+        await _audited(gateway, asked)
     bypassed = _line(gateway, wish.line).standing.bypassed
     bypassed.ask(wish.who, wanted=wish.wanted, because=wish.because)
     return {
@@ -143,6 +150,19 @@ async def outbox(gateway: Gateway, body: object) -> Mapping[str, object]:
     for one in moved:
         gateway.rewind(one.line, one.reporter)
     return {"moved": [asdict(one) for one in moved]}
+
+
+async def _audited(gateway: Gateway, entry: Entry) -> None:
+    """Put what a person asks for into the audit log before it is done.
+
+    Raises:
+        Unavailable: the disk refuses or does not answer, so nothing may be changed.
+    """
+    try:
+        async with asyncio.timeout(DISK_SECONDS):
+            await gateway.journal.audit(entry)
+    except TimeoutError as exc:
+        raise Unavailable("the disk does not answer, and what cannot be audited is not done") from exc
 
 
 def _line(gateway: Gateway, name: str) -> Line:

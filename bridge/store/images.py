@@ -122,6 +122,10 @@ class Images:
             self._thread = threading.Thread(target=self._run, name="images", daemon=True)
             self._thread.start()
 
+    def adopt(self, retention: Retention) -> None:
+        """Keep to other limits from now on."""
+        self._retention = self._sweeper.retention = retention
+
     async def put(self, data: bytes, need: Need = Need.EVIDENCE) -> str:
         """Queue an image to be kept, hashing a large one in a thread; return its hash."""
         name = digest(data) if len(data) <= LOOP_BYTES else await asyncio.to_thread(digest, data)

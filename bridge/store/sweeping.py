@@ -54,7 +54,9 @@ class Sweeper:
     def __init__(
         self, folder: Path, retention: Retention, free: Callable[[Path], int], protected: Protected
     ) -> None:
-        self._folder, self._retention, self._free, self._protected = folder, retention, free, protected
+        self._folder, self._free, self._protected = folder, free, protected
+        self.retention = retention
+        """The limits; may be replaced from another thread."""
         self._catalogue: Catalogue | None = None
         self._low = False  # whether removing has to go on until so much of the disk is free
         self._target = retention.floor_bytes
@@ -66,7 +68,7 @@ class Sweeper:
 
     def room(self, size: int) -> bool:
         """Return whether so many bytes leave the disk's floor free; if not, room is made for the next."""
-        target = self._retention.floor_bytes + size
+        target = self.retention.floor_bytes + size
         if self._free(self._folder) >= target:
             return True
         self._low, self._target = True, target
@@ -87,7 +89,7 @@ class Sweeper:
 
     def make_room(self) -> None:
         """Take a step if one is due at once, without waiting for a quiet moment that a busy folder never has."""
-        if self._catalogue and self._catalogue.bytes > self._retention.cap_bytes:
+        if self._catalogue and self._catalogue.bytes > self.retention.cap_bytes:
             self._remove(Need.EVIDENCE, "over_cap")
         elif self._low:
             self._low = self._below_floor()
@@ -100,10 +102,10 @@ class Sweeper:
             if catalogue.walked < FOLDERS:
                 self._walk(catalogue)
                 return True
-            if catalogue.bytes > self._retention.cap_bytes:
+            if catalogue.bytes > self.retention.cap_bytes:
                 return self._remove(Need.EVIDENCE, "over_cap")
         if not self._low:
-            self._target = self._retention.floor_bytes
+            self._target = self.retention.floor_bytes
         self._low = self._short() and self._below_floor()
         return self._low
 
@@ -128,7 +130,7 @@ class Sweeper:
             for kept in going:
                 if kept.digest in labelled:
                     catalogue.protect(kept)
-                elif self._short() if reason == "below_floor" else catalogue.bytes > self._retention.cap_bytes:
+                elif self._short() if reason == "below_floor" else catalogue.bytes > self.retention.cap_bytes:
                     self._let_go(catalogue, kept, reason)
         return bool(going)
 

@@ -50,6 +50,14 @@ async def test_a_clean_stop_is_the_last_entry(tmp_path: Path) -> None:
     assert [entry.what for entry in await log(tmp_path)] == ["start", "bypass", "stop"] * 2
 
 
+async def test_a_stop_that_nobody_asked_for_says_why(tmp_path: Path) -> None:
+    """A port that is taken, a live line that differs from what was approved: no crash, and no clean end either."""
+    async with open_journal(tmp_path) as journal:
+        await came(journal, a_config(tmp_path))
+        await went(journal, "http.port: 80 cannot be listened on")
+    assert (await log(tmp_path))[-1].why == "http.port: 80 cannot be listened on"
+
+
 async def test_a_crash_is_found_at_the_next_start(tmp_path: Path) -> None:
     """Derived from the log itself: a start with no stop behind it; each crash is found once."""
     await run(tmp_path, crash=True)

@@ -248,6 +248,26 @@ class TestOrders:
         assert status in {400, 409}
         assert json.loads(text)["error"]
 
+    @pytest.mark.parametrize("trouble", ["refuses", "hangs"])
+    async def test_a_bypass_that_cannot_be_audited_does_not_begin(
+        self, gateway: Gateway, url: str, monkeypatch: pytest.MonkeyPatch, trouble: str
+    ) -> None:
+        """Whatever a person changes is in the audit log before it is done."""
+        monkeypatch.setattr("bridge.orders.DISK_SECONDS", 0.01)
+
+        async def audit(*_: object) -> None:
+            if trouble == "refuses":
+                raise Unavailable("the disk is full")
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(gateway.journal, "audit", audit)
+        (name,) = gateway.lines
+        body = json.dumps({"who": "ann", "line": name, "wanted": True, "because": "QA-7"}).encode()
+        status, text = await self.posted(gateway, url, "/v1/bypass", body)
+        assert status == 503
+        assert "the disk" in json.loads(text)["error"]
+        assert not gateway.lines[name].standing.bypassed.in_force
+
     async def test_a_long_body_is_refused_unread(self, gateway: Gateway, url: str) -> None:
         status, _ = await self.posted(gateway, url, "/v1/reset", b'"' + b"x" * control.ORDER_BYTES + b'"')
         assert status == 413

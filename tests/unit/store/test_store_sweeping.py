@@ -62,6 +62,14 @@ async def test_a_busy_folder_does_not_outgrow_its_cap(tmp_path: Path, monkeypatc
         assert there(tmp_path) == names(range(45, 50))
 
 
+async def test_other_limits_hold_from_then_on(tmp_path: Path) -> None:
+    async with Images(tmp_path, Retention(cap_bytes=6 * SIZE)) as images:
+        await fill(images, range(6), EVIDENCE)
+        images.adopt(Retention(cap_bytes=2 * SIZE))
+        await images.swept()
+        assert there(tmp_path) == names([4, 5])
+
+
 async def test_a_picture_of_two_parts_stays_while_either_needs_it(tmp_path: Path) -> None:
     """There is one file for both; it goes with the last need, and a need that comes again is a new one."""
     async with Images(tmp_path, Retention(cap_bytes=3 * SIZE)) as images:
