@@ -68,7 +68,24 @@ async def test_an_image_that_never_comes_is_unavailable(
 
 
 @pytest.mark.parametrize(
-    "path", ["../secret", "a/../../secret", "/etc/passwd", "C:\\secret", "..\\secret", "out/secret", "", "a\0b"]
+    "path",
+    [
+        "../secret",
+        "a/../../secret",
+        "/etc/passwd",
+        "C:\\secret",
+        "C:secret",
+        "..\\secret",
+        "\\\\pc\\share\\secret",
+        "//pc/share/secret",
+        "\\secret",
+        "D:\\AOI\\..\\secret",
+        "D:\\AOI/../../secret",
+        "out/secret",
+        "",
+        ".",
+        "a\0b",
+    ],
 )
 async def test_nothing_outside_the_share_is_read(path: str, tmp_path: Path, threads: ThreadPoolExecutor) -> None:
     """Neither by dots, nor from the root, nor through a link; a drive letter is just a name that is not there."""
