@@ -17,6 +17,8 @@ from types import TracebackType
 from typing import Final, Self
 
 ALIGN: Final = 4096
+ROOM: Final = 256 << 20
+"""Bytes of one arena; what finds no room goes by the socket."""
 INLINE_BYTES: Final = 1 << 19
 """Copying this much takes a tenth of a millisecond; more goes to a thread."""
 NOTE: Final = struct.Struct("=QII")
@@ -67,7 +69,7 @@ class Ledger:
 class Arena:
     """The memory itself, to be used as ``with Arena() as arena``."""
 
-    def __init__(self, size: int = 256 << 20) -> None:
+    def __init__(self, size: int = ROOM) -> None:
         self.fd = os.memfd_create("aoi-bridge", os.MFD_CLOEXEC)
         os.ftruncate(self.fd, size)  # costs nothing until it is written to
         self.ledger = Ledger(size, begin=ALIGN)

@@ -138,6 +138,7 @@ class Classifier:
         """The highest p(OK) of its pictures known to be bad, if it has any; every threshold must be above it."""
         self._threshold = in_force(options, model)
         self._model, self._post = model, post
+        self._too_low: set[float] = set()
 
     async def __call__(self, views: Sequence[View]) -> list[Judgement]:
         """Judge the views of one part together.
@@ -174,6 +175,7 @@ class Classifier:
                 failure=opinion.failure or Failure.JUDGE_DOWN, bundle=self._model.identity, judge_ms=opinion.ms
             )
         threshold = self._threshold if view.threshold is None else view.threshold
+        self._note_threshold(threshold)
         return Judgement(
             verdict=Verdict.OK if opinion.score >= threshold else Verdict.NG,
             score=opinion.score,
@@ -182,6 +184,16 @@ class Classifier:
             bundle=self._model.identity,
             judge_ms=opinion.ms,
         )
+
+    def _note_threshold(self, threshold: float) -> None:
+        """Say once of each threshold of a line that a part known to be bad would pass it."""
+        if self.best_bad is not None and threshold <= self.best_bad and threshold not in self._too_low:
+            self._too_low.add(threshold)
+            count("threshold below known bad")
+            tell = logger(model=self.identity)
+            tell.warning(
+                "a line's threshold lets a known bad part pass", threshold=threshold, known_bad=self.best_bad
+            )
 
 
 def _note_failures(views: Sequence[View], opinions: Sequence[Opinion]) -> None:

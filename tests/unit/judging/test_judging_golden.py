@@ -13,6 +13,7 @@ from bridge.health import counted
 from bridge.judging import bundle
 from bridge.judging.check import check
 from bridge.judging.classifier import ClassifierOptions
+from bridge.messages import View
 
 BRIGHT, DARK, GREY = encoded(230), encoded(20), encoded(140)
 
@@ -45,6 +46,21 @@ async def test_the_users_own_threshold_is_the_one_that_counts(make_golden: MakeG
     with pytest.raises(ConfigError, match="known to be bad"):
         async with opened(tmp_path, threshold=0.0001):
             pass
+
+
+async def test_a_threshold_of_a_line_that_would_pass_a_known_bad_is_told_once(
+    make_golden: MakeGolden, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The judge is the same for all lines, so it is not refused; but nobody shall say that it was not said."""
+    before = counted("threshold below known bad")
+    make_golden({"bad.png": (DARK, "NG")})
+    async with opened(tmp_path) as judge:
+        for _ in range(3):
+            await judge(
+                [View(image=BRIGHT, threshold=0.0001), View(image=BRIGHT, threshold=0.9), View(image=BRIGHT)]
+            )
+    assert counted("threshold below known bad") == before + 1
+    assert capsys.readouterr().err.count("lets a known bad part pass") == 1
 
 
 async def test_a_known_good_that_is_rejected_only_warns(

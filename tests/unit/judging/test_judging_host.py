@@ -17,6 +17,7 @@ from conftest import Make, encoded, load
 
 from bridge.errors import ConfigError, Unavailable
 from bridge.judging import host
+from bridge.judging.arena import ALIGN, ROOM
 from bridge.judging.host import SHARED_BYTES, Picture, Worker
 from bridge.messages import Box, Failure
 
@@ -65,6 +66,24 @@ async def test_large_pictures_go_through_shared_memory_and_come_back_free(make: 
         opinions = await worker.judge([large, DARK, large])
         assert [round(opinion.score or 0) for opinion in opinions] == [1, 0, 1]
         assert worker._arena.ledger.lent == 0
+
+
+@pytest.mark.parametrize("megabytes", [5, 50])
+async def test_a_picture_of_many_megabytes_is_judged_where_it_lies(make: Make, megabytes: int) -> None:
+    """It is copied into the shared memory once, and by the answer its place is free again."""
+    padded = BRIGHT.image + bytes(megabytes * 1_000_000)  # what follows a picture's end is not decoded
+    async with running(make) as worker:
+        bright, dark = await worker.judge([Picture(padded), DARK])
+        assert (round(bright.score or 0), round(dark.score or 0)) == (1, 0)
+        assert worker._arena.ledger.lent == 0
+
+
+async def test_pictures_for_which_there_is_no_room_go_by_the_socket(make: Make) -> None:
+    async with running(make) as worker:
+        assert worker._arena.ledger.take(ROOM - 2 * ALIGN)
+        padded = Picture(BRIGHT.image + bytes(2_000_000))
+        opinions = await worker.judge([padded, DARK, padded])
+        assert [round(opinion.score or 0) for opinion in opinions] == [1, 0, 1]
 
 
 async def test_the_region_of_interest_travels_along(make: Make) -> None:
