@@ -45,6 +45,8 @@ class Realtime:
 
     def __init__(self, slot: Slot[Report], journal: Journal, clock: Clock) -> None:
         self._slot, self._journal, self._clock = slot, journal, clock
+        self.accepted_at = float("-inf")
+        """When the PLC was last told something (monotonic seconds)."""
 
     async def tell(self, decision: Decision) -> str:
         """Report one decision before it expires; return the outcome, and record it with what was said of it.
@@ -54,6 +56,8 @@ class Realtime:
         """
         began = self._clock.monotonic()
         outcome, said = await self._try(decision)
+        if outcome == "accepted":
+            self.accepted_at = self._clock.monotonic()
         line, name = self._slot.watched.line, self._slot.watched.name
         told.labels(line, name, outcome).inc()
         self._journal.reported(

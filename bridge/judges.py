@@ -17,7 +17,7 @@ from bridge.errors import ConfigError
 from bridge.judging.turns import Turns
 from bridge.plugin.api import Judge
 from bridge.plugin.discovery import Plugged
-from bridge.supervise import Slot, State, Watched, keep
+from bridge.supervise import Slot, Watched, keep
 from bridge.tasks import Tasks
 
 AUDITION_SECONDS = 100.0
@@ -54,8 +54,7 @@ class Sitting:
 
     async def tried(self) -> None:
         """Wait until it was opened, or has failed to open once."""
-        while self.slot.watched.state is State.STARTING:
-            await self.slot.watched.changed.wait()
+        await self.slot.watched.tried()
 
     async def close(self) -> None:
         """Keep it open no more."""

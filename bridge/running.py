@@ -30,6 +30,8 @@ QUIET_SECONDS = 1.0
 """So long a line that is restarted waits for an instant without a part, so that nobody's answer is cut off."""
 STILL_SECONDS = 0.02
 """An instant without a part is one if none comes for so long: the last answer has left by then."""
+LINGER_SECONDS = 0.25
+"""Longer than a PLC's scan; a verdict that was cleared before the PLC has seen it is a part without one."""
 
 WELL = frozenset({State.UP, State.DEGRADED, State.ENDED})
 """The states of a plugin that was opened."""
@@ -63,10 +65,12 @@ class Running:
             for told, slot in self._reporters
             if told.options.lane == "guaranteed"
         ]
-        realtime = [
+        self._realtime = [
             Realtime(slot, journal, clock) for told, slot in self._reporters if told.options.lane == "realtime"
         ]
-        self.line = Line(config, fingerprint, judges.turns, journal, images, realtime, self._guaranteed, clock)
+        self.line = Line(
+            config, fingerprint, judges.turns, journal, images, self._realtime, self._guaranteed, clock
+        )
 
     def open(self) -> None:
         """Open everything; peers that are away are tried again in the background."""
@@ -103,6 +107,11 @@ class Running:
         """Close the source."""
         await self._sources.end(seconds)
 
+    async def linger(self) -> None:
+        """Give a PLC that was just told something the time to read it, for a goodbye clears what stands there."""
+        last = max((one.accepted_at for one in self._realtime), default=float("-inf"))
+        await asyncio.sleep(max(0.0, last + LINGER_SECONDS - self._clock.monotonic()))
+
     async def close(self, seconds: float) -> None:
         """Say goodbye to everybody else."""
         await self._others.end(seconds)
@@ -118,7 +127,7 @@ class Running:
         self._others.run(f"{self.config.name} {name}", persist(self.config.name, name, work))
 
     async def _feed(self) -> None:
-        """Open the source once its judges have had their chance, so that the first parts find them ready.
+        """Open the source once judges and PLCs have had their chance, so that the first parts find them ready.
 
         Before the first part of all, every peer without which the line shall not start is there.
         """
@@ -128,6 +137,9 @@ class Running:
             async with asyncio.timeout(HEAD_START_SECONDS):
                 for judge in judges:
                     await judge.tried()
+                for told, slot in self._reporters:
+                    if told.options.lane == "realtime":
+                        await slot.watched.tried()
         plugged: Plugged = self.config.source
 
         async def use(source: Source) -> None:

@@ -142,6 +142,11 @@ class Watched:
         self._told = state
         return True
 
+    async def tried(self) -> None:
+        """Wait until it was opened, or has failed to open once."""
+        while self.state is State.STARTING:
+            await self.changed.wait()
+
     def show(self) -> None:
         """Show it in the metrics from now on: it has taken another one's place."""
         self.shown = True
