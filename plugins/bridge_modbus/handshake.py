@@ -160,11 +160,12 @@ class Handshake:
 
     def _advance(self, line: Standing, now: float) -> None:
         """Move on where no request is needed for it."""
-        if not self._plc_stale and now - self._plc_moved_at >= HEARTBEAT_STALE_SECONDS:
+        command = self._command or CommandBlock()
+        heard = self._command is not None and not self._plc_stale
+        if heard and now - self._plc_moved_at >= HEARTBEAT_STALE_SECONDS:
             self._plc_stale = True
             self._effects.append(Count("plc heartbeat stale"))
             self._forget()
-        command = self._command or CommandBlock()
         if Control.ENABLE not in command.control:
             self.state = State.OFFLINE
         elif self.state in _UNDER_WAY:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from enum import IntEnum, IntFlag
 
 from bridge_modbus.codec import (
@@ -22,6 +22,8 @@ from bridge_modbus.codec import (
 from bridge_modbus.options import Place, SimpleMap
 from bridge_modbus.words import WordOrder, commissioning_words
 
+FIRST_DISCRETE = 10_001
+FIRST_INPUT = 30_001
 FIRST_HOLDING = 40_001
 FIRST_LONG_HOLDING = 400_001
 LAST_SHORT_ADDRESS = 9_998
@@ -118,6 +120,33 @@ def rows(command_address: int = 0, status_address: int = 100, order: WordOrder =
     return [
         *_placed("CMD", "PLC", command_address, _command(order)),
         *_placed("STS", "bridge", status_address, _status(order)),
+    ]
+
+
+def server_rows(
+    command_address: int = 0, status_address: int = 100, order: WordOrder = WordOrder.ABCD
+) -> list[Row]:
+    """Return every value of the bridge's own memory: CMD, STS as input registers and mirrored, STATUS as bits."""
+    bits = [
+        Row(
+            place,
+            f"{FIRST_DISCRETE + place}",
+            f"STATUS.{flag.name}",
+            1,
+            "discrete input",
+            "bridge",
+            "as in STATUS",
+        )
+        for place, flag in enumerate(Status)
+    ]
+    return [
+        *_placed("CMD", "PLC", command_address, _command(order)),
+        *(
+            replace(row, register=f"{FIRST_INPUT + row.address}")
+            for row in _placed("STS", "bridge", 0, _status(order))
+        ),
+        *_placed("MIRROR", "bridge", status_address, _status(order)),
+        *bits,
     ]
 
 

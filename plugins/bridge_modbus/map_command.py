@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from bridge.plugin import ConfigError
-from bridge_modbus.map import Row, as_csv, as_markdown, as_text, rows, simple_rows
+from bridge_modbus.map import Row, as_csv, as_markdown, as_text, rows, server_rows, simple_rows
 from bridge_modbus.options import ModbusOptions, SimpleMap
 from bridge_modbus.words import WordOrder
 
@@ -26,6 +26,12 @@ def options(parser: ArgumentParser) -> None:
     """Add the command's arguments; the defaults are those of the reporter."""
     fields = ModbusOptions.model_fields
     parser.add_argument("--format", choices=sorted(FORMATS), default="table", help="the form of the table")
+    parser.add_argument(
+        "--role",
+        choices=("client", "server"),
+        default="client",
+        help="client: both blocks lie in the PLC; server: in the bridge, which the PLC dials (%(default)s)",
+    )
     parser.add_argument(
         "--command-address",
         type=int,
@@ -71,7 +77,7 @@ def run(args: Namespace) -> int:
     Raises:
         ConfigError: the addresses make no map, or the file cannot be written.
     """
-    table = _table(_sound(args))
+    table = _table(_sound(args), args.role)
     text = FORMATS[args.format](table)
     if args.out is None:
         sys.stdout.write(text)
@@ -94,10 +100,12 @@ def _sound(args: Namespace) -> ModbusOptions:
         raise _mistake(exc.errors()[0]) from exc
 
 
-def _table(options: ModbusOptions) -> list[Row]:
+def _table(options: ModbusOptions, role: str) -> list[Row]:
     if options.map:
         return simple_rows(options.map)
-    return rows(options.command_address, options.status_address, options.word_order)
+    return (server_rows if role == "server" else rows)(
+        options.command_address, options.status_address, options.word_order
+    )
 
 
 def _mistake(error: ErrorDetails) -> ConfigError:

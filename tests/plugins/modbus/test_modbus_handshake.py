@@ -218,6 +218,12 @@ def test_a_stale_plc_heartbeat_is_counted_once_and_forgets_the_last_sequence(ben
     assert len({begun.key for begun in bench.begun}) == 2
 
 
+def test_a_plc_that_never_said_a_word_is_not_stale() -> None:
+    bench = Bench()
+    bench.wait(10, beating=False)
+    assert bench.counts == []
+
+
 def test_an_unread_result_is_withdrawn_and_counted(bench: Bench) -> None:
     bench.present()
     bench.answer()

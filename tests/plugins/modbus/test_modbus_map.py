@@ -190,3 +190,15 @@ def test_a_register_that_holds_the_verdict_is_printed_with_its_numbers(
 ) -> None:
     assert map_command.run(arguments("--verdict", "register 7", "--ok-value", "5")) == 0
     assert "5 OK; 2 NG; 0 none" in capsys.readouterr().out
+
+
+def test_a_server_shows_its_status_three_times(capsys: pytest.CaptureFixture[str]) -> None:
+    """Input registers from 0, their mirror among the holding registers, and a discrete input for each bit."""
+    assert map_command.run(arguments("--role", "server", "--format", "csv")) == 0
+    printed = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    at = {row["name"]: (row["address"], row["4xxxx"]) for row in printed}
+    assert at["CMD.CTRL"] == ("0", "40001")
+    assert at["STS.STATUS"] == ("2", "30003")
+    assert at["MIRROR.STATUS"] == ("102", "40103")
+    assert at["STATUS.RESULTS_VALID"] == ("4", "10005")
+    assert [name for name in at if name.startswith("STATUS.")] == [f"STATUS.{flag.name}" for flag in Status]

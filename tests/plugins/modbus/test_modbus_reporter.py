@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from bridge.plugin import Decision, Goal, Refused, Report, Stage, Unavailable, Verdict, counted
+from bridge.plugin.host import hosted
 from bridge_modbus import ModbusOptions, SimpleMap, open_reporter
 from bridge_modbus.codec import (
     COMMAND_WORDS,
@@ -138,6 +139,56 @@ async def test_clearing_is_written_before_anything_else() -> None:
     async with reporting(memory):
         assert memory.writes[0] == (16, 102, [0])
         assert memory.status.status == Status.ONLINE | Status.READY | Status.LEGACY_LINK_OK
+
+
+@dataclass
+class Line:
+    """How a line stands, in the test's hands."""
+
+    error: bool = False
+    link_ok: bool = True
+    shadow: bool = False
+    wishes: list[object] = field(default_factory=list)
+
+    def ready(self, recipe: str = "") -> bool:
+        del recipe
+        return not self.error
+
+    def reset(self) -> None:
+        self.wishes.append("reset")
+        self.error = False
+
+    def bypass(self, *, wanted: bool) -> bool:
+        if wanted not in self.wishes[-1:]:
+            self.wishes.append(wanted)
+        return wanted
+
+    def audit(self, what: str, *, old: str = "", new: str = "", why: str = "") -> None:
+        del old, why
+        self.wishes.append((what, new))
+
+
+async def test_the_plc_sees_how_the_line_stands_between_parts_and_may_reset_it() -> None:
+    memory, line = plc(), Line()
+    with hosted(line):
+        async with reporting(memory, heartbeat_ms=5):
+            line.error, line.link_ok, line.shadow = True, False, True
+            await memory.until(lambda: memory.status.status == Status.ONLINE | DEAD | Status.SHADOW)
+            memory.show(control=Control.ERROR_RESET)
+            await memory.until(lambda: Status.READY in memory.status.status)
+            memory.show(control=Control.ERROR_RESET | Control.BYPASS)
+            await memory.until(lambda: line.wishes[-1] is True)
+    assert line.wishes == [False, "reset", True]
+
+
+DEAD = Status.ERROR | Status.DEGRADED
+
+
+async def test_a_map_in_which_silence_is_an_ok_is_audited() -> None:
+    line = Line()
+    with hosted(line):
+        async with reporting(plc(), map={"ng": "coil 0", "ok_by_silence": "accepted"}):
+            assert line.wishes == [("ok_by_silence", "accepted")]
 
 
 async def test_two_writes_make_a_result_and_the_second_makes_it_valid() -> None:
