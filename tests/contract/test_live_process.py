@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -72,10 +73,18 @@ name = "mes"
 host = "127.0.0.1"
 port = {closed}
 
+[[line]]
+name = "press"
+goal = 1
+judge = "pins"
+source = {{type = "modbus", role = "server", port = {other}}}
+
 [judge.pins]
 type = "classifier"
 model = "pins"
 """
+
+BUNDLE = Path(__file__).parents[2] / "bridge" / "simulate" / "demo_bundle"
 
 NEVER = {
     "tensorflow",
@@ -121,9 +130,12 @@ def trace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trace]:
     home, site, traced = (tmp_path_factory.mktemp(name) for name in ("home", "site", "trace"))
     (site / "sitecustomize.py").write_text(HOOK, encoding="utf-8")
     (home / "aoi").mkdir()
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
-        free, closed = one.getsockname()[1], other.getsockname()[1]
-    text = CONFIG.format(folder=home / "aoi", closed=closed, free=free)
+    shutil.copytree(BUNDLE, home / "var" / "models" / "pins" / "live")
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
+    free, other, closed = (one.getsockname()[1] for one in held)
+    for one in held:
+        one.close()
+    text = CONFIG.format(folder=home / "aoi", closed=closed, free=free, other=other)
     path = home / "bridge.toml"
     path.write_text(text, encoding="utf-8")
     process = subprocess.Popen(
@@ -140,11 +152,11 @@ def trace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trace]:
 
 
 def finished(process: subprocess.Popen[str], traced: Path) -> Trace:
-    """Read the log until both sources are open and the judge was tried, stop the gateway, and return its trace."""
+    """Read the log until all sources are open and the judge was tried, stop the gateway, and return its trace."""
     assert process.stderr is not None
     lines: list[str] = []
     tried: set[str] = set()
-    wanted = {"source folder", "source stream", "judge pins", "started"}
+    wanted = {"source folder", "source stream", "source press", "judge pins", "started"}
     for line in process.stderr:
         lines.append(line)
         said = json.loads(line)
@@ -175,9 +187,9 @@ def test_nobody_is_called_but_who_the_configuration_names(trace: Trace) -> None:
 
 
 def test_listeners_are_on_loopback_until_told_otherwise(trace: Trace) -> None:
-    """Nobody wrote a host for the source that listens, nor for the control port."""
+    """Nobody wrote a host for the two sources that listen, nor for the control port."""
     bound = [what for event, what in trace.events() if event == "socket.bind"]
-    assert len([what for what in bound if "127.0.0.1" in what]) >= 2, "the source and the control port were traced"
+    assert len([what for what in bound if "127.0.0.1" in what]) >= 3, "sources and control port were traced"
     assert [what for what in bound if not local(what)] == []
 
 
