@@ -13,11 +13,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from bridge.errors import BridgeError, ConfigError, Unavailable
+from bridge.errors import ConfigError
 from bridge.supervise import State, Watched, explain, mistake
 
 
-def refusal(watched: Watched, *, proven: bool) -> BridgeError | None:
+def refusal(watched: Watched, *, proven: bool) -> ConfigError | None:
     """Return why the gateway shall not start, as one line; None where it shall.
 
     Args:
@@ -31,7 +31,7 @@ def refusal(watched: Watched, *, proven: bool) -> BridgeError | None:
     if found and (watched.insists or (watched.live and not proven)):
         return ConfigError(f"{_place(watched)}: {found.where}", found.found, found.write)
     if watched.insists:
-        return Unavailable(f'{_place(watched)}: {explain(error)} (it has when_unreachable = "stop")')
+        return ConfigError(_place(watched), explain(error), 'mend that, or write when_unreachable = "retry"')
     return None
 
 
@@ -39,7 +39,7 @@ async def opened_once(plugins: Sequence[Watched], *, proven: bool) -> None:
     """Wait until every plugin was tried once; each has limits of its own.
 
     Raises:
-        BridgeError: the gateway shall not start, as soon as that is known.
+        ConfigError: the gateway shall not start, as soon as that is known.
     """
     while True:
         for watched in plugins:

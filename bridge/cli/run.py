@@ -8,6 +8,7 @@ import contextlib
 import gc
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -16,7 +17,7 @@ from typing import Any
 
 from bridge.cli.hangup import hangups, reload_at
 from bridge.config import Config, load
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, Unavailable
 from bridge.gateway import Gateway, open_gateway
 from bridge.log import configure, logger
 from bridge.notify import Notify, in_words
@@ -32,6 +33,8 @@ OPENING_SECONDS = 15.0
 """So long the service manager waits for the first openings; a peer that is merely slow is no reason to kill us."""
 GOODBYE_SECONDS = 0.5
 REFUSED = 2
+AWAY = 3
+"""The exit status where the disk refused: unlike a mistake, that may be over the next time."""
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -44,9 +47,17 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run until told to stop."""
+    """Run until told to stop; exit status 2 for what a person must mend, 3 for a disk that refuses."""
     config = load(args.config)
     configure(config.log, args.log_level)
+    try:
+        return _run(args, config)
+    except Unavailable as exc:
+        print(f"aoi-bridge: {exc}", file=sys.stderr)
+        return AWAY
+
+
+def _run(args: argparse.Namespace, config: Config) -> int:
     with _leaving() as leave:
         asyncio.run(serve(config, leave, path=args.config, override=args.override))
     return 0
