@@ -175,7 +175,7 @@ class Cutter:
         self._data = bytearray()
         self._max_body = max_body
 
-    def feed(self, data: bytes) -> Iterator[tuple[Message, bytes]]:
+    def feed(self, data: bytes | memoryview) -> Iterator[tuple[Message, bytes]]:
         """Yield each message that is complete now, with its body.
 
         Raises:

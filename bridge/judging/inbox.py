@@ -26,7 +26,7 @@ class Inbox:
     def __init__(self, link: socket.socket, arena: int) -> None:
         self._link, self._arena = link, arena
         self._memory = memoryview(mmap.mmap(arena, 0, access=mmap.ACCESS_READ))
-        self._cutter = frames.Cutter()
+        self._cutter, self._room = frames.Cutter(), memoryview(bytearray(_PIECE))
         self._messages: deque[tuple[Message, bytes]] = deque()
         self._requests: deque[tuple[Request, list[bytes]]] = deque()
         self._wanted: set[int] = set()
@@ -77,12 +77,12 @@ class Inbox:
     def _receive(self, flags: int = 0) -> bool:
         """Take in what has arrived; return False where nothing has and we must not wait."""
         try:
-            data = self._link.recv(_PIECE, flags)
+            size = self._link.recv_into(self._room, 0, flags)
         except BlockingIOError:
             return False
-        if not data:
+        if not size:
             raise EOFError
-        self._messages.extend(self._cutter.feed(data))
+        self._messages.extend(self._cutter.feed(self._room[:size]))
         return True
 
     def _sort(self) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from bridge.judging import frames
 from bridge.judging.frames import Garbled, Message
 
+ROOM: Final = 1 << 16
 
-class Link(asyncio.Protocol):
-    """Hands each message on at once, in the callback in which its bytes arrived."""
+
+class Link(asyncio.BufferedProtocol):
+    """Hands each message on at once, in the callback in which its bytes arrived, from memory that it keeps."""
 
     def __init__(self, take: Callable[[Message], None]) -> None:
         """Connect it with ``loop.create_unix_connection``.
@@ -23,7 +26,7 @@ class Link(asyncio.Protocol):
         self.garbled = ""
         """Why we hung up, where what came was no message."""
         self._take = take
-        self._cutter = frames.Cutter(max_body=0)
+        self._cutter, self._room = frames.Cutter(max_body=0), memoryview(bytearray(ROOM))
         self._transport: asyncio.Transport | None = None
 
     def send(self, message: Message, pictures: Sequence[bytes] = ()) -> None:
@@ -46,10 +49,15 @@ class Link(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - so a stream socket is
         self._transport = transport
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return where the next bytes go."""
+        del sizehint
+        return self._room
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Hand on what is complete."""
         try:
-            for message, _ in self._cutter.feed(data):
+            for message, _ in self._cutter.feed(self._room[:nbytes]):
                 self._take(message)
         except Garbled as exc:
             self.garbled = str(exc)
