@@ -193,7 +193,8 @@ class ModbusSourceOptions(MapOptions, RoleOptions):
     poll_ms: Annotated[float, Field(ge=1, le=500)] = 20
     """milliseconds from 1 to 500 between two looks at CMD; as a server we are told, and only time is looked at"""
     recipes: Mapping[RecipeId, str] = Field(default_factory=dict, examples=[{"1": "M10"}])
-    """a table of the line's recipes by RECIPE_ID; a number that is not in it is its own name, 0 is none"""
+    """a table of the line's recipes by RECIPE_ID, such as { 1 = "M10" }; other numbers are their own names, 0 is
+    none"""
     tls: EitherTls | None = Field(default=None, examples=[{"cert": "tls/bridge.pem", "key": "tls/bridge.key"}])
     """a table for TLS: cert, key, key_password, ca (whom we believe), server_name; left out, plain Modbus; the
     port is then 802 as a rule"""
