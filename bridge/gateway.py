@@ -83,7 +83,7 @@ class Gateway:
         """Wait until every plugin was tried once; one that is away is tried again in the background.
 
         Raises:
-            BridgeError: the gateway shall not go on without it; see ``opening.py``.
+            ConfigError: the gateway shall not go on without it; see ``opening.py``.
         """
         await opened_once(self.watched, proven=self._proven)
 
