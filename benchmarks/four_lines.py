@@ -120,7 +120,7 @@ async def four_lines(
     *,
     data: Path | None = None,
     command: Sequence[str] = COMMAND,
-    more: str = "",
+    cap_bytes: int = 1_000_000_000,
     picture_bytes: Sequence[int] = (0, 0, 0, 0),
 ) -> AsyncIterator[FourLines]:
     """Build it all in a folder, on free ports.
@@ -130,7 +130,7 @@ async def four_lines(
         seed: of the pictures.
         data: the gateway's data folder.
         command: what starts the gateway.
-        more: more of bridge.toml.
+        cap_bytes: how much of the disk pictures may take.
         picture_bytes: how large each line's pictures are at least.
     """
     data = data or folder / "var"
@@ -150,7 +150,8 @@ async def four_lines(
         for name, goal, stage, topology in LINES
     ]
     path = folder / "bridge.toml"
-    text = config([more, *blocks], tiny_bundle(folder / "model")).replace('"var"', f'"{data}"')
+    text = config(blocks, tiny_bundle(folder / "model")).replace('"var"', f'"{data}"')
+    text = text.replace("[images]", f"[images]\ncap_bytes = {cap_bytes}")
     await asyncio.to_thread(path.write_text, text, encoding="utf-8")
     loaded = await asyncio.to_thread(load, path)
     async with AsyncExitStack() as stack:

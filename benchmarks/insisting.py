@@ -210,9 +210,9 @@ class Pictures:
     """Bright pictures of good parts and dark ones of bad parts, each told apart by a few bytes behind its end."""
 
     def __init__(self, seed: int, least_bytes: int = 0) -> None:
-        rng = np.random.default_rng(seed)
+        rng, shape = np.random.default_rng(seed), (240, 320) if least_bytes else (32, 32)
         self._data = {
-            truth: _jpeg(rng.integers(light, light + 50, (32, 32, 3), np.uint8)).ljust(least_bytes, b"\0")
+            truth: _jpeg(rng.integers(light, light + 50, (*shape, 3), np.uint8)).ljust(least_bytes, b"\0")
             for truth, light in ((Verdict.OK, 190), (Verdict.NG, 10))
         }
         self._seed = seed

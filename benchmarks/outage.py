@@ -25,7 +25,7 @@ from evidence import Evidence
 from four_lines import FourLines, four_lines
 from harness import quantiles
 from kept import kept
-from promises import Promise, at_least, close, interrupted, none, pause, progress
+from promises import Promise, at_least, close, interrupted, none_timed, pause, progress
 
 from bridge.simulate.figures import percentile
 
@@ -129,7 +129,7 @@ class Outage:
         ratio = round(statistics.median(self.ratios()), 3) if self.ratios() else 0.0
         return [
             *kept(self.lines, self.evidence),
-            none("parts without a verdict at their PLC", self.unanswered),
+            none_timed("parts without a verdict at their PLC", self.unanswered),
             Promise(
                 name="PLC p99, MES dead over alive, median of pairs",
                 figure=ratio,

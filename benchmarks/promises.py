@@ -28,6 +28,11 @@ def none(name: str, figure: int) -> Promise:
     return Promise(name=name, figure=figure, target="0", held=figure == 0)
 
 
+def none_timed(name: str, figure: int) -> Promise:
+    """Return the promise that something happened not once, which a machine that is too busy breaks."""
+    return Promise(name=name, figure=figure, target="0", held=figure == 0, timed=True)
+
+
 def at_most(name: str, figure: float, most: float, unit: str) -> Promise:
     """Return the promise that a timed figure stays at or below a target."""
     return Promise(name=f"{name} ({unit})", figure=figure, target=f"≤ {most:g}", held=figure <= most, timed=True)
