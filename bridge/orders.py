@@ -21,6 +21,7 @@ from bridge.errors import Refused, Unavailable
 from bridge.gateway import Gateway
 from bridge.judging import shelf
 from bridge.line import Line
+from bridge.plugin.options import Name
 from bridge.store import Choice, Entry
 from bridge.unparking import What, unpark
 
@@ -78,7 +79,7 @@ class ReloadWish(Wish):
 class ModelWish(Wish):
     """A version of a model that shall be live, or the one that was live before."""
 
-    name: Words
+    name: Name
     version: int | None = None
     override: Words = ""
 

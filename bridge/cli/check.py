@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
             f"The gateway is running (configuration {said['config']}), so it was asked; nothing was dialled."
         )
         if said["config"] != config.fingerprint:
-            console.print("It still runs an older version of this file; restart it to use this one.")
+            console.print("It still runs an older version of this file; aoi-bridge reload has it take this one.")
         if args.write_test:
             console.print("The write test was not done; stop the gateway for it.")
         rows = _asked(said)
