@@ -63,7 +63,8 @@ def _verify(args: argparse.Namespace, reader: Reader) -> int:
     if found.fault:
         print(f"The audit log is not as it was written: {found.fault}.")
         return 1
-    print(f"The audit log is whole: {found.number} entries, the newest has {found.hash.hex()}")
+    newest = f"its newest entry is {found.number} with hash {found.hash.hex()}" if found.number else "it is empty"
+    print(f"The audit log is whole; {newest}")
     return 0
 
 

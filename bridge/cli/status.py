@@ -110,7 +110,7 @@ def _sentences(said: Mapping[str, Any]) -> Iterator[str]:
     if said["journal"]:
         yield f"The journal does not answer: {said['journal']}"
     audit = said["audit"]
-    yield f"Audit log: {audit['entries']} entries, the newest has {audit['hash']}"
+    yield f"Audit log: the newest entry is {audit['entries']} with hash {audit['hash']}"
     yield pictures(said["images"])
 
 

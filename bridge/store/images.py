@@ -16,6 +16,7 @@ import re
 import shutil
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -40,6 +41,8 @@ LOOP_BYTES = 256 << 10
 GOODBYE_SECONDS = 3.0
 STEP_SECONDS = 0.01
 """The rest between two steps of sweeping, in which what is queued comes first."""
+QUIET_SECONDS = 600.0
+"""So long nothing more is said of images that are dropped; they are counted meanwhile."""
 LOOK_SECONDS = 10.0
 """How often the disk's room is looked at while nothing happens."""
 
@@ -98,7 +101,7 @@ class Images:
         self.dropped = 0
         """Images that were not kept: the queue was full, the disk refused, or it is nearly full."""
         self._retention = retention
-        self._warned = False  # since the last image that was kept
+        self._quiet_until = 0.0
         self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._taken = 0  # bytes ever queued, counted by the loop
         self._dealt_with = 0  # bytes ever dealt with, counted by the thread
@@ -236,7 +239,7 @@ class Images:
 
     def _write(self, digest: str, data: bytes, need: Need) -> None:
         try:
-            if room := self._room(digest, data):
+            if self._room(digest, data):
                 with self._sweeper.catalogue() as catalogue, catalogue.change():
                     catalogue.note(digest, ending(data), len(data), need)
                     self._store(place(self.folder, digest, ending(data)), data)
@@ -245,8 +248,6 @@ class Images:
         except (OSError, sqlite3.Error) as exc:
             self._drop()
             self._warn("an image could not be kept", error=str(exc))
-        else:
-            self._warned = self._warned and not room
         finally:
             self._dealt_with += len(data)
 
@@ -257,15 +258,15 @@ class Images:
         room = self._sweeper.room(len(data))
         if not room:
             self._drop()
-            said = "the disk is nearly full; no image is kept until there is room again"
+            said = "the disk is nearly full; images are dropped, and those of the sample go"
             self._warn(said, floor_bytes=self._retention.floor_bytes)
         return room
 
     def _warn(self, said: str, **facts: object) -> None:
-        """Say what is wrong once, not for each image: the log may be on the same disk."""
-        if not self._warned:
+        """Say what is wrong now and then, not for each image: the log may be on the same disk."""
+        if time.monotonic() >= self._quiet_until:
+            self._quiet_until = time.monotonic() + QUIET_SECONDS
             logger().warning(said, folder=str(self.folder), **facts)
-        self._warned = True
 
     def _store(self, path: Path, data: bytes) -> None:
         if _whole(path, len(data)):

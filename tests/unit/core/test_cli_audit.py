@@ -52,7 +52,7 @@ def test_an_entry_is_text_for_people_and_steers_no_terminal(
 def test_a_whole_log_is_said_to_be_whole(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     newest = Reader(data).audit()[-1].hash.hex()
     assert main(["audit", "verify", "--data", str(data), "--number", "3", "--hash", newest[:16]]) == 0
-    assert capsys.readouterr().out == f"The audit log is whole: 3 entries, the newest has {newest}\n"
+    assert capsys.readouterr().out == f"The audit log is whole; its newest entry is 3 with hash {newest}\n"
 
 
 @pytest.mark.parametrize(
