@@ -8,6 +8,7 @@ Making a context reads files: ``await asyncio.to_thread(options.tls.context)``.
 from __future__ import annotations
 
 import ipaddress
+import os
 import ssl
 from collections.abc import Sequence
 from pathlib import Path
@@ -189,6 +190,8 @@ def why(exc: OSError) -> str:
     if isinstance(exc, ssl.SSLError):
         reason = str(getattr(exc, "reason", None) or "").lower().replace("_", " ")
         return f"TLS failed: {reason}" if reason else "TLS failed"
+    if exc.errno is not None and exc.errno > 0:  # a name that does not resolve has numbers of its own
+        return os.strerror(exc.errno)  # asyncio's own words repeat the address
     return exc.strerror or str(exc) or "closed by the peer"
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import os
+import socket
 import ssl
 import subprocess
 import sys
@@ -249,7 +251,11 @@ def test_what_is_pinned_must_be_a_certificate() -> None:
 @pytest.mark.parametrize(
     ("exc", "said"),
     [
-        (ConnectionRefusedError(111, "Connection refused"), "Connection refused"),
+        (
+            ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed ('127.0.0.1', 502)"),
+            "Connection refused",
+        ),
+        (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), "Name or service not known"),
         (ConnectionResetError(), "closed by the peer"),
         (OSError("odd"), "odd"),
         (ssl.SSLError(), "TLS failed"),
