@@ -1,6 +1,6 @@
 """Every bad habit of every neighbour, a full disk, a judge that dies or hangs: one after the other, under load.
 
-    python benchmarks/faults.py [--seconds 20] [--fault NAME …] [--rate 6]
+    python benchmarks/faults.py [--seconds 20] [--fault NAME …] [--rate 6] [--deadline 900]
 
 Four lines in one gateway (goals 1, 2 and 3 live, one in shadow; two fed by TCP, two by a hot folder), each with a
 soft PLC and an MES. During a fault every part must be answered by its deadline with the verdict that the truth
@@ -17,6 +17,7 @@ import asyncio
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -168,7 +169,7 @@ class Struck:
             if due > until:
                 return
             await asyncio.sleep(due - clock())
-            standing = asyncio.create_task(self.plc.present(part.serial, DEADLINE_MS / 1000 + 0.3))
+            standing = asyncio.create_task(self.plc.present(part.serial, self.config.deadline_ms / 1000 + 0.3))
             await asyncio.sleep(0)
             sent_at = clock()
             try:
@@ -194,24 +195,26 @@ async def neighbours(loaded: Config, home: Path) -> AsyncIterator[list[Struck]]:
         yield lines
 
 
-def configuration(bundle: Path) -> str:
+def configuration(bundle: Path, deadline_ms: int) -> str:
     """Return the four lines, on ports that are free now."""
     blocks = []
     for name, (goal, stage, source) in LINES.items():
         port, plc, mes = free_ports(3)
         road = SOURCES[source].format(port=port, name=name)
         blocks.append(
-            LINE.format(name=name, goal=goal, stage=stage, deadline_ms=DEADLINE_MS, source=road, plc=plc, mes=mes)
+            LINE.format(name=name, goal=goal, stage=stage, deadline_ms=deadline_ms, source=road, plc=plc, mes=mes)
         )
     return config(blocks, bundle)
 
 
-async def run(name: str, fault: Fault, bundle: Path, seconds: float, rate: float) -> dict[str, object]:
+async def run(
+    name: str, fault: Fault, bundle: Path, seconds: float, rate: float, deadline_ms: int
+) -> dict[str, object]:
     """Play one fault; return its row."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         path = folder / "bridge.toml"
-        path.write_text(configuration(bundle))
+        path.write_text(configuration(bundle, deadline_ms))
         loaded = load(path)
         disk = await stack.enter_async_context(_disk(loaded.data, wanted=fault.gateway == "disk-full"))
         lines = await stack.enter_async_context(neighbours(loaded, folder / "neighbours"))
@@ -253,7 +256,9 @@ def _row(
     for line in lines:
         name_ = line.config.name
         decisions = Reader(loaded.data).decisions(name_, limit=10**6)
-        held = Held(name_, line.answered, struck[name_], decisions, fault.costs, DEADLINE_MS + GRACE_MS)
+        held = Held(
+            name_, line.answered, struck[name_], decisions, fault.costs, line.config.deadline_ms + GRACE_MS
+        )
         told = held.told()
         counts += told.counts
         failures += told.failures
@@ -395,21 +400,30 @@ async def _drained(loaded: Config, lines: Sequence[Struck]) -> bool:
     return await _until(drained, DRAIN_SECONDS)
 
 
-def main() -> None:
-    """Play the faults in turn, print a row for each, and the figures."""
+def held(row: Mapping[str, object]) -> bool:
+    """Return whether a row is as it should be."""
+    whole = row["parts"] == row["in_time"] == row["as_the_table_says"] and not row["wrong"]
+    none = not (row["wrong_ok"] or row["late_writes"] or row["mes_missing"])
+    return whole and none and bool(row["well_afterwards"])
+
+
+def main() -> int:
+    """Play the faults in turn, print a row for each, and the figures; return 1 if one was not held."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seconds", type=float, default=20, help="of each fault (20)")
     parser.add_argument("--rate", type=float, default=6, help="parts per second on each line (6)")
+    parser.add_argument("--deadline", type=int, default=DEADLINE_MS, help="milliseconds of every part (900)")
     parser.add_argument("--fault", action="append", choices=sorted(FAULTS), help="this one only; may be repeated")
     args = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         bundle = tiny_bundle(Path(folder))
         for name in args.fault or FAULTS:
-            rows.append(asyncio.run(run(name, FAULTS[name], bundle, args.seconds, args.rate)))
+            rows.append(asyncio.run(run(name, FAULTS[name], bundle, args.seconds, args.rate, args.deadline)))
             print("  ".join(f"{key} {value}" for key, value in rows[-1].items()), flush=True)
-    finish({"seconds": args.seconds, "rate": args.rate, "deadline_ms": DEADLINE_MS, "faults": rows})
+    finish({"seconds": args.seconds, "rate": args.rate, "deadline_ms": args.deadline, "faults": rows})
+    return 0 if all(held(row) for row in rows) else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
