@@ -8,7 +8,7 @@ written is a crash to the next start.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 
@@ -23,8 +23,11 @@ STOP_SECONDS = 0.5
 """How long a stop waits for the disk."""
 
 
-async def came(journal: Journal, config: Config) -> None:
-    """Write that the gateway starts and with what, and before that a crash, if the last one did not stop."""
+async def came(journal: Journal, config: Config, models: Mapping[str, str]) -> None:
+    """Write that the gateway starts and with what, and before that a crash, if the last one did not stop.
+
+    ``models`` is the identity of each judge's model, empty where it cannot be found.
+    """
     try:
         last = await journal.newest_audit(START, STOP)
     except Unavailable as exc:
@@ -35,7 +38,7 @@ async def came(journal: Journal, config: Config) -> None:
         logger().warning("the last run did not end with a clean stop", entry=last.number)
         journal.note(Entry(what=CRASH, old=when, why=f"no clean stop after entry {last.number}"))
     who, what = await asyncio.to_thread(lambda: (user(), f"aoi-bridge {version('aoi-bridge')}"))
-    journal.note(Entry(what=START, who=who, new="; ".join([what, *_declared(config)])))
+    journal.note(Entry(what=START, who=who, new="; ".join([what, *_declared(config, models)])))
 
 
 async def went(journal: Journal, why: str = "") -> None:
@@ -48,13 +51,12 @@ async def went(journal: Journal, why: str = "") -> None:
         logger().error("the stop is not in the audit log", reason=str(exc))
 
 
-def _declared(config: Config) -> Iterator[str]:
+def _declared(config: Config, models: Mapping[str, str]) -> Iterator[str]:
     """Return what the configuration says of verdicts, for people."""
     yield f"configuration {config.fingerprint}"
     yield from map(_line, config.line)
     for name, judge in config.judge.items():
-        model = getattr(judge.options, "model", "")
-        yield f"judge {name}: {judge.plugin.name}{f' with model {model}' if model else ''}"
+        yield f"judge {name}: {judge.plugin.name}, model {models.get(name) or 'unknown'}"
 
 
 def _line(line: LineConfig) -> str:

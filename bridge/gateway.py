@@ -94,6 +94,7 @@ class Gateway:
             ConfigError: a live line differs from what was last in force, and nobody says why.
         """
         models = await asyncio.to_thread(starting.models, self.config)
+        await came(self.journal, self.config, models)
         self._facts = await starting.held(self.config, models, self.journal, override, who)
         models = {**in_force.approved_bundles(self._facts), **{name: one for name, one in models.items() if one}}
         self._proven = await self.journal.answered_under(self.config.fingerprint)
@@ -271,7 +272,6 @@ async def open_gateway(
         async with open_journal(config.data, clock) as journal:
             images = Images(config.data / "images", Retention(**config.images.model_dump()))
             gateway = Gateway(config, journal, images, clock)
-            await came(journal, config)
             images.open()
             why = ""
             try:

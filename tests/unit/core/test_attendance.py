@@ -24,7 +24,7 @@ def a_config(data: Path) -> Config:
 async def run(data: Path, *, crash: bool = False) -> None:
     """Come and go, or come and be killed."""
     async with open_journal(data, ManualClock()) as journal:
-        await came(journal, a_config(data))
+        await came(journal, a_config(data), {"pins": "pins 3 0123456789ab"})
         journal.note(Entry(what="bypass", line="smt-3"))
         if not crash:
             await went(journal)
@@ -41,6 +41,7 @@ async def test_a_start_says_with_what_and_by_whom(tmp_path: Path) -> None:
     assert start.who
     assert start.new.startswith("aoi-bridge ")
     assert "configuration abc; line smt-3: goal 1, live because a test, judge pins, threshold 0.5" in start.new
+    assert start.new.endswith("judge pins: fake, model pins 3 0123456789ab")
 
 
 async def test_a_clean_stop_is_the_last_entry(tmp_path: Path) -> None:
@@ -53,7 +54,7 @@ async def test_a_clean_stop_is_the_last_entry(tmp_path: Path) -> None:
 async def test_a_stop_that_nobody_asked_for_says_why(tmp_path: Path) -> None:
     """A port that is taken, a live line that differs from what was approved: no crash, and no clean end either."""
     async with open_journal(tmp_path) as journal:
-        await came(journal, a_config(tmp_path))
+        await came(journal, a_config(tmp_path), {})
         await went(journal, "http.port: 80 cannot be listened on")
     assert (await log(tmp_path))[-1].why == "http.port: 80 cannot be listened on"
 
