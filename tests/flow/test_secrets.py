@@ -21,6 +21,8 @@ from bridge.plugin import ClientTls
 SOURCE, REPORTER, HTTP = "open-sesame-source", "open-sesame-reporter", "open-sesame-http"
 SECRETS = (SOURCE, REPORTER, HTTP)
 
+pytestmark = pytest.mark.timeout(180)  # commands in processes of their own, on a machine that others load too
+
 CONFIG = """
 log = "json"
 
