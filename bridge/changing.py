@@ -22,7 +22,7 @@ from bridge.in_force import InForce, Pending, Reasoned
 from bridge.judges import Judges, Sitting, pinned
 from bridge.log import logger
 from bridge.plugin.discovery import Plugged
-from bridge.reloading import fixed, too_slow, unreasoned
+from bridge.reloading import fixed, passes_bad, too_slow, unreasoned
 from bridge.store import Entry, Journal
 
 
@@ -112,7 +112,8 @@ class Trial:
                 mistakes.append(str(exc))
         sitting = {**self._judges.sitting, **{one.name: one for one in candidates}}
         speeds = {name: one.ms_per_view for name, one in sitting.items() if one.ms_per_view is not None}
-        refuse(mistakes + too_slow(wanted.config, speeds))
+        bad = {name: one.best_bad for name, one in sitting.items() if one.best_bad is not None}
+        refuse(mistakes + too_slow(wanted.config, speeds) + passes_bad(wanted.config, bad))
         return candidates
 
     async def _audition(self, name: str, written: Plugged, aimed: Plugged, identity: str) -> Sitting:

@@ -65,6 +65,11 @@ class Sitting:
         """What one view takes, where the judge is open and says so."""
         return getattr(self.slot.verb, "ms_per_view", None)
 
+    @property
+    def best_bad(self) -> float | None:
+        """The highest score of a picture known to be bad, where the judge is open and has one."""
+        return getattr(self.slot.verb, "best_bad", None)
+
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[Judge]:
         self._pinned, found = await asyncio.to_thread(pinned, self._pinned, self._home)

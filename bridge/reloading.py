@@ -50,6 +50,22 @@ def _too_slow(line: Line, ms_per_view: Mapping[str, float]) -> Iterator[str]:
             )
 
 
+def passes_bad(config: Config, best_bad: Mapping[str, float]) -> list[str]:
+    """Return each operating point at which a judge would pass a picture that its model knows to be bad.
+
+    Args:
+        config: the lines, with the thresholds of their own.
+        best_bad: the highest score of such a picture, by judge; those that are missing have none.
+    """
+    return [
+        f"line.{line.name}.{place}: at {threshold:g} the judge {judge} passes a picture known to be bad "
+        f"(score {best_bad[judge]:.4g}); write a threshold above it"
+        for line in config.line
+        for place, judge, threshold in line.thresholds()
+        if judge in best_bad and best_bad[judge] >= threshold
+    ]
+
+
 def naming(config: Config, model: str) -> list[str]:
     """Return the judges that name a model, and not a folder of their own."""
     return [name for name, judge in config.judge.items() if getattr(judge.options, "model", "") == model]

@@ -18,7 +18,7 @@ from bridge.config.changes import NOWHERE, Change, Fact, compare, facts
 from bridge.errors import ConfigError
 from bridge.in_force import InForce, Pending, approved_bundles, held_against, remembered
 from bridge.plugin import JudgeOptions, ReporterOptions
-from bridge.reloading import fixed, naming, too_slow, unreasoned
+from bridge.reloading import fixed, naming, passes_bad, too_slow, unreasoned
 
 
 class ModelOptions(JudgeOptions):
@@ -263,6 +263,13 @@ def test_a_judge_that_is_too_slow_for_a_line_is_named_with_the_line() -> None:
     assert too_slow(config, {"pins": 200.0, "other": 100.0}) == []
     [said_of_it] = too_slow(config, {"pins": 100.0, "other": 101.0})
     assert said_of_it.startswith("line.l.deadline_ms: the judge other takes 404 ms for 4 view(s)")
+
+
+def test_an_operating_point_that_passes_a_known_bad_picture_is_named() -> None:
+    config = a_config(a_line_config(threshold=0.4, recipe={"M10": {"threshold": 0.6}, "M12": {"judge": "other"}}))
+    assert passes_bad(config, {"pins": 0.39}) == []
+    [said_of_it] = passes_bad(config, {"pins": 0.4})
+    assert said_of_it.startswith("line.l.threshold: at 0.4 the judge pins passes a picture known to be bad")
 
 
 def test_a_model_is_named_by_its_name_alone() -> None:

@@ -22,6 +22,7 @@ from bridge.config import Config, load
 from bridge.control import ask
 from bridge.judging import bundle, shelf
 from bridge.judging.bundle import Bundle
+from bridge.messages import Verdict
 from bridge.simulate.factory import open_bridge
 from bridge.store import Reader
 from bridge_tcp.codec import write_part
@@ -178,11 +179,16 @@ async def test_rollback_goes_to_the_version_before(tmp_path: Path, on_shelf: She
 
 
 def spoil(on_shelf: Shelf) -> None:
-    """Add version 3, changed after it was made, and version 4, whose model is none."""
+    """Add version 3, changed after it was made, 4, whose model is none, and 5, which likes a bad part."""
     with (on_shelf.make(3).folder / "model.bin").open("ab") as file:
         file.write(b"\0")
     manifest = on_shelf.made[1].manifest.model_copy(update={"version": 4})
     bundle.write(on_shelf.models / "brightness" / "4", manifest, {"model.xml": b"<no model/>"})
+    bright = next(one.images["top"] for one in parts(4) if one.truth is Verdict.OK)
+    golden = (bundle.Golden(file="bad.png", verdict=Verdict.NG),)
+    manifest = manifest.model_copy(update={"version": 5, "golden": golden})
+    files = {name: on_shelf.made[1].folder / name for name in on_shelf.made[1].manifest.files}
+    bundle.write(on_shelf.models / "brightness" / "5", manifest, {**files, "bad.png": bright})
 
 
 async def test_a_bad_bundle_is_refused_and_the_old_one_goes_on(tmp_path: Path, on_shelf: Shelf) -> None:
@@ -190,7 +196,7 @@ async def test_a_bad_bundle_is_refused_and_the_old_one_goes_on(tmp_path: Path, o
     await asyncio.to_thread(spoil, on_shelf)
     path, config = await configured(tmp_path, Path("brightness"), a_line(goal=3))
     async with open_bridge(path), under_load(config) as inspectors:
-        for version, word in ((3, "SHA-256"), (4, "OpenVINO"), (9, "is not under")):
+        for version, word in ((3, "SHA-256"), (4, "OpenVINO"), (5, "known to be bad"), (9, "is not under")):
             status, _, err = await command("models", "promote", "brightness", version, "--config", path, *OVERRIDE)
             assert (status, len(err)) == (2, 1)
             assert word in err[0]
