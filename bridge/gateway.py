@@ -24,7 +24,7 @@ from bridge.judges import Judges
 from bridge.judging import shelf
 from bridge.line import Line
 from bridge.log import logger
-from bridge.opening import opened_once
+from bridge.opening import admitted, opened_once
 from bridge.reloading import naming
 from bridge.running import WELL, Running
 from bridge.store import Images, Journal, Retention, lock, open_journal
@@ -103,7 +103,7 @@ class Gateway:
             self.judges.open(name, judge, models.get(name, ""), live=live)
         await self._park_orphans()
         for line in self.config.line:
-            self._open(line)
+            self._open(line, starting=True)
 
     async def stop(self) -> None:
         """Take no more parts, let those under way end, say goodbye to every peer; within five seconds."""
@@ -211,11 +211,11 @@ class Gateway:
         if parked:
             logger().warning("deliveries to reporters that are gone were parked", count=parked)
 
-    def _open(self, line: LineConfig) -> None:
+    def _open(self, line: LineConfig, *, starting: bool = False) -> None:
         data, fingerprint = self.config.data, self.config.fingerprint
         running = Running(line, fingerprint, self.judges, self.journal, self.images, data, self._clock)
         self._running[line.name] = running
-        running.open()
+        running.open(partial(admitted, proven=self._proven) if starting else None)
 
     def readiness(self) -> Mapping[str, object]:
         """Return whether the gateway is ready, and every plugin and line that is not well; for monitors."""

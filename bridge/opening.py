@@ -51,10 +51,10 @@ async def opened_once(plugins: Sequence[Watched], *, proven: bool) -> None:
         await _any_change(untried)
 
 
-async def insisted_on(plugins: Sequence[Watched]) -> None:
-    """Wait until every plugin without which the bridge shall not start is open."""
+async def admitted(plugins: Sequence[Watched], *, proven: bool) -> None:
+    """Wait, before the first part of all, while any of a line's plugins refuses the start, or may still do so."""
     for watched in plugins:
-        while watched.insists and not watched.opened:
+        while not watched.opened and (watched.insists or refusal(watched, proven=proven)):
             await watched.changed.wait()
 
 

@@ -6,17 +6,17 @@ A line is closed from its source on: no part comes any more, those under way end
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 from bridge.clock import Clock
 from bridge.config import Line as LineConfig
 from bridge.delivery import Guaranteed, Realtime
 from bridge.judges import Judges
 from bridge.line import Line
-from bridge.opening import insisted_on
 from bridge.plugin.api import Report, Source
 from bridge.plugin.discovery import Plugged
 from bridge.plugin.host import hosted
@@ -32,6 +32,9 @@ STILL_SECONDS = 0.02
 """An instant without a part is one if none comes for so long: the last answer has left by then."""
 LINGER_SECONDS = 0.25
 """Longer than a PLC's scan; a verdict that was cleared before the PLC has seen it is a part without one."""
+
+Admitted: TypeAlias = Callable[[Sequence[Watched]], Awaitable[None]]
+"""Waits until none of these plugins refuses the gateway's start."""
 
 WELL = frozenset({State.UP, State.DEGRADED, State.ENDED})
 """The states of a plugin that was opened."""
@@ -72,8 +75,11 @@ class Running:
             config, fingerprint, judges.turns, journal, images, self._realtime, self._guaranteed, clock
         )
 
-    def open(self) -> None:
-        """Open everything; peers that are away are tried again in the background."""
+    def open(self, admitted: Admitted | None = None) -> None:
+        """Open everything; peers that are away are tried again in the background.
+
+        At the gateway's own start ``admitted`` is waited for before the source is opened.
+        """
         self.line.standing.linked = lambda: self._source.state in WELL
         with hosted(self.line.standing):
             for lane in self._guaranteed:
@@ -84,7 +90,7 @@ class Running:
                 self._others.run(
                     f"{self.config.name} {plugged.options.name}", keep(slot.watched, opener, slot.offer)
                 )
-            self._sources.run(f"{self.config.name} source", self._feed())
+            self._sources.run(f"{self.config.name} source", self._feed(admitted))
 
     def rewind(self, reporter: str) -> None:
         """Tell a reporter what has come back into its outbox."""
@@ -126,13 +132,12 @@ class Running:
     def _persist(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         self._others.run(f"{self.config.name} {name}", persist(self.config.name, name, work))
 
-    async def _feed(self) -> None:
+    async def _feed(self, admitted: Admitted | None) -> None:
         """Open the source once judges and PLCs have had their chance, so that the first parts find them ready.
 
-        Before the first part of all, every peer without which the line shall not start is there.
+        At the gateway's start no part is taken before it is known that the start is not refused.
         """
         judges = [self._judges.sitting[name] for name in self.config.judges()]
-        await insisted_on([*(slot.watched for _, slot in self._reporters), *(one.slot.watched for one in judges)])
         with suppress(TimeoutError):
             async with asyncio.timeout(HEAD_START_SECONDS):
                 for judge in judges:
@@ -140,6 +145,8 @@ class Running:
                 for told, slot in self._reporters:
                     if told.options.lane == "realtime":
                         await slot.watched.tried()
+        if admitted is not None:
+            await admitted([*(slot.watched for _, slot in self._reporters), *(one.slot.watched for one in judges)])
         plugged: Plugged = self.config.source
 
         async def use(source: Source) -> None:

@@ -16,7 +16,7 @@ import pytest
 from core_kit import a_name
 
 from bridge.errors import ConfigError, Unavailable
-from bridge.opening import insisted_on, opened_once, refusal
+from bridge.opening import admitted, opened_once, refusal
 from bridge.supervise import State, Watched
 
 PATIENCE = 30.0
@@ -78,15 +78,25 @@ async def test_everybody_is_tried_once_and_no_more_is_waited_for() -> None:
     await asyncio.wait_for(waiting, 10)
 
 
-async def test_a_source_waits_for_whom_the_line_insists_on() -> None:
+async def test_no_part_is_taken_before_whom_the_line_insists_on_is_there() -> None:
     other, needed = Watched(a_name("l"), "mes"), Watched(a_name("l"), "plc", insists=True)
-    waiting = asyncio.create_task(insisted_on([other, needed]))
+    waiting = asyncio.create_task(admitted([other, needed], proven=True))
     needed.become(State.DOWN, "away")
     await asyncio.sleep(0)
     assert not waiting.done()
     needed.opened = 1
     needed.become(State.UP)
     await asyncio.wait_for(waiting, 10)
+
+
+async def test_no_part_is_taken_while_a_mistake_refuses_the_start() -> None:
+    """Else that part would make the file one that has answered parts before."""
+    waiting = asyncio.create_task(admitted([watched(MISTAKE, live=True)], proven=False))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    waiting.cancel()
+    await asyncio.wait_for(admitted([watched(MISTAKE, live=True)], proven=True), 10)
+    await asyncio.wait_for(admitted([watched(AWAY, live=True)], proven=False), 10)
 
 
 CONFIG = """
