@@ -86,7 +86,8 @@ class Soak:
         """Take a sample; what was played before is counted and forgotten, so that this process stays small."""
         times = [one.milliseconds for one in self.lines.passed()]
         answered = [ms for ms in times if ms is not None]
-        self.unanswered += len(times) - len(answered)
+        if self.samples:  # before, a PLC may still be dialled
+            self.unanswered += len(times) - len(answered)
         self._forget()
         sample = await asyncio.to_thread(self._sample, percentile(answered, 0.99))
         self.samples.append(sample)

@@ -16,7 +16,7 @@ from bridge_modbus import ModbusOptions, open_reporter
 from bridge_modbus.codec import CommandBlock, Status, encode_command
 
 READ, WRITE_COIL, WRITE_REGISTERS = 3, 5, 16
-SOON = 2.0
+SOON = 20.0
 OK_DONE = {"ok": "coil 0", "done": "coil 1"}
 
 

@@ -15,7 +15,7 @@ from bridge.plugin import Verdict
 from bridge_modbus.options import ModbusOptions
 from bridge_modbus.peer import SimplePlc, open_plc
 
-SOON = 5.0
+SOON = 20.0
 BRIEF = 0.05
 OK_DONE = {"ok": "coil 0", "done": "coil 17"}
 REGISTER = {"verdict": "register 100", "ok_value": 1, "ng_value": 2}
@@ -27,7 +27,7 @@ async def facing(**simple: Any) -> AsyncIterator[tuple[SimplePlc, AsyncModbusTcp
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = int(probe.getsockname()[1])
     options = ModbusOptions.model_validate({"name": "plc", "host": "127.0.0.1", "port": port, "map": simple})
-    client = AsyncModbusTcpClient("127.0.0.1", port=port, timeout=1, retries=0)
+    client = AsyncModbusTcpClient("127.0.0.1", port=port, timeout=10, retries=0)
     async with open_plc(options) as plc:
         assert isinstance(plc, SimplePlc)
         assert await client.connect()

@@ -14,7 +14,10 @@ import pytest
 
 from bridge.plugin import Decision, Fetch, Goal, Inspection, Stage
 from bridge_tcp import TcpSourceOptions, open_source
+from bridge_tcp.source import _started
 
+PATIENCE_SECONDS = 20.0
+"""Of everything that is waited for; an idle machine needs milliseconds."""
 LINE = r"(?P<part>[^,]*),(?P<verdict>[^,]*)(,(?P<image>[^,]*))?"
 
 
@@ -72,7 +75,7 @@ class Host:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait for something to be true of this host, looked at whenever a part comes or goes."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not condition():
                 self._changed.clear()
                 await self._changed.wait()
@@ -80,7 +83,7 @@ class Host:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for something that no event tells of."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not condition():  # noqa: ASYNC110 - counts and files tell nobody when they change
             await asyncio.sleep(0.005)
 
@@ -102,6 +105,20 @@ class Running:
 Run = Callable[..., AbstractAsyncContextManager[Running]]
 
 
+def _listening(patch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Return an event that is set once the source has tried to listen."""
+    tried = asyncio.Event()
+
+    async def start(server: asyncio.Server) -> str | None:
+        try:
+            return await _started(server)
+        finally:
+            tried.set()
+
+    patch.setattr("bridge_tcp.source._started", start)
+    return tried
+
+
 @pytest.fixture
 def running(port: int, tmp_path: Path) -> Run:
     """Open a source for a host and run it until the block ends."""
@@ -112,8 +129,12 @@ def running(port: int, tmp_path: Path) -> Run:
         options.setdefault("pattern", LINE)
         checked = TcpSourceOptions(home=tmp_path / "home", **options)
         async with open_source(checked) as source:
-            task = asyncio.create_task(source(host))  # type: ignore[arg-type]
-            await asyncio.sleep(0.01)  # let it listen
+            with pytest.MonkeyPatch.context() as patch:
+                listening = asyncio.create_task(_listening(patch).wait())
+                task = asyncio.create_task(source(host))  # type: ignore[arg-type]
+                if checked.role == "server":
+                    await asyncio.wait({task, listening}, return_when=asyncio.FIRST_COMPLETED)
+                listening.cancel()
             try:
                 yield Running(task, checked)
             finally:

@@ -32,7 +32,7 @@ async def mes() -> AsyncIterator[Mes]:
 
 
 def options(mes: Mes, **more: Any) -> TcpReporterOptions:
-    more.setdefault("ack_timeout_seconds", 1)
+    more.setdefault("ack_timeout_seconds", 30)
     return TcpReporterOptions(name="mes", host="127.0.0.1", port=mes.port, **more)
 
 
@@ -140,7 +140,7 @@ async def test_an_mes_that_dies_fails_what_is_under_way(mes: Mes) -> None:
         await use()
     outcomes = await asyncio.gather(*reports, return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [Unavailable, Unavailable]
-    assert loop.time() - died < 1
+    assert loop.time() - died < 20  # not the time that an acknowledgement may take
 
 
 @pytest.mark.parametrize("end", [Mes.die, Mes.half_close])

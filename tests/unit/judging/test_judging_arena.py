@@ -79,7 +79,7 @@ async def test_a_cancelled_copy_keeps_its_block_until_it_has_ended() -> None:
         lending.cancel()
         await asyncio.wait({lending})
         assert lending.cancelled()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while arena.ledger.lent:  # noqa: ASYNC110 - what ends it is a thread of the arena's own
                 await asyncio.sleep(0.001)
 

@@ -285,5 +285,5 @@ async def test_a_bug_of_the_thread_itself_fails_everybody_loudly(
         await journal.commit(decision())
     with pytest.raises(RuntimeError, match="died"):
         await journal.commit(decision())
-    await asyncio.wait_for(asyncio.shield(journal._writer._ended), 5)
+    await asyncio.wait_for(asyncio.shield(journal._writer._ended), 20)
     assert [type(crash) for crash in crashes] == [ZeroDivisionError]
