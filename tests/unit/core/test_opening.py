@@ -13,10 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from core_kit import a_name
+from core_kit import a_decision, a_name
 
+from bridge.config import load
 from bridge.errors import ConfigError, Unavailable
 from bridge.opening import admitted, opened_once, refusal
+from bridge.store import open_journal
 from bridge.supervise import State, Watched
 
 PATIENCE = 30.0
@@ -125,9 +127,11 @@ def run(tmp_path: Path, plugins: Path) -> Iterator[list[subprocess.Popen[str]]]:
         process.communicate()
 
 
-def gateway(folder: Path, started: list[subprocess.Popen[str]], wish: str = "retry") -> subprocess.Popen[str]:
+def gateway(
+    folder: Path, started: list[subprocess.Popen[str]], wish: str = "retry", text: str = CONFIG
+) -> subprocess.Popen[str]:
     path = folder / "bridge.toml"
-    path.write_text(CONFIG.format(wish=wish), encoding="utf-8")
+    path.write_text(text.format(wish=wish) if text is CONFIG else text, encoding="utf-8")
     process = subprocess.Popen(
         [sys.executable, "-m", "bridge.cli", "run", "--config", str(path)],
         env={**os.environ, "PYTHONPATH": (folder / "paths").read_text(encoding="utf-8")},
@@ -160,6 +164,48 @@ def test_with_retry_it_starts_all_the_same(tmp_path: Path, run: list[subprocess.
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
+
+
+LIVE = """
+log = "json"
+http = {port = 0}
+[[line]]
+name = "l"
+goal = 1
+stage = "live"
+live_because = "a test"
+topology = "inline"
+judge = "j"
+source = {type = "feed", tag = "s", parts = 3}
+[judge.j]
+type = "classifier"
+model = "nowhere"
+"""
+
+
+def test_going_live_with_a_mistake_is_refused_and_coming_back_with_one_is_not(
+    tmp_path: Path, run: list[subprocess.Popen[str]]
+) -> None:
+    """The same file, after it has answered a part: the line gets its safe verdicts rather than none."""
+    process = gateway(tmp_path, run, text=LIVE)
+    _, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 2
+    assert err.splitlines()[-1].startswith("judge j: model 'nowhere'")
+    config = load(tmp_path / "bridge.toml")
+    asyncio.run(answered(config.data, config.fingerprint))
+    process = gateway(tmp_path, run, text=LIVE)
+    assert process.stderr is not None
+    events = (json.loads(line) for line in process.stderr)
+    assert any(said["event"] == "plugin up" and said["plugin"] == "source" for said in events)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+
+
+async def answered(data: Path, fingerprint: str) -> None:
+    """Leave behind a part that was answered under a configuration."""
+    async with open_journal(data) as journal:
+        await journal.commit(a_decision("l", config=fingerprint))
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc to see when a signal is caught")
