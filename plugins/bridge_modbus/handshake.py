@@ -52,6 +52,7 @@ class State(Enum):
 
 _UNDER_WAY = {State.ACKED, State.RUNNING}
 _TRIGGER_TAKEN = {State.ACKED, State.RUNNING, State.VALID}
+_OF_A_RESULT = Status.RESULTS_VALID | Status.OK | Status.NG
 _TOLD = Status.MISSED_TRIGGER | Status.TIMEOUT | Status.BUFFER_OVERRUN
 """What stands until the next request is taken, or the operator resets."""
 
@@ -102,6 +103,18 @@ class Handshake:
         """End: nothing is valid any more, and we are offline."""
         self.state = State.OFFLINE
         self.block = replace(self.block, status=Status.OFFLINE)
+        self._write(STATUS_AT, 1)
+        return self._to_do()
+
+    def reconnected(self, now: float) -> list[Effect]:
+        """Begin a new connection with nothing valid; the next look goes on from where we stood.
+
+        Ready stays, if it was shown: a PLC that saw it may have triggered meanwhile. A result is given again, with
+        all its time to be acknowledged.
+        """
+        self._withdraw_at = now + self._ack_timeout_seconds
+        self.block = replace(self.block, status=self.block.status & ~_OF_A_RESULT)
+        self._laid = StatusBlock()
         self._write(STATUS_AT, 1)
         return self._to_do()
 
@@ -323,7 +336,7 @@ class Handshake:
 
     def _write_result(self) -> None:
         valid = self.block
-        self.block = replace(valid, status=valid.status & ~(Status.OK | Status.NG | Status.RESULTS_VALID))
+        self.block = replace(valid, status=valid.status & ~_OF_A_RESULT)
         self._write(expires=self._expires)
         self.block = valid
         self._write(STATUS_AT, 1, self._expires)

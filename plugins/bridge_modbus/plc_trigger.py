@@ -164,7 +164,7 @@ async def as_server(options: ModbusSourceOptions) -> AsyncIterator[TriggeringPlc
     tls = None if options.tls is None else await asyncio.to_thread(options.tls.peer_context)
     async with (
         serve(memory, options.host, options.port, lambda: None, tls=tls),
-        _program(options, _Own(options, memory)) as plc,
+        _program(options, Own(options, memory)) as plc,
     ):
         yield plc
 
@@ -190,16 +190,18 @@ async def _program(options: ModbusSourceOptions, registers: Registers) -> AsyncI
 
 
 @dataclass(frozen=True)
-class _Own:
+class Own:
     """Both blocks in the PLC's own memory."""
 
     options: ModbusSourceOptions
     memory: Memory
 
     async def show(self, command: CommandBlock) -> None:
+        """Put CMD where the bridge reads it."""
         self.memory.put(self.options.command_address, encode_command(command, self.options.word_order))
 
     async def said(self) -> StatusBlock:
+        """Return STS as the bridge has written it."""
         at = self.options.status_address
         return decode_status(self.memory.holding[at : at + STATUS_WORDS], self.options.word_order)
 

@@ -44,6 +44,10 @@ class Presenting:
         """Return what is written before anything else."""
         return self._do(self._handshake.open(self._standing(), self._clock()))
 
+    def reconnected(self) -> list[Write]:
+        """Return what is written first on a new connection in the middle of things."""
+        return self._do(self._handshake.reconnected(self._clock()))
+
     def close(self) -> list[Write]:
         """Return what is written last."""
         return self._do(self._handshake.close())

@@ -588,6 +588,13 @@ class AnyOrder(RuleBasedStateMachine):
             self.step(lambda: self.bench.do(self.bench.machine.late(self.bench.line, self.bench.now)))
 
     @rule()
+    def connection_is_cut(self) -> None:
+        """Whatever stands is withdrawn, and given again at the next look if it still holds."""
+        self.step(lambda: self.bench.do(self.bench.machine.reconnected(self.bench.now)))
+        assert not self.bench.shows(Status.RESULTS_VALID)
+        self.step(self.bench.show)
+
+    @rule()
     def we_restart(self) -> None:
         """Begin anew with nothing but the last request."""
         old = self.bench

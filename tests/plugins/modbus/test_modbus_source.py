@@ -7,7 +7,7 @@ import os
 import shutil
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from bridge_modbus.codec import (
     takes_ok,
 )
 from bridge_modbus.plc_memory import Memory, serve
-from bridge_modbus.plc_trigger import TriggeringPlc, as_client, as_server, open_inspector
+from bridge_modbus.plc_trigger import Own, TriggeringPlc, as_client, as_server, open_inspector
 from bridge_modbus.source_check import check
 
 SOON = 20.0
@@ -288,6 +288,63 @@ async def test_a_plc_that_goes_away_closes_the_client(tmp_path: Path) -> None:
         await stop.wait()
     with pytest.raises(Unavailable):
         await running
+
+
+@pytest.mark.parametrize("habits", [{"busy": 5.0}, {"illegal": 7.0}, {"drop": 40.0}, {"slow-answer": 0.02}])
+async def test_a_plc_with_bad_habits_still_gets_every_verdict(habits: dict[str, float], tmp_path: Path) -> None:
+    """Requests are refused and connections cut in mid-part; the part under way goes on from where it stood."""
+    line = Line()
+    options = an_options("client", tmp_path, timeout_ms=1000, ack_timeout_ms=20_000)
+    memory = Memory(holding=[0] * 158, bridge_holding=range(100, 158))
+    plc = TriggeringPlc(options=options, registers=Own(options, memory))
+    await plc.show()
+    async with serve(memory, "127.0.0.1", options.port, lambda: None, habits), opened_again(options, line):
+        beating = asyncio.create_task(plc.beat())
+        for number in range(10):
+            legacy = [Verdict.OK, Verdict.NG][number % 2]
+            assert await plc.play(Inspection(part=f"P{number}", legacy=legacy)) is legacy
+        beating.cancel()
+
+
+@asynccontextmanager
+async def opened_again(options: ModbusSourceOptions, line: Line) -> AsyncIterator[None]:
+    """Run the source as the host does: what is unavailable is opened again."""
+
+    async def keep() -> None:
+        while True:
+            with suppress(Unavailable):
+                async with open_source(options) as run:
+                    await run(line)
+
+    running = asyncio.create_task(keep())
+    try:
+        yield
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+
+
+async def test_a_connection_cut_in_mid_part_costs_nothing(tmp_path: Path) -> None:
+    """The result that stands is withdrawn and given again, once, over the new connection."""
+    line = Line(hold=asyncio.Event())
+    options = an_options("client", tmp_path, timeout_ms=2000)
+    memory = Memory(holding=[0] * 158, bridge_holding=range(100, 158))
+    plc = TriggeringPlc(options=options, registers=Own(options, memory))
+    await plc.show()
+    server = AsyncExitStack()
+    await server.enter_async_context(serve(memory, "127.0.0.1", options.port, lambda: None))
+    async with server, bridging(options, line):
+        await saying(plc, shows(Status.READY))
+        await plc.show(sequence=1, serial="S1", legacy=1)
+        await plc.show(control=E | T)
+        await until(lambda: line.parts)
+        await server.aclose()
+        await server.enter_async_context(serve(memory, "127.0.0.1", options.port, lambda: None))
+        assert line.hold
+        line.hold.set()
+        said = await saying(plc, shows(Status.RESULTS_VALID, Status.OK))
+        assert said.sequence_head == 1
+    assert len(line.parts) == 1
 
 
 async def test_a_client_uses_one_connection_and_few_requests(tmp_path: Path) -> None:
