@@ -21,11 +21,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bridge.config import Config, Line, load
-from bridge.control import ask
+from bridge.config import Config, Http, Line, load
+from bridge.control import LOOPBACK, ask
+from bridge.errors import ConfigError
 from bridge.log import configure
 from bridge.plugin.api import Finding
 from bridge.plugin.discovery import Plugged, check_of
+from bridge.plugin.tls import allowed
 from bridge.supervise import explain
 
 DIAL_SECONDS = 15.0
@@ -100,6 +102,8 @@ async def _dialled(config: Config, home: Path, *, write_test: bool) -> list[Row]
 
 async def _every(config: Config, home: Path, *, write_test: bool) -> AsyncIterator[Row]:
     yield Row("(shared)", "data", await asyncio.to_thread(_data, config.data))
+    if (finding := await asyncio.to_thread(_control, config.http)) is not None:
+        yield Row("(shared)", "http", finding)
     for name, judge in config.judge.items():
         asked = _asked_of(config, name)
         for finding in await _try(judge, config.data / "models", write_test=write_test, **asked):
@@ -121,6 +125,20 @@ def _data(folder: Path) -> Finding:
     nearest = next(path for path in (folder, *folder.parents) if path.exists())
     good = nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
     return Finding("folder", good, str(folder) if good else f"{nearest} is no folder that this user may write to")
+
+
+def _control(http: Http) -> Finding | None:
+    """Say whether the control port has a good certificate and whom it is open to; None where nothing is to be said."""
+    try:
+        if http.tls is not None:
+            http.tls.context()
+    except ConfigError as exc:
+        return Finding("certificate", good=False, said=str(exc))
+    if http.host == "localhost" or allowed(LOOPBACK, http.host):
+        return None if http.tls is None else Finding("certificate", good=True, said="can be used")
+    secured = "under TLS" if http.tls else "without TLS"
+    whom = f"to {', '.join(http.allow)}" if http.allow else "to the whole network"
+    return Finding("open to", good=None, said=f"health and metrics are open {whom}, {secured}, on {http.host}")
 
 
 def _leaves(line: Line) -> float:

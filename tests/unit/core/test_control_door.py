@@ -17,7 +17,8 @@ from core_kit import a_name, until
 from plant_tls import PASSWORD, Plant
 
 from bridge import control
-from bridge.config import Config, load
+from bridge.cli import check
+from bridge.config import Config, Http, load
 from bridge.control import ask, open_control
 from bridge.errors import ConfigError
 from bridge.gateway import Gateway, open_gateway
@@ -229,3 +230,31 @@ def test_an_address_is_named_once_a_minute() -> None:
     for number in range(10 * REMEMBERED):
         quiet(str(number))
     assert len(quiet._said) == REMEMBERED
+
+
+@pytest.mark.parametrize(
+    ("http", "said"),
+    [
+        ({}, None),
+        ({"host": "::1"}, None),
+        ({"host": "localhost"}, None),
+        ({"host": "0.0.0.0"}, "health and metrics are open to the whole network, without TLS, on 0.0.0.0"),
+        (
+            {"host": "192.168.0.5", "allow": ["192.168.0.9"]},
+            "health and metrics are open to 192.168.0.9, without TLS, on 192.168.0.5",
+        ),
+    ],
+)
+def test_a_check_says_whom_the_port_is_open_to(http: dict[str, Any], said: str | None) -> None:
+    finding = check._control(Http.model_validate(http))
+    assert (finding.said if finding else None) == said
+
+
+def test_a_check_tries_the_certificate_of_the_port(plant: Plant, tmp_path: Path) -> None:
+    """Without a gateway, so that a wrong file is found before the line runs."""
+    good = check._control(Http.model_validate({"tls": plant.bridge.table}))
+    bad = check._control(Http.model_validate({"tls": {**plant.bridge.table, "key": str(tmp_path / "none.key")}}))
+    assert good is not None
+    assert bad is not None
+    assert (good.good, bad.good) == (True, False)
+    assert "none.key: cannot be read" in bad.said
