@@ -20,6 +20,7 @@ from bridge.cli.shown import ago, plain
 from bridge.config import Config, load
 from bridge.control import order
 from bridge.errors import ConfigError, Refused
+from bridge.log import configure
 from bridge.store import Choice, Owing, Parked, Reader, lock, open_journal, user
 from bridge.unparking import unpark
 
@@ -58,6 +59,7 @@ def run(args: argparse.Namespace) -> int:
     if args.what in {None, "list"}:
         _list(config, args)
         return 0
+    configure(config.log, "error")
     choice = _choice(args)
     if args.what == "drop":
         _be_sure(args)
