@@ -128,7 +128,7 @@ def _data(folder: Path) -> Finding:
 
 
 def _control(http: Http) -> Finding | None:
-    """Say whether the control port has a good certificate and whom it is open to; None where nothing is to be said."""
+    """Say whether the control port has a good certificate, and whom it is open to; None where all is as ever."""
     try:
         if http.tls is not None:
             http.tls.context()
