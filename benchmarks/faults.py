@@ -198,8 +198,9 @@ async def neighbours(loaded: Config, home: Path) -> AsyncIterator[list[Struck]]:
 def configuration(bundle: Path, deadline_ms: int) -> str:
     """Return the four lines, on ports that are free now."""
     blocks = []
+    ports = iter(free_ports(3 * len(LINES)))
     for name, (goal, stage, source) in LINES.items():
-        port, plc, mes = free_ports(3)
+        port, plc, mes = next(ports), next(ports), next(ports)
         road = SOURCES[source].format(port=port, name=name)
         blocks.append(
             LINE.format(name=name, goal=goal, stage=stage, deadline_ms=deadline_ms, source=road, plc=plc, mes=mes)

@@ -97,15 +97,17 @@ class Hand:
         if self._coming_back is not None:
             self._coming_back.cancel()
             await asyncio.wait([self._coming_back])
+            await asyncio.to_thread(self._return)
 
     async def _come_back(self, seconds: float) -> None:
-        try:
-            await asyncio.sleep(seconds)
-            await self.turn.acquire()
-            self.turn.release()
-        finally:
-            self._elsewhere.replace(self.folder)
+        await asyncio.sleep(seconds)
+        async with self.turn:
+            await asyncio.to_thread(self._return)
             self._coming_back = None
+
+    def _return(self) -> None:
+        if self._elsewhere.exists():
+            self._elsewhere.replace(self.folder)
 
     async def _date(self, path: Path) -> None:
         jump = self.habits.get("clock-jump")
