@@ -18,7 +18,7 @@ from bridge.clock import Clock, SystemClock
 from bridge.config import Config
 from bridge.config import Line as LineConfig
 from bridge.config.changes import Change, Facts
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, Unavailable
 from bridge.in_force import InForce
 from bridge.judges import Judges
 from bridge.judging import shelf
@@ -158,11 +158,14 @@ class Gateway:
             trial.keep()
         for candidate in approved.judges:
             await self.judges.take_over(candidate)
+        self._facts = approved.facts
         if then is not None:
             await then()
         await self._adopt(wanted.config)
-        self._facts = approved.facts
-        await asyncio.to_thread(in_force.write, self.config.data, InForce(approved.facts))
+        try:
+            await asyncio.to_thread(in_force.write, self.config.data, InForce(approved.facts))
+        except Unavailable as exc:  # it stays pending, which the next start takes as well
+            logger().error("what is in force is not recorded", reason=str(exc))
         return [one.change for one in approved.reasoned]
 
     async def _adopt(self, config: Config) -> None:

@@ -325,7 +325,7 @@ async def test_killed_in_the_middle_of_a_promotion_it_comes_back(tmp_path: Path,
     """The pointer names a whole version, no start asks for a reason again, and that version runs."""
     path, config = await configured(tmp_path, Path("brightness"), a_line(goal=3))
     record = config.data / in_force.FILE
-    for round_ in range(4):
+    for round_ in range(2):
         target = 3 - await on_shelf.live()
         async with open_bridge(path) as process:
             workers = await asyncio.to_thread(psutil.Process(process.pid).children, recursive=True)
