@@ -19,19 +19,15 @@ from dataclasses import replace
 from enum import Enum, auto
 
 from bridge_modbus.codec import (
-    HB_BRIDGE_AT,
-    HB_PLC_ECHO_AT,
     HEARTBEAT_STALE_SECONDS,
-    STATUS_AT,
-    STATUS_WORDS,
-    WORD_MAX,
     CommandBlock,
     Control,
     ErrorCode,
     Status,
     StatusBlock,
 )
-from bridge_modbus.effects import NEVER, Asked, Begin, Bypass, Count, Effect, Last, Reset, Write
+from bridge_modbus.effects import NEVER, Asked, Begin, Bypass, Count, Effect, Last, Reset
+from bridge_modbus.slate import Slate
 from bridge_modbus.verdicts import RESULT, Standing, conflict_of, echo_of, present
 
 
@@ -52,7 +48,6 @@ class State(Enum):
 
 _UNDER_WAY = {State.ACKED, State.RUNNING}
 _TRIGGER_TAKEN = {State.ACKED, State.RUNNING, State.VALID}
-_OF_A_RESULT = Status.RESULTS_VALID | Status.OK | Status.NG
 _TOLD = Status.MISSED_TRIGGER | Status.TIMEOUT | Status.BUFFER_OVERRUN
 """What stands until the next request is taken, or the operator resets."""
 
@@ -69,42 +64,40 @@ class Handshake:
         last: Last | None = None,
     ) -> None:
         self.state = State.OFFLINE
-        self.block = StatusBlock()
-        """What STS shows once everything returned so far is written."""
         # Nobody knows what the PLC did while we were away: a part without a name may be any part.
         self.last = last if last and last.asked.part and not last.acknowledged else None
         self._recalled = self.last is not None
-        self._heartbeat_seconds, self._ack_timeout_seconds = heartbeat_seconds, ack_timeout_seconds
+        self._slate = Slate(heartbeat_seconds)
+        self._ack_timeout_seconds = ack_timeout_seconds
         self._name_boot = name_boot
         self._boot = self.last.boot if self.last else name_boot()
         self._command: CommandBlock | None = None
         self._running = CommandBlock()  # what the part under way, or the result, was asked by
         self._key = ""
-        self._payload = self._laid = StatusBlock()  # STS without status and heartbeats: wanted, and written
         self._answer: StatusBlock | None = None  # the last request's own result, for its replay
         self._levels = Status(0)  # of the result that stands
         self._told = Status(0)
         self._expires = self._withdraw_at = NEVER
         self._ack_was_low = False
         self._bypass: bool | None = None
-        self._plc_moved_at = self._beat_at = 0.0
+        self._plc_moved_at = 0.0
         self._plc_stale = False
         self._effects: list[Effect] = []
 
+    @property
+    def block(self) -> StatusBlock:
+        """What STS shows once everything returned so far is written."""
+        return self._slate.block
+
     def open(self, line: Standing, now: float) -> list[Effect]:
         """Begin: whatever stands in STS from before is withdrawn before anything else."""
-        self._plc_moved_at, self._beat_at = now, now + self._heartbeat_seconds
-        self._write(STATUS_AT, 1)
-        self.block = replace(self._payload, heartbeat=1, status=self._status(line))
-        self._write()
-        return self._to_do()
+        self._plc_moved_at = now
+        return [*self._slate.begin(self._status(line), now)]
 
     def close(self) -> list[Effect]:
         """End: nothing is valid any more, and we are offline."""
         self.state = State.OFFLINE
-        self.block = replace(self.block, status=Status.OFFLINE)
-        self._write(STATUS_AT, 1)
-        return self._to_do()
+        return [*self._slate.end()]
 
     def reconnected(self, now: float) -> list[Effect]:
         """Begin a new connection with nothing valid; the next look goes on from where we stood.
@@ -113,10 +106,7 @@ class Handshake:
         all its time to be acknowledged.
         """
         self._withdraw_at = now + self._ack_timeout_seconds
-        self.block = replace(self.block, status=self.block.status & ~_OF_A_RESULT)
-        self._laid = StatusBlock()
-        self._write(STATUS_AT, 1)
-        return self._to_do()
+        return [*self._slate.withdraw()]
 
     def seen(self, command: CommandBlock, line: Standing, now: float) -> list[Effect]:
         """Take what CMD says; every look counts, also one at which nothing has changed."""
@@ -239,7 +229,7 @@ class Handshake:
 
     def _give_up_late(self) -> None:
         self._answer = None
-        self._payload = replace(echo_of(self._running), error_code=ErrorCode.DEADLINE)
+        self._slate.content = replace(echo_of(self._running), error_code=ErrorCode.DEADLINE)
         self._give_up("late", Status.TIMEOUT)
 
     def _forget(self) -> None:
@@ -282,42 +272,21 @@ class Handshake:
 
     def _begin(self, command: CommandBlock, now: float) -> None:
         self.state, self._key = State.ACKED, self.last.key if self.last else ""
-        self._payload = echo_of(command)
+        self._slate.content = echo_of(command)
         self._expires = now + command.deadline_ms / 1000 if command.deadline_ms else NEVER
         self._effects.append(Begin(command=command, key=self._key, event=now))
 
     def _publish(self, result: StatusBlock, now: float) -> None:
         self.state = State.VALID
         self._levels = result.status & RESULT
-        self._payload = replace(result, status=Status(0))
+        self._slate.content = replace(result, status=Status(0))
         self._withdraw_at = now + self._ack_timeout_seconds
 
     def _shown(self, line: Standing, now: float) -> list[Effect]:
-        """Write what has changed, in the fewest requests; a result invalid as a whole, then its STATUS alone."""
-        new = self._payload is not self._laid
-        if beating := now >= self._beat_at:
-            self._beat_at = now + self._heartbeat_seconds
-        before = self.block
-        self.block = replace(
-            self._payload,
-            status=self._status(line),
-            heartbeat=(before.heartbeat + beating) & WORD_MAX,
-            heartbeat_echo=self._plc_beat if new or beating else before.heartbeat_echo,
-        )
-        if Status.RESULTS_VALID in self.block.status & ~before.status:
-            self._write_result()
-        elif new:
-            self._write()
-        elif beating:
-            self._write(HB_BRIDGE_AT, HB_PLC_ECHO_AT + 1 - HB_BRIDGE_AT)
-        elif self.block.status != before.status:
-            self._write(STATUS_AT, 1)
-        self._laid = self._payload
-        return self._to_do()
-
-    @property
-    def _plc_beat(self) -> int:
-        return self._command.heartbeat if self._command else 0
+        beat = self._command.heartbeat if self._command else 0
+        self._effects += self._slate.show(self._status(line), beat, self._expires, now)
+        effects, self._effects = self._effects, []
+        return effects
 
     def _status(self, line: Standing) -> Status:
         status = present(line) | self._told
@@ -333,20 +302,6 @@ class Handshake:
         if self.state is State.VALID:
             status = status & ~Status.DEGRADED | self._levels | Status.RESULTS_VALID
         return status
-
-    def _write_result(self) -> None:
-        valid = self.block
-        self.block = replace(valid, status=valid.status & ~_OF_A_RESULT)
-        self._write(expires=self._expires)
-        self.block = valid
-        self._write(STATUS_AT, 1, self._expires)
-
-    def _write(self, first: int = 0, count: int = STATUS_WORDS, expires: float = NEVER) -> None:
-        self._effects.append(Write(block=self.block, first=first, count=count, expires=expires))
-
-    def _to_do(self) -> list[Effect]:
-        effects, self._effects = self._effects, []
-        return effects
 
 
 def _requests(before: CommandBlock | None, command: CommandBlock) -> bool:
