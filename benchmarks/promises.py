@@ -62,9 +62,10 @@ def progress(text: str) -> None:
 
 
 def interrupted() -> asyncio.Event:
-    """Return an event that Ctrl-C sets: the run then ends early, with the figures so far."""
+    """Return an event that Ctrl-C and SIGTERM set: the run then ends early, with the figures so far."""
     stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop.set)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     return stop
 
 
