@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import struct
 import threading
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -41,6 +42,19 @@ class SeenFile(NamedTuple):
     """The done-flag that was used up with it."""
 
 
+_STAT = struct.Struct(">Qq")
+
+
+def _packed(seen: SeenFile) -> bytes:
+    return b"%b%c%b%b" % (_STAT.pack(*seen.stat), len(seen.digest), seen.digest, seen.flag.encode())
+
+
+def _unpacked(data: bytes) -> SeenFile:
+    digest_end = _STAT.size + 1 + data[_STAT.size]
+    digest, flag = data[_STAT.size + 1 : digest_end], data[digest_end:].decode()
+    return SeenFile(Stat(*_STAT.unpack_from(data)), digest, flag)
+
+
 @dataclass(frozen=True, slots=True)
 class TailState:
     """How far an appended file was read, and how to know it again."""
@@ -67,19 +81,21 @@ class Seen:
         self._database = database
         self._lock = threading.Lock()
         rows = database.execute("SELECT path, size, mtime_ns, digest, flag, gone_at FROM files").fetchall()
+        # Packed, for an old machine may keep a hundred thousand files: half of what objects would take.
         self._files = {
-            path: SeenFile(Stat(size, mtime), digest, flag) for path, size, mtime, digest, flag, _ in rows
+            path: _packed(SeenFile(Stat(size, mtime), digest, flag)) for path, size, mtime, digest, flag, _ in rows
         }
         self._gone: dict[str, float] = {row[0]: row[5] for row in rows if row[5] is not None}
 
     def get(self, path: str) -> SeenFile | None:
         """Return what is known of a path."""
-        return self._files.get(path)
+        packed = self._files.get(path)
+        return None if packed is None else _unpacked(packed)
 
     def has(self, path: str, found: os.stat_result) -> bool:
         """Say whether a file was handed in as it is now."""
         known = self._files.get(path)
-        return known is not None and known.stat == (found.st_size, found.st_mtime_ns)
+        return known is not None and known.startswith(_STAT.pack(found.st_size, found.st_mtime_ns))
 
     def __len__(self) -> int:
         return len(self._files)
@@ -93,7 +109,7 @@ class Seen:
         """Remember files as done with, in one commit."""
         rows = [(path, *seen.stat, seen.digest, seen.flag) for path, seen in files.items()]
         with self._lock:
-            self._files.update(files)
+            self._files.update({path: _packed(seen) for path, seen in files.items()})
             for path in files:
                 self._gone.pop(path, None)
             with self._database:
