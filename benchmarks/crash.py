@@ -146,6 +146,7 @@ class Run:
                 "p95": _round(percentile(self.ready, 0.95)),
                 "max": _round(max(self.ready)),
             },
+            "verdicts_taken_by_plcs": len(plc),
             "plc_readable_ms": {"p50": _round(percentile(plc, 0.5)), "p99": _round(percentile(plc, 0.99))},
             "audit": dict(self.evidence.audited()),
             "integrity_checks": self.evidence.checks,
