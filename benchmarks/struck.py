@@ -127,6 +127,8 @@ class Line:
         for decision in self.decisions:
             told.failures.update(str(failure) for failure in decision.failures)
             told.counts[f"wrong: {self._fault_of(decision)}"] += bool(self._fault_of(decision))
+            for failure in set(decision.failures) - set(self.costs):
+                told.counts[f"wrong: {failure}, which this fault does not explain"] += 1
             if not decision.backlog and decision.latency_ms > self.deadline_ms:
                 told.counts["wrong: decided late"] += 1
         by_part: dict[str, list[Decision]] = {}
@@ -159,8 +161,6 @@ class Line:
 
         Its part is known by its picture, for a machine may give it any name.
         """
-        if unexpected := set(decision.failures) - set(self.costs):
-            return f"failed by {min(unexpected)}"
         part = self._part_of(decision)
         if part is None:
             return "of no part that was played"

@@ -47,6 +47,8 @@ class Listing:
     """Done-flags, where they are asked for."""
     images: dict[str, list[str]] = field(default_factory=dict)
     """Folder → names of the images in it."""
+    unreadable_names: set[str] = field(default_factory=set)
+    """What is left alone because its name is no text here: bytes of another code page, or control characters."""
     _sorted: set[str] = field(default_factory=set)
 
     def views(self, wanted: ImageName) -> Iterator[tuple[str, str]]:
@@ -106,7 +108,10 @@ class _Walk:
 
     def _take(self, entry: os.DirEntry[str], below: str, images: list[str]) -> None:
         name = entry.name.lower()
-        if name.endswith(self._in_progress) or not name.isprintable():
+        if name.endswith(self._in_progress):
+            return
+        if not name.isprintable():
+            self._listing.unreadable_names.add(below + ascii(entry.name))
             return
         is_image = name.endswith(self._options.image_suffixes)
         if is_image:

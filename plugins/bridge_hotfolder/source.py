@@ -70,6 +70,7 @@ class HotFolder:
         self._tails = Tails(options, seen) if options.complete == "appended" else None
         self._lanes: Lanes[_Job] = Lanes(options.in_flight)
         self._device: int | None = None
+        self._unreadable_names: set[str] = set()
         self._tidy_at = 0.0
 
     async def run(self, inspect: Inspect) -> None:
@@ -108,12 +109,22 @@ class HotFolder:
                 f"another file system stands at {self._options.path}: the share went away or came back"
             )
         self._device = listing.device
+        self._complain(listing)
         self._tidy(listing)
         steps = self._tails or self._completion
         try:
             return [_Job(each, listing) for each in steps.step(listing, time.monotonic())]
         except OSError as exc:
             raise Unavailable(f"the folder {self._options.path} cannot be read: {exc.strerror or exc}") from exc
+
+    def _complain(self, listing: Listing) -> None:
+        """Say once of each name that it cannot be used: such a part would be lost without a word."""
+        for name in sorted(listing.unreadable_names - self._unreadable_names):
+            count("name_unreadable")
+            logger(folder=str(self._options.path)).error(
+                "a file is left alone, for its name is no text; mount the share with its code page", name=name
+            )
+        self._unreadable_names = listing.unreadable_names
 
     def _tidy(self, listing: Listing) -> None:
         if time.monotonic() >= self._tidy_at:

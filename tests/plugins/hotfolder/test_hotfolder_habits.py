@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from pathlib import Path
 from typing import Any
 
@@ -61,3 +63,21 @@ async def test_a_share_that_vanishes_brings_back_what_was_written_meanwhile(tmp_
             await play(part(one))
         assert not options.path.exists()
     assert {path.stem for path in options.path.glob("*.json")} == {f"P{one}" for one in range(12)}
+
+
+async def test_a_name_of_another_code_page_is_told_of_once(
+    tmp_path: Path, watch: Watch, host: Host, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A share that is mounted without its code page must not lose parts without a word."""
+    folder = tmp_path / "in"
+    async with watch():
+        await asyncio.to_thread(_leave, os.fsencode(folder), "부품.json".encode("cp949"), b"P1.json")
+        await host.got(1)
+    assert [found.part for found in host.parts] == ["P1"]
+    assert capsys.readouterr().err.count("its name is no text") == 1
+
+
+def _leave(folder: bytes, *names: bytes) -> None:
+    for name in names:
+        with open(os.path.join(folder, name), "wb") as file:  # noqa: PTH118, PTH123 - a name that is no text
+            file.write(b'{"part": "P1", "verdict": "OK"}')
