@@ -101,11 +101,11 @@ class Presenter:
         recorded = True
         for number, named in enumerate(assembled.parts):
             part = await self._with_images(named, problems)
-            _add(found, part)
             key = marks.key if len(assembled.parts) == 1 else f"{marks.key}#{number}"
             part = replace(part, key=key, event=marks.event, backlog=marks.backlog)
             decision = await self._inspect(part, fetch)
             recorded = recorded and decision.recorded
+            _add(found, await self._with_late_images(part))
         if not recorded:
             count("not_recorded")
             return None
@@ -121,6 +121,11 @@ class Presenter:
         if len(part.views) > self._options.fetch_above_views and self._options.after == "leave":
             return part
         return await self._off_loop(partial(read_images, part, self._images, problems))
+
+    async def _with_late_images(self, part: Inspection) -> Inspection:
+        """Read what came while the part was inspected: else the same result written again would look new."""
+        missing = any(view.reference and view.image is None for view in part.views)
+        return await self._with_images(part, []) if missing else part
 
     async def _digest(self, assembled: Assembled) -> bytes:
         found = hashlib.sha256(assembled.data)
