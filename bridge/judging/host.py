@@ -174,14 +174,16 @@ class Worker:
         self._fail()
         self.link.close()
         try:
-            async with asyncio.timeout(_GOODBYE_SECONDS):
-                await self.process.wait()
-        except TimeoutError:
-            self.kill()
-            await self.process.wait()
+            await self._left()
         finally:
             self.kill()  # cancelled while waiting: it leaves all the same; and so do its children
             self.link.abort()
+            await self._left()
+
+    async def _left(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GOODBYE_SECONDS):
+                await self.process.wait()
 
     def kill(self) -> None:
         """End the process and its children now; a stopped one too."""
