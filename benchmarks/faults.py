@@ -32,8 +32,8 @@ from harness import config, finish, tiny_bundle
 from struck import LINES, Answered, Parts
 from struck import Line as Held
 
+from bridge.asking import ask
 from bridge.config import Config, Line, load
-from bridge.control import ask
 from bridge.errors import Unavailable
 from bridge.messages import Failure
 from bridge.plugin.discovery import habits_of, open_peer

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from bridge.control import ask
+from bridge.asking import ask
 
 READY_SECONDS = 60.0
 """A bridge that is not ready by then never will be, on however busy a machine."""

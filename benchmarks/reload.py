@@ -25,8 +25,8 @@ from pathlib import Path
 
 from harness import config, finish, picture, tiny_bundle
 
+from bridge.asking import order
 from bridge.config import load
-from bridge.control import order
 from bridge.judging import bundle
 from bridge.messages import Decision, Verdict
 from bridge.simulate.factory import Stand, drained, free_ports, open_bridge, open_neighbours

@@ -2,7 +2,8 @@
 
 Health and metrics are open to whoever reaches the port; everything under ``/v1`` needs the token that lies,
 readable by the gateway's user alone, in ``control.json`` of the data directory, and is for this machine only,
-wherever the port listens. What may be ordered, and what comes of it, stands in ``orders.py``.
+wherever the port listens. What may be ordered, and what comes of it, stands in ``orders.py``; the other end of
+the line is ``asking.py``.
 """
 
 from __future__ import annotations
@@ -16,36 +17,26 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict
-from http.client import HTTPException
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
-from urllib.error import HTTPError
-from urllib.request import BaseHandler, HTTPSHandler, ProxyHandler, Request, build_opener
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from prometheus_client import generate_latest
 
 from bridge import health
+from bridge.asking import FILE
 from bridge.config import Http
-from bridge.errors import BridgeError, ConfigError, Refused, Unavailable
+from bridge.errors import BridgeError, ConfigError, Unavailable
 from bridge.gateway import Gateway
 from bridge.log import logger
 from bridge.orders import ORDERS, Order
 from bridge.plugin.door import listening
-from bridge.plugin.tls import allowed, pinned
+from bridge.plugin.tls import LOOPBACK, allowed
 from bridge.store import forecast
 from bridge.store.images import free_bytes
 from bridge.supervise import explain
 
-FILE = "control.json"
-STRANGE = (OSError, HTTPException, ValueError, KeyError, TypeError, ConfigError)
-"""What comes of a note that is stale, or somebody else's."""
-LOOPBACK = ("127.0.0.0/8", "::1")
-ASK_SECONDS = 5.0
-ORDER_SECONDS = 120.0
-"""An order may have to wait: for the disk, or for a model to be warm."""
 ORDER_BYTES = 256 << 10
 """No order is longer than this; more is refused unread."""
 CONNECTIONS_MAX = 64
@@ -107,65 +98,6 @@ def _secured(http: Http) -> tuple[ssl.SSLContext | None, str]:
     if http.tls is None:
         return None, ""
     return http.tls.context(clients=ssl.CERT_OPTIONAL), http.tls.cert.read_text(encoding="ascii", errors="ignore")
-
-
-def ask(data: Path, path: str) -> Any | None:
-    """Ask the gateway that runs on a data directory; None where none answers; blocks for seconds."""
-    try:
-        with _open(data, path, ASK_SECONDS) as answer:
-            return json.load(answer)
-    except (
-        OSError,
-        HTTPException,
-        ValueError,
-        KeyError,
-        TypeError,
-        ConfigError,
-    ):  # a note that is stale, or strange
-        return None
-
-
-def order(data: Path, path: str, body: Mapping[str, object]) -> Any | None:
-    """Order something of the gateway that runs on a data directory; None where none does; blocks until it is done.
-
-    Raises:
-        Refused: the gateway will not do it, for this reason.
-        Unavailable: it cannot do it now.
-    """
-    try:
-        with _open(data, path, ORDER_SECONDS, json.dumps(body).encode()) as answer:
-            return json.load(answer)
-    except HTTPError as exc:
-        raise _refusal(exc) from exc
-    except TimeoutError as exc:
-        raise Unavailable(f"the gateway did not answer within {ORDER_SECONDS:g} s") from exc
-    except (
-        OSError,
-        HTTPException,
-        ValueError,
-        KeyError,
-        TypeError,
-        ConfigError,
-    ):  # a note that is stale, or strange
-        return None
-
-
-def _open(data: Path, path: str, seconds: float, body: bytes | None = None) -> Any:
-    """Ask where the note says, never through the plant's proxy: the token stays on this machine."""
-    note = json.loads((data / FILE).read_text(encoding="utf-8"))
-    request = Request(note["url"] + path, data=body, headers={"Authorization": f"Bearer {note['token']}"})  # noqa: S310 - our own URL
-    handlers: list[BaseHandler] = [ProxyHandler({})]
-    if "certificate" in note:
-        handlers.append(HTTPSHandler(context=pinned(note["certificate"])))
-    return build_opener(*handlers).open(request, timeout=seconds)
-
-
-def _refusal(answer: HTTPError) -> BridgeError:
-    try:
-        said = str(json.load(answer)["error"])
-    except (OSError, HTTPException, ValueError, KeyError, TypeError):
-        said = f"the gateway answered {answer.code} {answer.reason}"
-    return Unavailable(said) if answer.code >= 500 else Refused(said)  # noqa: PLR2004 - HTTP's own boundary
 
 
 def _application(gateway: Gateway, token: str) -> web.Application:

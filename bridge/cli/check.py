@@ -21,13 +21,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from bridge.asking import ask
 from bridge.config import Config, Http, Line, load
-from bridge.control import LOOPBACK, ask
 from bridge.errors import ConfigError
 from bridge.log import configure
 from bridge.plugin.api import Finding
 from bridge.plugin.discovery import Plugged, check_of
-from bridge.plugin.tls import allowed
+from bridge.plugin.tls import LOOPBACK, allowed
 from bridge.supervise import explain
 
 DIAL_SECONDS = 15.0

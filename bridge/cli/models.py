@@ -18,11 +18,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from bridge import in_force, starting
+from bridge.asking import ask
 from bridge.changing import Trial, Wanted, audited, write_down
-from bridge.cli.reload import ordered, show
+from bridge.cli.ordering import each_reason, ordered_if_running, show
 from bridge.clock import SystemClock
 from bridge.config import Config, load
-from bridge.control import ask
 from bridge.in_force import InForce
 from bridge.judges import Judges, Sitting
 from bridge.judging import bundle, shelf
@@ -61,7 +61,8 @@ def run(args: argparse.Namespace) -> int:
     back = args.action == "rollback"
     folder = shelf.before(models, args.name) if back else shelf.folder_of(models, args.name, args.version)
     body = {"name": args.name, "override": args.override, "version": None if back else args.version}
-    said = ordered(config.data, "promote", body)
+    with each_reason():
+        said = ordered_if_running(config.data, "promote", body)
     if said is not None:
         show(said["changes"])
         print(f"{said['folder']} runs and is live.")

@@ -16,9 +16,9 @@ from typing import Any
 
 from rich.console import Console
 
+from bridge.cli.ordering import ordered_if_running
 from bridge.cli.shown import ago, plain
 from bridge.config import Config, load
-from bridge.control import order
 from bridge.errors import ConfigError, Refused
 from bridge.log import configure
 from bridge.store import Choice, Owing, Parked, Reader, lock, open_journal, user
@@ -96,8 +96,8 @@ def _be_sure(args: argparse.Namespace) -> None:
 
 def _moved(config: Config, args: argparse.Namespace, choice: Choice) -> list[dict[str, Any]]:
     """Have the running gateway do it, or do it here where none runs."""
-    wish = {"what": args.what, "who": user(), "because": args.because, **asdict(choice)}
-    said = order(config.data, "/v1/outbox", wish)
+    wish = {"what": args.what, "because": args.because, **asdict(choice)}
+    said = ordered_if_running(config.data, "outbox", wish)
     if said is not None:
         found: list[dict[str, Any]] = said["moved"]
         return found

@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from bridge.asking import ask
 from bridge.cli.shown import ago, amount, plain
-from bridge.config import load
-from bridge.control import ask
+from bridge.config import data_of, fingerprint_of, load
 from bridge.errors import Unavailable
 
 _NUMBERS = {"parts", "degraded", "slowed", "waiting", "parked", "opened"}
@@ -32,14 +32,15 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the state of every line and plugin; exit status 1 while the gateway is not ready."""
-    config = load(args.config)
-    said = ask(config.data, "/v1/status")
+    data = data_of(args.config)
+    said = ask(data, "/v1/status")
     if said is None:
-        raise Unavailable(f"no gateway runs on {config.data}; start it with aoi-bridge run --config {args.config}")
+        load(args.config)  # a mistake in the file may be why
+        raise Unavailable(f"no gateway runs on {data}; start it with aoi-bridge run --config {args.config}")
     if args.json:
         print(json.dumps(said))
     else:
-        _show(said, changed=said["config"] != config.fingerprint)
+        _show(said, changed=said["config"] != fingerprint_of(args.config))
     return 0 if said["ready"] else 1
 
 

@@ -64,6 +64,15 @@ def data_of(path: Path) -> Path:
     return (path.parent / data).resolve()
 
 
+def fingerprint_of(path: Path) -> str:
+    """Return the short hash of a file as it now is, checking nothing of it.
+
+    Raises:
+        ConfigError: the file cannot be read, or is not TOML.
+    """
+    return fingerprint(_document(path)[0])
+
+
 def _document(path: Path) -> tuple[bytes, dict[str, Any]]:
     try:
         text = path.read_bytes()

@@ -150,6 +150,8 @@ def _network(text: str) -> str:
 
 Network: TypeAlias = Annotated[str, AfterValidator(_network)]
 """An address, or a network like ``192.168.0.0/24``."""
+LOOPBACK = ("127.0.0.0/8", "::1")
+"""The networks that only this machine is in."""
 
 
 def allowed(networks: Sequence[str], address: str) -> bool:

@@ -15,8 +15,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bridge.asking import ask
 from bridge.config import Config, Line, load
-from bridge.control import ask
 from bridge.errors import Unavailable
 from bridge.goals import left_to_us
 from bridge.messages import Goal

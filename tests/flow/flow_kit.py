@@ -16,8 +16,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from bridge.asking import ask
 from bridge.config import Config, load
-from bridge.control import ask
 from bridge.messages import Decision, Verdict
 from bridge.plugin import Inspection, Unavailable
 from bridge.simulate.factory import free_ports

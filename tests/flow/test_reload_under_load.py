@@ -18,8 +18,8 @@ import pytest
 from flow_kit import Insisting, a_line, configured, journal, parts, state, tiny_bundle, until
 
 from bridge import in_force
+from bridge.asking import ask
 from bridge.config import Config, load
-from bridge.control import ask
 from bridge.judging import bundle, shelf
 from bridge.judging.bundle import Bundle
 from bridge.messages import Verdict

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from core_kit import a_name
 
+from bridge.asking import ask
 from bridge.cli.main import main
 from bridge.config import load
-from bridge.control import ask
 
 Run = Callable[..., "subprocess.Popen[str]"]
 PATIENCE = 30.0
@@ -285,6 +285,11 @@ class TestRun:
         path.write_text(path.read_text(encoding="utf-8") + "\n# changed\n", encoding="utf-8")
         main(["check", "--config", str(path)])
         assert "an older version of this file" in said(capsys)[0]
+        right = path.read_text(encoding="utf-8")
+        path.write_text(right.replace("goal = 1", "goal = 7"), encoding="utf-8")
+        assert main(["status", "--config", str(path)]) == 0, "also while somebody is still at the file"
+        assert "The file has changed since" in said(capsys)[0]
+        path.write_text(right, encoding="utf-8")
         assert main(["run", "--config", str(path)]) == 2
         (line,) = said(capsys)[1]
         assert "is in use by another aoi-bridge" in line

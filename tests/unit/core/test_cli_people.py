@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from core_kit import a_decision, a_name
 
+from bridge.asking import ask
 from bridge.cli import status as status_module
 from bridge.cli.main import main
 from bridge.cli.shown import ago, amount, plain
 from bridge.config import load
-from bridge.control import ask
 from bridge.messages import Decision
 from bridge.store import Reader, open_journal
 

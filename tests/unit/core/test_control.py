@@ -17,8 +17,9 @@ import pytest
 from core_kit import a_name, until
 
 from bridge import control
+from bridge.asking import ask
 from bridge.config import Config, load
-from bridge.control import ask, open_control
+from bridge.control import open_control
 from bridge.errors import ConfigError, Unavailable
 from bridge.gateway import Gateway, open_gateway
 

@@ -17,9 +17,10 @@ from core_kit import a_name, until
 from plant_tls import PASSWORD, Plant
 
 from bridge import control
+from bridge.asking import ask
 from bridge.cli import check
 from bridge.config import Config, Http, load
-from bridge.control import ask, open_control
+from bridge.control import open_control
 from bridge.errors import ConfigError
 from bridge.gateway import Gateway, open_gateway
 from bridge.health import counted
