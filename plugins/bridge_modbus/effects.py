@@ -18,6 +18,8 @@ class Asked:
     part_id: int
     serial: str
     recipe: int
+    legacy: int
+    """An OK that was given for an inspector's OK is no answer once the inspector says NG."""
 
     @classmethod
     def of(cls, command: CommandBlock) -> Asked:
@@ -27,6 +29,7 @@ class Asked:
             part_id=command.part_id,
             serial=command.serial,
             recipe=command.recipe,
+            legacy=command.legacy,
         )
 
     @property

@@ -301,7 +301,7 @@ def test_the_same_request_again_gets_the_same_answer(bench: Bench) -> None:
     assert replace(bench.status, heartbeat=0, heartbeat_echo=0) == replace(first, heartbeat=0, heartbeat_echo=0)
 
 
-@pytest.mark.parametrize("changed", [{"serial": "S2"}, {"part_id": 2}, {"recipe": 2}])
+@pytest.mark.parametrize("changed", [{"serial": "S2"}, {"part_id": 2}, {"recipe": 2}, {"legacy": 2}])
 def test_a_sequence_with_another_part_is_a_conflict(bench: Bench, changed: dict[str, Any]) -> None:
     bench.present(1)
     bench.answer()
