@@ -33,7 +33,7 @@ from bridge_modbus.verdicts import Standing, present, showable, shows, status_of
 POLL_SECONDS = 0.01
 """How often CMD is read while we wait for the PLC."""
 FRESH_SECONDS = 0.005
-"""A CMD read so shortly ago, with no wait in between, still tells which part stands there."""
+"""A CMD read so shortly ago still tells which part stands there."""
 PATIENCE_SECONDS = 10.0
 """How long the PLC may take to show a part whose decision never expires."""
 
@@ -137,19 +137,22 @@ class Blocks:
     async def _until_shown(self, decision: Decision) -> None:
         """Read CMD until it shows the part; gives up just before the host would cancel.
 
-        Several parts may wait here at once: one that was never shown must not delay the next.
+        Several parts may wait here at once: one that was never shown must not delay the next. However many wait,
+        they look at the same CMD, for reads back to back would stand before every write.
         """
         last = self._last_moment(decision)
         if self._clock() >= min(decision.expires, last + POLL_SECONDS):
             raise Refused("late: expired before it was sent")
+        age = 0.0
         while True:
-            command = await self._read_command()
+            command = await self._read_command(age)
             if self._shows(command, decision):
                 return
             if self._clock() >= last:
                 count("part mismatch")
                 raise Refused(f"the PLC shows part {_name(command)} and not {decision.part!r}")
             await asyncio.sleep(POLL_SECONDS)
+            age = FRESH_SECONDS
 
     def _shows(self, command: CommandBlock, decision: Decision) -> bool:
         return command.sequence != 0 and shows(command, decision.part, self._options.tie)

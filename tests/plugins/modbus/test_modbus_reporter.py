@@ -15,6 +15,7 @@ import pytest
 from bridge.plugin import Decision, Goal, Refused, Report, Stage, Unavailable, Verdict, counted
 from bridge.plugin.host import hosted
 from bridge_modbus import ModbusOptions, SimpleMap, open_reporter
+from bridge_modbus.blocks import FRESH_SECONDS
 from bridge_modbus.codec import (
     COMMAND_WORDS,
     STATUS_WORDS,
@@ -254,6 +255,21 @@ async def test_a_part_that_is_never_shown_does_not_delay_the_next() -> None:
         assert Status.RESULTS_VALID in memory.status.status
         assert not gone.done()
         gone.cancel()
+
+
+async def test_many_parts_that_are_not_shown_look_at_one_cmd() -> None:
+    """After an outage dozens wait for parts that have left; reads back to back would stand before every write."""
+    memory, looks, clock = plc(), 60, asyncio.get_running_loop().time
+    memory.show(sequence=4, serial="S0")
+    async with reporting(memory) as report:
+        gone = [asyncio.ensure_future(report(decision(f"S{n + 1}", within=30))) for n in range(50)]
+        first = memory.requests
+        await memory.until(lambda: memory.requests > first + len(gone))  # each has looked for itself once
+        began, asked = clock(), memory.requests
+        await memory.until(lambda: memory.requests >= asked + looks)
+        assert clock() - began > 0.8 * looks * FRESH_SECONDS
+        for one in gone:
+            one.cancel()
 
 
 async def test_a_part_may_be_known_by_its_number() -> None:
