@@ -27,6 +27,7 @@ from bridge_modbus.codec import (
     StatusBlock,
 )
 from bridge_modbus.effects import NEVER, Asked, Begin, Bypass, Count, Effect, Last, Reset
+from bridge_modbus.looking import BLIND_SECONDS, Looking
 from bridge_modbus.slate import Slate
 from bridge_modbus.verdicts import RESULT, Standing, conflict_of, echo_of, present
 
@@ -61,6 +62,7 @@ class Handshake:
         heartbeat_seconds: float,
         ack_timeout_seconds: float,
         name_boot: Callable[[], str],
+        blind_seconds: float = BLIND_SECONDS,
         last: Last | None = None,
     ) -> None:
         self.state = State.OFFLINE
@@ -82,6 +84,8 @@ class Handshake:
         self._bypass: bool | None = None
         self._plc_moved_at = 0.0
         self._plc_stale = False
+        self._looking = Looking(blind_seconds)
+        self._event = 0.0  # the earliest moment at which what CMD shows may have come there
         self._effects: list[Effect] = []
 
     @property
@@ -92,6 +96,7 @@ class Handshake:
     def open(self, line: Standing, now: float) -> list[Effect]:
         """Begin: whatever stands in STS from before is withdrawn before anything else."""
         self._plc_moved_at = now
+        self._looking.begin(now)
         return [*self._slate.begin(self._status(line), now)]
 
     def close(self) -> list[Effect]:
@@ -108,8 +113,14 @@ class Handshake:
         self._withdraw_at = now + self._ack_timeout_seconds
         return [*self._slate.withdraw()]
 
-    def seen(self, command: CommandBlock, line: Standing, now: float) -> list[Effect]:
-        """Take what CMD says; every look counts, also one at which nothing has changed."""
+    def seen(
+        self, command: CommandBlock, line: Standing, now: float, asked_at: float | None = None
+    ) -> list[Effect]:
+        """Take what CMD says; every look counts, also one at which nothing has changed.
+
+        It was read between ``asked_at`` (else now) and now.
+        """
+        self._event = self._looking.found(now, asked_at)
         before, self._command = self._command, command
         if before is None or command.heartbeat != before.heartbeat:
             self._plc_moved_at, self._plc_stale = now, False
@@ -121,6 +132,7 @@ class Handshake:
 
     def passed(self, line: Standing, now: float) -> list[Effect]:
         """Let time pass: heartbeats, deadlines, a line that stands otherwise than before."""
+        self._looking.passed(now)
         self._advance(line, now)
         return self._shown(line, now)
 
@@ -252,13 +264,13 @@ class Handshake:
         self._ack_was_low = Control.RESULT_ACK not in command.control
         if last is None or last.asked.sequence != asked.sequence:
             self._take(asked)
-            self._begin(command, now)
+            self._begin(command)
         elif last.asked != asked or last.acknowledged:
             self._effects.append(Count("sequence conflict"))
             self._key = ""
             self._publish(conflict_of(command), now)
         elif self._answer is None:
-            self._begin(command, now)
+            self._begin(command)
         else:
             self._effects.append(Count("replay"))
             self._key = last.key
@@ -270,11 +282,11 @@ class Handshake:
             self._boot = self._name_boot()
         self.last, self._answer = Last(boot=self._boot, asked=asked), None
 
-    def _begin(self, command: CommandBlock, now: float) -> None:
+    def _begin(self, command: CommandBlock) -> None:
         self.state, self._key = State.ACKED, self.last.key if self.last else ""
         self._slate.content = echo_of(command)
-        self._expires = now + command.deadline_ms / 1000 if command.deadline_ms else NEVER
-        self._effects.append(Begin(command=command, key=self._key, event=now))
+        self._expires = self._event + command.deadline_ms / 1000 if command.deadline_ms else NEVER
+        self._effects.append(Begin(command=command, key=self._key, event=self._event))
 
     def _publish(self, result: StatusBlock, now: float) -> None:
         self.state = State.VALID

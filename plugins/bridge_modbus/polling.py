@@ -79,9 +79,10 @@ class _Polling:
     async def _converse(self, answered: asyncio.Event) -> None:
         at = self._options.command_address
         while True:
+            asked_at = self._clock()
             words = await self._patiently(lambda: self._link.read_registers(at, COMMAND_WORDS))
             self._looked = True
-            await self.write(self._presenting.seen(decode_command(words, self._options.word_order)))
+            await self.write(self._presenting.seen(decode_command(words, self._options.word_order), asked_at))
             await any_of(answered, self._link.lost, seconds=self._options.poll_ms / 1000)
             answered.clear()
             await self.write(self._presenting.answers())

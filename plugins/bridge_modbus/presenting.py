@@ -14,6 +14,7 @@ from bridge_modbus.codec import CommandBlock, LegacyCode, StatusBlock
 from bridge_modbus.effects import NEVER, Asked, Begin, Bypass, Count, Effect, Reset, Write
 from bridge_modbus.handshake import Handshake
 from bridge_modbus.last_request import LastRequest, new_boot
+from bridge_modbus.looking import BLIND_SECONDS
 from bridge_modbus.options import ModbusSourceOptions
 from bridge_modbus.verdicts import Standing, failure_of, status_of
 
@@ -37,6 +38,7 @@ class Presenting:
             heartbeat_seconds=options.heartbeat_ms / 1000,
             ack_timeout_seconds=options.ack_timeout_ms / 1000,
             name_boot=new_boot,
+            blind_seconds=_blind_seconds(options),
             last=kept.last,
         )
 
@@ -66,10 +68,10 @@ class Presenting:
                 task.cancel()
             await asyncio.wait(tasks)
 
-    def seen(self, command: CommandBlock) -> list[Write]:
-        """Take what CMD says; return what is to be written."""
+    def seen(self, command: CommandBlock, asked_at: float | None = None) -> list[Write]:
+        """Take what CMD says, which was asked for at ``asked_at``, else now; return what is to be written."""
         self._command = command
-        return self._do(self._handshake.seen(command, self._standing(), self._clock()))
+        return self._do(self._handshake.seen(command, self._standing(), self._clock(), asked_at))
 
     def passed(self) -> list[Write]:
         """Let time pass; return what is to be written."""
@@ -141,6 +143,11 @@ class Presenting:
             deadline_ms=command.deadline_ms or None,
             sequence=command.sequence,
         )
+
+
+def _blind_seconds(options: ModbusSourceOptions) -> float:
+    """Return after what time without a look a Trigger's age is in doubt: a server is told, and only ticks."""
+    return BLIND_SECONDS + (2 * options.poll_ms / 1000 if options.role == "server" else 0.0)
 
 
 def _expires(decision: Decision) -> float:

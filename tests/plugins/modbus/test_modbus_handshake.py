@@ -335,6 +335,41 @@ def test_nothing_is_written_for_a_part_whose_time_is_over(bench: Bench) -> None:
     assert not bench.shows(Status.RESULTS_VALID)
 
 
+def test_a_bridge_that_was_not_let_run_does_not_make_a_part_younger(bench: Bench) -> None:
+    """The Trigger may have risen right after the last look; by the PLC's clock the deadline is over."""
+    bench.show(E, sequence=1, deadline_ms=400)
+    bench.now += 0.5
+    bench.show(E | T)
+    assert bench.begun[-1].event == 100.0
+    bench.answer()
+    assert bench.counts == ["late"]
+    assert not bench.shows(Status.RESULTS_VALID)
+
+
+def test_a_trigger_that_a_slow_plc_shows_is_as_old_as_the_question_before(bench: Bench) -> None:
+    bench.do(bench.machine.seen(bench.command, bench.line, bench.now + 0.3, bench.now))
+    bench.now += 0.6
+    bench.command = replace(bench.command, control=E | T, sequence=1, deadline_ms=500)
+    bench.do(bench.machine.seen(bench.command, bench.line, bench.now, bench.now - 0.3))
+    assert bench.begun[-1].event == 100.0
+
+
+def test_a_server_that_ticks_knows_the_age_of_what_it_is_told(bench: Bench) -> None:
+    for _ in range(50):
+        bench.now += 0.05
+        bench.do(bench.machine.passed(bench.line, bench.now))
+    bench.present(1, deadline_ms=400)
+    assert bench.begun[-1].event == bench.now
+
+
+def test_after_a_stall_a_server_may_tick_before_it_hears_what_came_meanwhile(bench: Bench) -> None:
+    bench.show(E, sequence=1, deadline_ms=400)
+    bench.now += 0.5
+    bench.do(bench.machine.passed(bench.line, bench.now))
+    bench.show(E | T)
+    assert bench.begun[-1].event == 100.0
+
+
 def test_the_lines_own_deadline_holds_where_it_is_the_smaller(bench: Bench) -> None:
     bench.present(1, deadline_ms=3000)
     bench.answer(expires=bench.now)
