@@ -1,29 +1,31 @@
 """Changing a gateway while it runs: everything is tried first, then what changed is replaced, and nothing else.
 
 The steps of a reload and of a promotion, in order: find the models, compare, hold against the rules of live lines,
-open new judges beside the old ones, write down what was approved, swap judges between two parts, restart the lines
-that differ. Up to the writing down everything can be taken back, and is, if anything is wrong.
+open new judges beside the old ones, write down what was approved, move a promoted model's link, swap judges
+between two parts, restart the lines that differ. Up to the swap everything can be taken back, and is, if anything
+is wrong.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
 from bridge import in_force
 from bridge.config import Config, ConfigMistakes
-from bridge.config.changes import Facts, compare, facts
-from bridge.errors import BridgeError, ConfigError
+from bridge.config.changes import Facts, compare, facts, shared
+from bridge.errors import BridgeError, ConfigError, Unavailable
 from bridge.in_force import InForce, Pending, Reasoned
 from bridge.judges import Judges, Sitting, pinned
 from bridge.log import logger
 from bridge.plugin.discovery import Plugged
 from bridge.reloading import fixed, passes_bad, too_slow, unreasoned
 from bridge.store import Entry, Journal
+from bridge.supervise import explain
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,9 @@ class Wanted:
 class Approved:
     """What stood every test, and the judges that are open for it."""
 
-    config: Config
+    wanted: Wanted
+    file: str
+    """The fingerprint of the file that ran until now."""
     before: Facts
     facts: Facts
     reasoned: list[Reasoned]
@@ -72,11 +76,11 @@ class Trial:
         found = await self._found(wanted)
         now = in_force.remembered(self._known, facts(self._running, self._judges.identities))
         then = in_force.remembered(now, facts(wanted.config, {name: one[1] for name, one in found.items()}))
-        changes = compare(now, then)
+        changes = [*shared(self._running, wanted.config), *compare(now, then)]
         refuse(unreasoned(changes, wanted.advice) if not wanted.override.strip() else [])
         judges = await self._auditioned(wanted, found)
         reasoned = [Reasoned(change=change, who=wanted.who, why=wanted.override) for change in changes]
-        return Approved(wanted.config, now, then, reasoned, judges)
+        return Approved(wanted, self._running.fingerprint, now, then, reasoned, judges)
 
     def keep(self) -> None:
         """Leave the new judges open: they were taken."""
@@ -122,17 +126,46 @@ class Trial:
         return candidate
 
 
-async def write_down(approved: Approved, journal: Journal, data: Path) -> None:
+async def write_down(
+    approved: Approved, journal: Journal, data: Path, then: Callable[[], Awaitable[None]] | None = None
+) -> None:
     """Put what was approved into the record of what is in force, as pending, and into the audit log.
+
+    Args:
+        approved: what was approved.
+        journal: holds the audit log.
+        data: the data directory.
+        then: the last step that may fail; where it does, what was written down is taken back.
 
     Raises:
         Unavailable: the disk refuses.
+        BridgeError: what ``then`` raises.
     """
+    wanted, file = approved.wanted, approved.wanted.config.fingerprint
     if approved.reasoned:
-        why = approved.reasoned[0]
-        pending = Pending(approved.facts, why.who, why.why)
+        pending = Pending(approved.facts, wanted.who, wanted.override)
         await asyncio.to_thread(in_force.write, data, InForce(approved.before, pending))
+    try:
         await audited(approved.reasoned, journal)
+        if file != approved.file:
+            who, why = wanted.who, wanted.override
+            await journal.audit(Entry(what="configuration", who=who, old=approved.file, new=file, why=why))
+        if then is not None:
+            await then()
+    except BridgeError as exc:
+        await _take_back(approved, journal, data, exc)
+        raise
+
+
+async def _take_back(approved: Approved, journal: Journal, data: Path, error: BridgeError) -> None:
+    """Say that what was written down was not done after all; a disk that refuses that too is a line in the log."""
+    why = f"could not be done: {explain(error)}"
+    undone = [replace(one.change, old=one.change.new, new=one.change.old) for one in approved.reasoned]
+    try:
+        await asyncio.to_thread(in_force.write, data, InForce(approved.before))
+        await audited([Reasoned(change=change, who="", why=why) for change in undone], journal)
+    except Unavailable as exc:
+        logger().error("what was not done stays written down", reason=str(exc))
 
 
 async def audited(reasoned: list[Reasoned], journal: Journal) -> None:

@@ -26,11 +26,11 @@ from bridge.line import Line
 from bridge.log import logger
 from bridge.opening import admitted, opened_once
 from bridge.reloading import naming
-from bridge.running import WELL, Running
+from bridge.running import REST_SECONDS, WELL, Running
 from bridge.store import Images, Journal, Retention, lock, open_journal
 from bridge.supervise import State, Watched, explain
 
-SETTLE_SECONDS = 1.5
+SETTLE_SECONDS = 1.0
 """For the parts under way when the gateway stops."""
 GOODBYE_SECONDS = 1.0
 """For the sources, and then for everybody else, to close. All in all a stop takes less than five seconds."""
@@ -108,8 +108,12 @@ class Gateway:
     async def stop(self) -> None:
         """Take no more parts, let those under way end, say goodbye to every peer; within five seconds."""
         everyone = list(self._running.values())
+        await asyncio.gather(*(running.quiet(REST_SECONDS) for running in everyone))
         await asyncio.gather(*(running.take_no_more(GOODBYE_SECONDS) for running in everyone))
+        for running in everyone:
+            running.line.standing.bypassed.close("the gateway stopped")
         await asyncio.gather(*(running.line.settle(SETTLE_SECONDS) for running in everyone))
+        await asyncio.gather(*(running.linger() for running in everyone))
         await asyncio.gather(*(running.close(GOODBYE_SECONDS) for running in everyone), self.judges.close())
 
     async def reload(self, config: Config, override: str = "", who: str = "") -> list[Change]:
@@ -131,7 +135,7 @@ class Gateway:
     async def promote(
         self, name: str, folder: Path, override: str = "", who: str = "", *, back: bool = False
     ) -> list[Change]:
-        """Let a bundle judge wherever the configuration names its model, and then point ``live`` at it.
+        """Point ``live`` at a bundle that stood every test, and let it judge wherever its model is named.
 
         Args:
             name: the model's name, as in ``judge.NAME.model``.
@@ -154,13 +158,11 @@ class Gateway:
     async def _change(self, wanted: Wanted, then: Callable[[], Awaitable[None]] | None = None) -> list[Change]:
         async with Trial(self.config, self._facts, self.judges) as trial:
             approved = await trial.approve(wanted)
-            await write_down(approved, self.journal, self.config.data)
+            await write_down(approved, self.journal, self.config.data, then)
             trial.keep()
         for candidate in approved.judges:
             await self.judges.take_over(candidate)
         self._facts = approved.facts
-        if then is not None:
-            await then()
         await self._adopt(wanted.config)
         try:
             await asyncio.to_thread(in_force.write, self.config.data, InForce(approved.facts))
@@ -244,6 +246,7 @@ class Gateway:
                     "goal": line.goal,
                     "stage": line.stage,
                     "topology": line.topology,
+                    "judges": sorted(line.judges()),
                     "error": self.lines[line.name].standing.error,
                     "bypass_seconds": self.lines[line.name].standing.bypassed.left_seconds(),
                     **self.lines[line.name].figures(),

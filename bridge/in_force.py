@@ -8,13 +8,13 @@ between finds at its next start what was ``pending``, and goes on with either.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from bridge.config.changes import BUNDLE, Change, Fact, Facts, compare
+from bridge.durable import replace_text
 from bridge.errors import ConfigError, Unavailable
 
 FILE = "in_force.json"
@@ -76,23 +76,9 @@ def write(data: Path, in_force: InForce) -> None:
     """
     path = data / FILE
     try:
-        _replace(path, json.dumps(asdict(in_force), ensure_ascii=False))
+        replace_text(path, json.dumps(asdict(in_force), ensure_ascii=False))
     except OSError as exc:
         raise Unavailable(f"{path} cannot be written ({exc.strerror})") from exc
-
-
-def _replace(path: Path, text: str) -> None:
-    draft = path.with_suffix(".new")
-    with draft.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def held_against(

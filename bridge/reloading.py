@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from bridge.config import Config, Line, Recipe
 from bridge.config.changes import Change
 
-FIXED = ("data", "http", "log", "images")
+FIXED = ("data", "http", "log")
 """What a gateway has from its start to its end."""
 
 

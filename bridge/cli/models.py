@@ -1,7 +1,7 @@
 """``aoi-bridge models``: the versions of every model; which one is live, and which one runs.
 
-A gateway that runs loads a version and lets it judge before the link ``live`` is moved to it. Without one it is
-only checked here, as the gateway will check it at its next start.
+A gateway that runs loads and warms a version before the link ``live`` is moved to it, and lets it judge then.
+Without one it is only checked here, as the gateway will check it at its next start.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,12 +87,12 @@ async def _moved(config: Config, name: str, folder: Path, override: str, *, back
             Trial(config, before.facts if before else {}, judges) as trial,
         ):
             approved = await trial.approve(wanted)
+            move = partial(asyncio.to_thread, shelf.put_live, folder, back=back)
             if before is None:
                 await audited(approved.reasoned, journal)
+                await move()
             else:
-                await write_down(approved, journal, config.data)
-            await asyncio.to_thread(shelf.put_live, folder, back=back)
-            if before is not None:
+                await write_down(approved, journal, config.data, move)
                 await asyncio.to_thread(in_force.write, config.data, InForce({**before.facts, **approved.facts}))
     return [str(one.change) for one in approved.reasoned]
 

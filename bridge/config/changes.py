@@ -54,6 +54,7 @@ class Change:
     """One difference."""
 
     line: str
+    """Empty for what all lines share."""
     what: str
     """The key, as it stands in the file: ``goal``, ``recipe.M10.threshold``, ``judge.pins.bundle``."""
     old: str
@@ -63,7 +64,9 @@ class Change:
 
     def __str__(self) -> str:
         """Return it as one line."""
-        place = f"line.{self.line}" if self.what == "line" else f"line.{self.line}.{self.what}"
+        place = self.what
+        if self.line:
+            place = f"line.{self.line}" if self.what == "line" else f"line.{self.line}.{self.what}"
         return f"{place}: {self.old} → {self.new}"
 
 
@@ -92,6 +95,16 @@ def compare(old: Facts, new: Facts) -> list[Change]:
             guarded = becomes == "live"
             changes.append(Change(line=line, what="line", old=was, new=becomes, guarded=guarded))
     return changes
+
+
+def shared(old: Config, new: Config) -> list[Change]:
+    """Return what differs in what all lines share, and may while the gateway runs; none of it moves verdicts."""
+    before, after = old.images, new.images
+    return [
+        Change(line="", what=f"images.{key}", old=was, new=becomes, guarded=False)
+        for key in type(after).model_fields
+        if (was := _text(getattr(before, key))) != (becomes := _text(getattr(after, key)))
+    ]
 
 
 def _of_line(line: str, old: Mapping[str, Fact], new: Mapping[str, Fact]) -> Iterator[Change]:

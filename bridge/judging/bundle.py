@@ -19,6 +19,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from bridge.durable import keep_names
 from bridge.errors import ConfigError
 from bridge.judging.spec import Input, Normalisation
 from bridge.messages import Box, Verdict
@@ -224,11 +225,12 @@ def write(folder: Path, manifest: Manifest, files: Mapping[str, bytes | Path]) -
 
 
 def make_live(folder: Path) -> None:
-    """Point the link ``live`` beside ``folder`` at it, in one step: readers see the old or the new one."""
+    """Point the link ``live`` beside ``folder`` at it, in one step and for good: readers see either."""
     draft = folder.parent / f".live.{os.getpid()}"
     draft.unlink(missing_ok=True)
     draft.symlink_to(folder.name, target_is_directory=True)
     draft.replace(folder.parent / "live")
+    keep_names(folder.parent)
 
 
 def _bundle(folder: Path, manifest: Manifest, raw: bytes) -> Bundle:

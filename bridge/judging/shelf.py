@@ -7,11 +7,12 @@ which the link was moved without us, or just before we were killed, counts as th
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from bridge.durable import replace_text
 from bridge.errors import ConfigError
 from bridge.judging import bundle
 from bridge.judging.bundle import MANIFEST, Bundle
@@ -69,18 +70,19 @@ def put_live(folder: Path, *, back: bool = False) -> None:
     """Make a version live; going back forgets those that came after it.
 
     Raises:
-        ConfigError: the folder cannot be written.
+        ConfigError: the folder cannot be written, and what was live is.
     """
     shelf = folder.parent
     try:
         lived = _lived(shelf)
-        _write(shelf / HISTORY, lived)
+        _remember(shelf, lived)
         bundle.make_live(folder)
-        while back and folder.name in lived[:-1]:
-            lived.pop()
-        _write(shelf / HISTORY, lived if lived[-1:] == [folder.name] else [*lived, folder.name])
     except OSError as exc:
         raise ConfigError(str(shelf), f"cannot be written ({exc.strerror})", "let this user write there") from exc
+    while back and folder.name in lived[:-1]:
+        lived.pop()
+    with suppress(OSError):  # the link has moved, and says enough
+        _remember(shelf, lived if lived[-1:] == [folder.name] else [*lived, folder.name])
 
 
 def _folders(models: Path) -> Iterator[Path]:
@@ -125,10 +127,5 @@ def _lived(shelf: Path) -> list[str]:
     return past if not now or past[-1:] == [now] else [*past, now]
 
 
-def _write(path: Path, lines: list[str]) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with draft.open("w", encoding="utf-8") as file:
-        file.write("".join(f"{line}\n" for line in lines))
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+def _remember(shelf: Path, lived: list[str]) -> None:
+    replace_text(shelf / HISTORY, "".join(f"{folder}\n" for folder in lived))

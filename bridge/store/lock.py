@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from bridge.durable import keep_names
 from bridge.errors import ConfigError
 
 PRIVATE = 0o700
@@ -41,17 +41,10 @@ def lock(folder: Path) -> Iterator[None]:
 def make_folder(folder: Path) -> None:
     """Make a folder, for this user alone, whose name a power cut does not take away with all that is in it.
 
-    A name is on the disk only when the folder it stands in was forced there, as nothing else promises (POSIX).
-
     Raises:
         OSError: it cannot be made.
     """
     new = [above for above in folder.parents if not above.exists()]
     folder.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
     for above in {folder.parent, *(made.parent for made in new)}:
-        with suppress(OSError):  # a folder above that may not be read, or Windows, which opens none
-            descriptor = os.open(above, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+        keep_names(above)

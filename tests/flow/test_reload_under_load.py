@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Collection
@@ -301,6 +302,32 @@ async def test_a_live_line_changes_for_a_reason_only(tmp_path: Path, on_shelf: S
     async with open_bridge(path):
         pass
     assert ("line", "goal", "QA-8") in await audited(config)
+
+
+async def test_a_link_that_cannot_be_moved_leaves_the_old_version_at_work(tmp_path: Path, on_shelf: Shelf) -> None:
+    """Nothing was swapped, the audit log says that it was not done after all, and the next start asks nothing."""
+    path, config = await configured(tmp_path, Path("brightness"), a_line(goal=3))
+    live = on_shelf.models / "brightness" / "live"
+    live.unlink()
+    await asyncio.to_thread(shutil.copytree, on_shelf.made[1].folder, live)
+    for running_too in (True, False):
+        async with open_bridge(path):
+            before = await running(config)
+            if running_too:
+                status, _, err = await command("models", "promote", "brightness", 2, "--config", path, *OVERRIDE)
+            assert await running(config) == before == {"brightness": on_shelf.made[1].identity}
+        if not running_too:
+            status, _, err = await command("models", "promote", "brightness", 2, "--config", path, *OVERRIDE)
+        assert (status, "cannot be written" in err[-1]) == (2, True)
+        record = await asyncio.to_thread(in_force.read, config.data)
+        assert record is not None
+        assert record.pending is None
+    whys = [
+        why for line, what, why in await audited(config) if (line, what) == ("line", "judge.brightness.bundle")
+    ]
+    assert [why.split(":")[0] for why in whys] == ["QA-7", "could not be done"] * 2
+    async with open_bridge(path):
+        assert await running(config) == {"brightness": on_shelf.made[1].identity}
 
 
 async def test_without_a_gateway_a_version_is_checked_and_moved(tmp_path: Path, on_shelf: Shelf) -> None:

@@ -197,7 +197,26 @@ async def test_parts_under_way_end_before_their_line_closes(make: Make, names: t
     assert len(await asyncio.to_thread(Reader(gateway.config.data).decisions, one)) == 50
 
 
-@pytest.mark.parametrize("key", ['data = "elsewhere"', "[images]\nsample = 0.5", 'log = "json"'])
+async def test_how_many_pictures_are_kept_changes_without_a_restart(make: Make, names: tuple[str, str]) -> None:
+    """The audit log has what changed, and from which version of the file to which."""
+    one = names[0]
+    old = await make(judges(well="none") + a_line(one))
+    async with open_gateway(old) as gateway:
+        await both_fed(one)
+        new = await make(judges(well="none") + a_line(one) + "[images]\nsample = 0.5\ncap_bytes = 1000\n")
+        changes = await gateway.reload(new, who="ann")
+        assert [str(change) for change in changes] == [
+            "images.sample: 0.1 → 0.5",
+            "images.cap_bytes: 50000000000 → 1000",
+        ]
+        assert gateway.images.figures()["cap_bytes"] == 1000
+        assert opened(one) == 1
+    said = {(e.what, e.who, e.old, e.new) for e in await asyncio.to_thread(Reader(old.data).audit)}
+    assert ("images.sample", "ann", "0.1", "0.5") in said
+    assert ("configuration", "ann", old.fingerprint, new.fingerprint) in said
+
+
+@pytest.mark.parametrize("key", ['data = "elsewhere"', "[http]\nport = 1", 'log = "json"'])
 async def test_what_cannot_change_while_it_runs_is_refused(make: Make, names: tuple[str, str], key: str) -> None:
     text = judges(well="none") + a_line(names[0])
     async with open_gateway(await make(text)) as gateway:
@@ -219,6 +238,9 @@ async def test_while_the_disk_refuses_nothing_changes(
         with pytest.raises(Unavailable, match="disk full"):
             await gateway.reload(await make(judges(well="none") + a_line(one, "in_flight = 7")))
         assert gateway.lines[one].config.in_flight == 64
+        record = await asyncio.to_thread(in_force.read, gateway.config.data)
+        assert record is not None
+        assert record.pending is None
         monkeypatch.undo()
 
 

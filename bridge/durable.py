@@ -1,0 +1,39 @@
+"""What a power cut must not take away: small files replaced whole, and names that are on the disk for good.
+
+A file that was forced to the disk can still be gone with its name: a name is there for good only once the folder
+that it stands in was forced there too, as nothing else promises (POSIX).
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Replace a file in one step: readers, and who comes after a crash, find the old text or the new; blocks.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with draft.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    keep_names(path.parent)
+
+
+def keep_names(folder: Path) -> None:
+    """Force to the disk which names stand in a folder; blocks.
+
+    A folder that may not be read, or that this system does not open (Windows), is left to the system's own time.
+    """
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
