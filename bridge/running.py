@@ -28,6 +28,8 @@ HEAD_START_SECONDS = 10.0
 """A source is not kept waiting longer than this for its judges: a part with a fallback beats one unanswered."""
 QUIET_SECONDS = 1.0
 """So long a line that is restarted waits for an instant without a part, so that nobody's answer is cut off."""
+REST_SECONDS = 0.25
+"""So long a line that is stopped waits for one."""
 STILL_SECONDS = 0.02
 """An instant without a part is one if none comes for so long: the last answer has left by then."""
 LINGER_SECONDS = 0.25
@@ -85,6 +87,7 @@ class Running:
             for lane in self._guaranteed:
                 self._persist(f"{lane.name} outbox", lane.run)
             self._persist("afterwards", self.line.afterwards.run)
+            self._persist("bypass", self.line.standing.bypassed.keep_time)
             for plugged, slot in self._reporters:
                 opener = partial(plugged.open, self._home / plugged.options.name)
                 self._others.run(
@@ -98,10 +101,10 @@ class Running:
             if lane.name == reporter:
                 lane.rewind()
 
-    async def quiet(self) -> None:
+    async def quiet(self, seconds: float = QUIET_SECONDS) -> None:
         """Wait for an instant in which no part is under way; a line that never rests is not waited for."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(QUIET_SECONDS):
+            async with asyncio.timeout(seconds):
                 still = False
                 while not still:
                     while self.line.under_way:  # noqa: ASYNC110 - parts come and go; there is no event of none

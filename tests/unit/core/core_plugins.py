@@ -32,6 +32,10 @@ from bridge.plugin import (
 
 answered: defaultdict[str, list[Decision]] = defaultdict(list)
 told: defaultdict[str, list[Decision]] = defaultdict(list)
+told_at: dict[str, float] = {}
+"""When a reporter was last told something (monotonic seconds)."""
+closed_at: dict[str, float] = {}
+"""When a reporter was closed."""
 opened: defaultdict[str, list[Path]] = defaultdict(list)
 release: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
 
@@ -109,10 +113,12 @@ async def open_tell(options: TellOptions) -> AsyncIterator[Report]:
         if options.trouble == "stubborn":
             await deaf(options.tag)
         told[options.tag].append(decision)
+        told_at[options.tag] = time.monotonic()
 
     try:
         yield report
     finally:
+        closed_at[options.tag] = time.monotonic()
         if options.trouble == "stubborn":
             await deaf(options.tag)
 

@@ -18,6 +18,7 @@ from bridge.config import Config, load
 from bridge.errors import ConfigError
 from bridge.gateway import GOODBYE_SECONDS, SETTLE_SECONDS, Gateway, open_gateway
 from bridge.line import CANCEL_SECONDS
+from bridge.running import LINGER_SECONDS, REST_SECONDS
 from bridge.store import open_journal
 from bridge.supervise import State
 
@@ -147,9 +148,18 @@ async def test_a_stop_takes_five_seconds_at_most_whoever_hangs(
     await asyncio.sleep(0)
 
 
+async def test_a_stop_leaves_a_plc_the_time_to_read_what_it_was_told(make: Make, tags: tuple[str, str]) -> None:
+    """A goodbye takes back what stands there."""
+    plc = f"{tags[0]} plc"
+    async with open_gateway(await make(judges(well="none") + a_line(tags[0], parts=1))):
+        await until(lambda: bool(core_plugins.told[plc]))
+    assert core_plugins.closed_at[plc] >= core_plugins.told_at[plc] + LINGER_SECONDS
+
+
 def test_a_stop_has_time_for_everybody_within_five_seconds() -> None:
     """Sources, parts under way, what does not heed a cancellation, everybody else: and a second to spare."""
-    assert 2 * GOODBYE_SECONDS + SETTLE_SECONDS + CANCEL_SECONDS <= STOP_SECONDS - 1
+    parts = REST_SECONDS + SETTLE_SECONDS + CANCEL_SECONDS + LINGER_SECONDS
+    assert 2 * GOODBYE_SECONDS + parts <= STOP_SECONDS - 1
 
 
 class TestReady:

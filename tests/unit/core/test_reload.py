@@ -188,6 +188,14 @@ async def test_a_restarted_line_ends_its_bypass(make: Make, names: tuple[str, st
     assert ("the line was restarted", "") in await asyncio.to_thread(whys, gateway)
 
 
+async def test_a_stop_ends_a_bypass(make: Make, names: tuple[str, str]) -> None:
+    """The audit log never shows one that did not end."""
+    text = a_line(names[0], LIVE) + '[line.bypass]\nbecause = "QA-3"\n'
+    async with open_gateway(await make(judges(well="none") + text)) as gateway:
+        gateway.lines[names[0]].standing.bypassed.ask("ann", wanted=True)
+    assert ("the gateway stopped", "") in await asyncio.to_thread(whys, gateway)
+
+
 async def test_parts_under_way_end_before_their_line_closes(make: Make, names: tuple[str, str]) -> None:
     """A source that goes on being asked until it is closed gets an answer to everything."""
     one = names[0]
