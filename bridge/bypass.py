@@ -7,6 +7,7 @@ a verdict. Every change is told to ``audit``. Nothing of it survives a restart, 
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol
 
 from bridge.clock import Clock
@@ -16,6 +17,10 @@ from bridge.messages import Goal
 
 PEOPLE = "the command line"
 """Those who ask by the command line, all together: what one began, another may end."""
+
+
+LOOK_SECONDS = 1.0
+"""So late the audit log may learn that the time of a bypass is over; parts never do."""
 
 
 class Audit(Protocol):
@@ -83,6 +88,12 @@ class Bypass:
                 raise Refused(self._refusal)
             self._wanted[PEOPLE] = True
         return self.in_force
+
+    async def keep_time(self) -> None:
+        """Notice that the time is over also where no part comes and nobody looks, for the audit log says when."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            self.left_seconds()
 
     def close(self, why: str) -> None:
         """End one that is in force, because its line stops."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from core_kit import until
 
+from bridge import bypass as bypass_module
 from bridge.bypass import Bypass
 from bridge.clock import ManualClock
 from bridge.errors import Refused
@@ -53,6 +56,18 @@ def test_ends_in_time_and_needs_a_new_wish() -> None:
     assert not bypass.want("plc", wanted=True)
     assert bypass.want("plc", wanted=False) is False
     assert bypass.want("plc", wanted=True)
+    assert log.said[1][3] == "the approved time is over"
+
+
+async def test_its_end_is_audited_in_time_although_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The audit log says when the inspector's verdict ceased to count, also where no part comes for hours."""
+    monkeypatch.setattr(bypass_module, "LOOK_SECONDS", 0)
+    bypass, clock, log = a_bypass(minutes=30)
+    bypass.want("plc", wanted=True)
+    keeping = asyncio.create_task(bypass.keep_time())
+    clock.advance(30 * 60)
+    await until(lambda: log.whats == ["bypass", "bypass"])
+    keeping.cancel()
     assert log.said[1][3] == "the approved time is over"
 
 
