@@ -28,7 +28,11 @@ _NO_GATEWAY = (OSError, HTTPException, ValueError, KeyError, TypeError, ConfigEr
 
 
 def ask(data: Path, path: str) -> Any | None:
-    """Ask the gateway that runs on a data directory; None where none answers; blocks for seconds."""
+    """Ask the gateway that runs on a data directory; None where none answers; blocks for seconds.
+
+    Raises:
+        Refused: its note is not for this user.
+    """
     try:
         with _open(data, path, ASK_SECONDS) as answer:
             return json.load(answer)
@@ -56,12 +60,19 @@ def order(data: Path, path: str, body: Mapping[str, object]) -> Any | None:
 
 def _open(data: Path, path: str, seconds: float, body: bytes | None = None) -> Any:
     """Ask where the note says, never through the plant's proxy: the token stays on this machine."""
-    note = json.loads((data / FILE).read_text(encoding="utf-8"))
+    note = json.loads(_note(data / FILE))
     request = Request(note["url"] + path, data=body, headers={"Authorization": f"Bearer {note['token']}"})  # noqa: S310 - our own URL
     handlers: list[BaseHandler] = [ProxyHandler({})]
     if "certificate" in note:
         handlers.append(HTTPSHandler(context=pinned(note["certificate"])))
     return build_opener(*handlers).open(request, timeout=seconds)
+
+
+def _note(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except PermissionError as exc:
+        raise Refused(f"{path} is for the gateway's user alone; ask as that user, or as root") from exc
 
 
 def _refusal(answer: HTTPError) -> BridgeError:

@@ -94,7 +94,10 @@ def understood(kind: type[W], body: object) -> W:
         return kind.model_validate(body)
     except ValidationError as exc:
         fault = exc.errors(include_url=False, include_input=False)[0]
-        raise Refused(f"{'.'.join(map(str, fault['loc'])) or 'order'}: {fault['msg']}") from exc
+        said = fault["msg"]
+        if fault["type"] == "string_too_long":
+            said = f"is too long; write at most {fault['ctx']['max_length']} characters"
+        raise Refused(f"{'.'.join(map(str, fault['loc'])) or 'order'}: {said}") from exc
 
 
 async def bypass(gateway: Gateway, body: object) -> Mapping[str, object]:

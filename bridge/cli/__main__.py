@@ -1,5 +1,6 @@
 """The command's very first lines, also as ``python -m bridge.cli``."""
 
+import io
 import signal
 import sys
 
@@ -8,6 +9,9 @@ def main() -> int:
     """Run the command; a gateway that is told to stop while it still starts stops as cleanly as later."""
     if sys.argv[1:2] == ["run"]:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that knows only ASCII shows the rest as escapes
+            stream.reconfigure(errors="backslashreplace")
     from bridge.cli.main import main as command  # noqa: PLC0415 - it takes half a second, in which the word may come
 
     return command()

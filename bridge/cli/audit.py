@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bridge.cli.shown import plain
-from bridge.config import load
+from bridge.config import data_of
 from bridge.errors import ConfigError
 from bridge.store import Copy, Entry, Reader
 
@@ -30,7 +30,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     show.set_defaults(audit=_show)
     verify = commands.add_parser("verify", help="follow the chain of hashes; exit status 1 if an entry is wrong")
     verify.add_argument("--hash", type=_hash, help="a hash that was noted down, at least its first 16 digits")
-    verify.add_argument("--number", type=int, help="the number of the entry that it belongs to")
+    verify.add_argument("--number", type=_number, help="the number of the entry that it belongs to")
     verify.set_defaults(audit=_verify)
     for command in (show, verify):
         command.add_argument("--config", type=Path, default=Path("bridge.toml"), help="the file (bridge.toml)")
@@ -39,7 +39,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read the log, whether a gateway runs or not."""
-    status: int = args.audit(args, Reader(args.data or load(args.config).data))
+    status: int = args.audit(args, Reader(args.data or data_of(args.config)))
     return status
 
 
@@ -49,8 +49,11 @@ def _show(args: argparse.Namespace, reader: Reader) -> int:
         for entry in entries:
             print(json.dumps(_plain(entry)))
         return 0
-    for entry in entries:
+    shown = 0
+    for shown, entry in enumerate(entries, start=1):  # noqa: B007 - how many there were
         print("\n    ".join(_written(entry)))
+    if not shown:
+        print("No entry is as recent, or of this line." if args.line or args.since else "The audit log is empty.")
     return 0
 
 
@@ -108,6 +111,12 @@ def _instant(text: str) -> float:
         return datetime.fromisoformat(text).astimezone().timestamp()
     except (ValueError, OverflowError) as exc:
         raise argparse.ArgumentTypeError(f"{text} is no time; write 2026-11-21 or 2026-11-21T08:00") from exc
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no number of an entry; the first has 1")
+    return int(text)
 
 
 def _hash(text: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.cli.ordering import ordered
+from bridge.cli.shown import ago
 from bridge.errors import ConfigError
 
 
@@ -35,4 +36,4 @@ def _state(said: Any) -> str:
         return "no bypass is in force"
     until = datetime.fromtimestamp(time.time() + said["left_seconds"]).astimezone()
     wanted = ", ".join(said["wanted_by"])
-    return f"bypass in force until {until:%H:%M:%S} ({said['left_seconds'] / 60:.0f} min), wanted by {wanted}"
+    return f"bypass in force until {until:%H:%M:%S} ({ago(said['left_seconds'])} left), wanted by {wanted}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -33,6 +34,10 @@ COMMANDS = {
 """Each is a module of this package with ``options(parser)`` and ``run(args)``; plugins may add more."""
 
 
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""Why our output cannot be written, where it goes to a file."""
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one line."""
 
@@ -54,8 +59,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         _add_plugins(commands, words)
         args = parser.parse_args(words)
         status: int = args.run(args)
+        if sys.stdout is not None:  # None: it was closed
+            sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read our output has gone
+        _leave_nothing_to_write()  # whoever read our output has gone
         return 141
     except ConfigError as exc:
         print(exc, file=sys.stderr)  # each line names its place first
@@ -66,7 +73,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("aoi-bridge: interrupted", file=sys.stderr)
         return 130
+    except OSError as exc:
+        if exc.errno not in _FULL or exc.filename is not None:
+            raise
+        _leave_nothing_to_write()
+        print(f"aoi-bridge: what it has to say cannot be written ({exc.strerror})", file=sys.stderr)
+        return 2
     return status
+
+
+def _leave_nothing_to_write() -> None:
+    """Let what is still in the buffer go nowhere, else the interpreter tries it again at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _add_plugins(commands: Any, words: Sequence[str]) -> None:

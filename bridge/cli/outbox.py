@@ -87,7 +87,7 @@ def _be_sure(args: argparse.Namespace) -> None:
     which = "every parked delivery" if args.all else f"{len(args.ids)} parked deliveries"
     if args.yes:
         return
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():  # None: it was closed
         raise ConfigError("outbox drop", "would ask, and nobody is there", "write --yes")
     print(f"Drop {which} for good? The peer will never be told. [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
@@ -137,7 +137,8 @@ def _list(config: Config, args: argparse.Namespace) -> None:
         _show(console, one, (one.line, one.reporter) in known)
         _show_parked(console, list(_parked(reader, one, SHOWN + 1)))
     if not owing:
-        console.print("Nothing waits and nothing is parked.")
+        chosen = " there" if args.line or args.reporter else ""
+        console.print(f"Nothing waits and nothing is parked{chosen}.", soft_wrap=True)
 
 
 def _show(console: Console, one: Owing, configured: bool) -> None:  # noqa: FBT001 - private, and named by its callers

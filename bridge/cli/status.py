@@ -49,7 +49,7 @@ def _show(said: Mapping[str, Any], *, changed: bool) -> None:
     ready = "[green]ready[/]" if said["ready"] else "[red]NOT READY[/]"
     console.print(f"{ready}, up {ago(time.time() - said['started'])}, configuration {said['config']}")
     if changed:
-        console.print("The file has changed since; aoi-bridge reload takes it over.")
+        console.print("The file has changed since; aoi-bridge check finds its mistakes, reload takes it over.")
     tables = [_lines(said), _plugins(said["plugins"]), *([_outbox(said["outbox"])] if said["outbox"] else [])]
     for table in tables:
         console.print()
@@ -65,13 +65,18 @@ def _lines(said: Mapping[str, Any]) -> Table:
         numbers = [f"{line[key]:,.0f}" for key in ("parts", "degraded", "slowed")]
         stage = f"{line['stage']}, {line['topology']}"
         told = _told(said["plugins"], line["name"])
-        table.add_row(escape(line["name"]), str(line["goal"]), stage, *numbers, told, _state(line))
+        table.add_row(
+            escape(line["name"]), str(line["goal"]), stage, *numbers, told, _state(line, said["plugins"])
+        )
     return table
 
 
-def _state(line: Mapping[str, Any]) -> str:
+def _state(line: Mapping[str, Any], plugins: Sequence[Mapping[str, Any]]) -> str:
     """Say what an operator must know of a line at a glance."""
     said = ["[red]ERROR[/]"] if line["error"] else []
+    needed = {(line["name"], "source"), *(("", f"judge {judge}") for judge in line["judges"])}
+    ill = [one for one in plugins if (one["line"], one["name"]) in needed and one["state"] not in {"up", "ended"}]
+    said += [f"{escape(one['name'])} [red]{one['state']}[/]" for one in ill]
     if line["bypass_seconds"] > 0:
         said.append(f"[red]BYPASS[/] {ago(line['bypass_seconds'])} left")
     return ", ".join(said) or "well"

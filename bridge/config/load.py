@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from bridge.config.schema import Config, fingerprint
 from bridge.config.words import sentences
 from bridge.errors import ConfigError
 from bridge.plugin.options import beside
+
+_DATA = str(Config.model_fields["data"].default)
+_SEEMS = re.compile(rb"""^\s*data\s*=\s*["']([^"'\0]+)["']""", re.MULTILINE)
 
 
 class ConfigMistakes(ConfigError):  # noqa: N818 - several errors, and it reads as what it holds
@@ -54,11 +58,18 @@ def data_of(path: Path) -> Path:
     """Return the data folder that a file names, checking nothing else of it.
 
     A command that asks the running gateway needs no more; secrets are there for the gateway's user, not for ours.
+    Whoever is in the middle of an edit may have to end a bypass, so a file that is not TOML just now has the
+    folder that it seems to name, where there is one.
 
     Raises:
-        ConfigError: the file cannot be read, is not TOML, or names no folder.
+        ConfigError: the file cannot be read, or names no folder.
     """
-    data = _document(path)[1].get("data", str(Config.model_fields["data"].default))
+    try:
+        data = _document(path)[1].get("data", _DATA)
+    except ConfigError:
+        if (folder := _seems(path)) is None:
+            raise
+        return folder
     if not isinstance(data, str):
         raise ConfigError(f"{path}: data", "is not a text in quotes", "write a folder")
     return (path.parent / data).resolve()
@@ -68,18 +79,29 @@ def fingerprint_of(path: Path) -> str:
     """Return the short hash of a file as it now is, checking nothing of it.
 
     Raises:
-        ConfigError: the file cannot be read, or is not TOML.
+        ConfigError: the file cannot be read.
     """
-    return fingerprint(_document(path)[0])
+    return fingerprint(_bytes(path))
 
 
-def _document(path: Path) -> tuple[bytes, dict[str, Any]]:
+def _seems(path: Path) -> Path | None:
+    """Return the folder that a file with a slip in it seems to name; None where there is none."""
+    named = _SEEMS.search(_bytes(path).partition(b"\n[")[0])
+    data = (path.parent / (named[1].decode("utf-8", "replace") if named else _DATA)).resolve()
+    return data if data.is_dir() else None
+
+
+def _bytes(path: Path) -> bytes:
     try:
-        text = path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError as exc:
         raise ConfigError(str(path), "there is no such file", "write one with aoi-bridge init") from exc
     except OSError as exc:
         raise ConfigError(str(path), f"cannot be read ({exc.strerror})") from exc
+
+
+def _document(path: Path) -> tuple[bytes, dict[str, Any]]:
+    text = _bytes(path)
     try:
         return text, tomllib.loads(text.decode("utf-8-sig"))
     except UnicodeDecodeError as exc:

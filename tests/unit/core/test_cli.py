@@ -19,6 +19,7 @@ from core_kit import a_name
 from bridge.asking import ask
 from bridge.cli.main import main
 from bridge.config import load
+from bridge.store import Entry, record
 
 Run = Callable[..., "subprocess.Popen[str]"]
 PATIENCE = 30.0
@@ -337,3 +338,26 @@ class TestRun:
         said(capsys)
         assert main(["check", "--config", str(path)]) == 1
         assert "is no folder that this user may write to" in " ".join(said(capsys)[0].split())
+
+
+class TestOutput:
+    """What a command says reaches whoever can read it, and never ends in a traceback."""
+
+    def told(self, data: Path, stdout: int, **environment: str) -> subprocess.CompletedProcess[bytes]:
+        words = [sys.executable, "-m", "bridge.cli", "audit", "show", "--data", str(data)]
+        environment = {"PATH": "", "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **environment}
+        return subprocess.run(words, stdout=stdout, stderr=subprocess.PIPE, env=environment, check=False)
+
+    def test_a_terminal_of_ascii_shows_the_rest_as_escapes(self, tmp_path: Path) -> None:
+        record(tmp_path, Entry(what="threshold", old="0.5", new="0.6", why="검사"))
+        done = self.told(tmp_path, subprocess.PIPE, PYTHONIOENCODING="ascii")
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert b"0.5 \\u2192 0.6" in done.stdout
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a file that is always full")
+    def test_a_full_disk_under_the_output_is_one_line(self, tmp_path: Path) -> None:
+        record(tmp_path, Entry(what="threshold"))
+        with Path("/dev/full").open("wb") as full:
+            done = self.told(tmp_path, full.fileno())
+        assert done.returncode == 2
+        assert done.stderr == b"aoi-bridge: what it has to say cannot be written (No space left on device)\n"

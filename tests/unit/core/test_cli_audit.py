@@ -86,7 +86,22 @@ def test_mistakes_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-@pytest.mark.parametrize("words", [["verify", "--hash", "ab"], ["show", "--since", "yesterday"], []])
+def test_nothing_to_show_is_said_so(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Silence would pass for "nothing was changed" where a name is mistyped."""
+    assert main(["audit", "show", "--line", "smt-33", "--data", str(data)]) == 0
+    assert capsys.readouterr().out == "No entry is as recent, or of this line.\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["verify", "--hash", "ab"],
+        ["verify", "--hash", "0" * 64, "--number", "0"],
+        ["verify", "--hash", "0" * 64, "--number", "-1"],
+        ["show", "--since", "yesterday"],
+        [],
+    ],
+)
 def test_a_wrong_command_line_is_one_line(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
     with pytest.raises(SystemExit) as left:
         main(["audit", *words])

@@ -116,6 +116,15 @@ class TestOutboxWithoutAGateway:
         parked(path, amount=0)
         assert main(["outbox", "--config", str(path)]) == 0
         assert said(capsys)[0] == "Nothing waits and nothing is parked.\n"
+        assert main(["outbox", "--line", "smt-33", "--config", str(path)]) == 0
+        assert said(capsys)[0] == "Nothing waits and nothing is parked there.\n"
+
+    def test_a_drop_with_standard_input_closed_asks_nobody(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sys, "stdin", None)
+        assert main(["outbox", "drop", "--all", "--because", "x", "--config", str(written(tmp_path))]) == 2
+        assert said(capsys)[1] == ["outbox drop: would ask, and nobody is there; write --yes"]
 
     def test_they_are_tried_again_or_dropped_and_the_audit_log_knows(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -211,6 +220,19 @@ class TestWithAGateway:
         gateway.write_text(gateway.read_text(encoding="utf-8").replace("goal = 1", "goal = 9"), encoding="utf-8")
         assert main(["bypass", LINE, "on", "--because", "now", "--config", str(gateway)]) == 0
         said(capsys)
+        gateway.write_text('data = "var"\nhttp = {port = 0}\n[[line]]\nname = = \n', encoding="utf-8")
+        assert main(["bypass", LINE, "off", "--config", str(gateway)]) == 0
+        assert main(["status", "--config", str(gateway)]) == 0
+        assert "The file has changed since" in said(capsys)[0]
+        assert main(["reload", "--config", str(gateway)]) == 2
+        (line,) = said(capsys)[1]
+        assert "is not TOML" in line
+
+    def test_a_reason_that_is_too_long_is_one_line(
+        self, gateway: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["bypass", LINE, "on", "--because", "é" * 1001, "--config", str(gateway)]) == 2
+        assert said(capsys)[1] == ["aoi-bridge: because: is too long; write at most 1000 characters"]
 
 
 def test_orders_without_a_gateway_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -241,7 +263,8 @@ class TestStatus:
     ) -> None:
         monkeypatch.setenv("COLUMNS", "80")
         line = {"name": "smt-3", "goal": 1, "stage": "live", "topology": "inline", "parts": 1234567}
-        line |= {"degraded": 12, "slowed": 3.0, "error": True, "bypass_seconds": 1100.0}
+        line |= {"degraded": 12, "slowed": 3.0, "error": True, "bypass_seconds": 1100.0, "judges": ["pins"]}
+        judge = {"line": "", "name": "judge pins", "state": "starting", "since": 0, "opened": 0, "error": ""}
         plugin = {"line": "smt-3", "name": "mes", "state": "down", "since": time.time() - 4000, "opened": 17}
         plugin |= {"error": "no route to\nhost " * 5}
         said_by_it = {
@@ -249,7 +272,7 @@ class TestStatus:
             "started": time.time() - 100_000,
             "config": "ac8770c16dd3",
             "lines": [line],
-            "plugins": [plugin],
+            "plugins": [plugin, judge],
             "outbox": [{"line": "smt-3", "reporter": "mes", "queued": 123456, "parked": 2}],
             "disk": None,
             "images": dict.fromkeys(
@@ -262,7 +285,18 @@ class TestStatus:
         out = said(capsys)[0]
         tables = out[: out.index("Parked is what")]
         assert all(len(row) <= 80 for row in tables.splitlines())
-        for word in ("NOT READY", "1.2 d", "1,234,567", "ERROR", "BYPASS", "mes down", "1.1 h", "17 ×", "123,456"):
+        for word in (
+            "NOT READY",
+            "1.2 d",
+            "1,234,567",
+            "ERROR",
+            "starting",
+            "BYPASS",
+            "mes down",
+            "1.1 h",
+            "17 ×",
+            "123,456",
+        ):
             assert word in out
 
 

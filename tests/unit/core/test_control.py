@@ -20,7 +20,7 @@ from bridge import control
 from bridge.asking import ask
 from bridge.config import Config, load
 from bridge.control import open_control
-from bridge.errors import ConfigError, Unavailable
+from bridge.errors import ConfigError, Refused, Unavailable
 from bridge.gateway import Gateway, open_gateway
 
 
@@ -188,6 +188,17 @@ async def test_a_port_that_is_taken_is_one_line(tmp_path: Path, plugins: Path) -
 def test_a_stale_or_strange_note_is_no_gateway(tmp_path: Path, note: str) -> None:
     (tmp_path / control.FILE).write_text(note, encoding="utf-8")
     assert ask(tmp_path, "/v1/status") is None
+
+
+def test_a_note_for_another_user_is_said_to_be_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else an operator reads that no gateway runs, and starts a second one."""
+
+    def refuse(*_: object, **__: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", refuse)  # the suite may run as root, who may read everything
+    with pytest.raises(Refused, match="for the gateway's user alone"):
+        ask(tmp_path, "/v1/status")
 
 
 def test_without_a_note_there_is_no_gateway(tmp_path: Path) -> None:
