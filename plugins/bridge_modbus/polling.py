@@ -121,6 +121,8 @@ class _Polling:
 
     async def end(self) -> None:
         """Withdraw what stands and go offline; a PLC that is gone is let go."""
+        if not self._link.lost.is_set():
+            await self._presenting.linger()
         self._link.revive()
         try:
             async with asyncio.timeout(self._options.timeout_ms / 1000):

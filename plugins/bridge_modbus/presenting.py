@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 
 from bridge.plugin import Decision, Host, Inspect, Inspection, Verdict, count, logger
-from bridge_modbus.codec import CommandBlock, LegacyCode, StatusBlock
+from bridge_modbus.codec import CommandBlock, LegacyCode, Status, StatusBlock
 from bridge_modbus.effects import NEVER, Asked, Begin, Bypass, Count, Effect, Reset, Write
 from bridge_modbus.handshake import Handshake
 from bridge_modbus.last_request import LastRequest, new_boot
@@ -19,6 +19,9 @@ from bridge_modbus.options import ModbusSourceOptions
 from bridge_modbus.verdicts import Standing, failure_of, status_of
 
 _LEGACY: Mapping[int, Verdict] = {LegacyCode.OK: Verdict.OK, LegacyCode.NG: Verdict.NG}
+
+LINGER_SECONDS = 0.25
+"""Longer than a PLC's scan: a result that is taken back before the PLC has seen it is a part without one."""
 
 log = logger()
 
@@ -34,6 +37,7 @@ class Presenting:
         self._answered: Callable[[], object] = lambda: None
         self._answers: list[tuple[str, StatusBlock, float]] = []
         self._parts: set[asyncio.Task[None]] = set()
+        self._valid_since: float | None = None
         self._handshake = Handshake(
             heartbeat_seconds=options.heartbeat_ms / 1000,
             ack_timeout_seconds=options.ack_timeout_ms / 1000,
@@ -49,6 +53,11 @@ class Presenting:
     def reconnected(self) -> list[Write]:
         """Return what is written first on a new connection in the middle of things."""
         return self._do(self._handshake.reconnected(self._clock()))
+
+    async def linger(self) -> None:
+        """Before the end, give the PLC the time to see a result that was just given."""
+        if self._valid_since is not None:
+            await asyncio.sleep(max(0.0, self._valid_since + LINGER_SECONDS - self._clock()))
 
     def close(self) -> list[Write]:
         """Return what is written last."""
@@ -108,6 +117,8 @@ class Presenting:
                 case Reset():
                     self._line.reset()
         self._kept.keep(self._handshake.last)
+        valid = Status.RESULTS_VALID in self._handshake.block.status
+        self._valid_since = (self._valid_since or self._clock()) if valid else None
         return writes
 
     def _count(self, what: str) -> None:

@@ -33,6 +33,7 @@ async def open_serving(options: ModbusSourceOptions, presenting: Presenting) -> 
         try:
             yield serving.run
         finally:
+            await presenting.linger()
             serving.lay(presenting.close())
 
 

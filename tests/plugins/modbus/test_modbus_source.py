@@ -31,6 +31,7 @@ from bridge_modbus.codec import (
 )
 from bridge_modbus.plc_memory import Memory, serve
 from bridge_modbus.plc_trigger import Own, TriggeringPlc, as_client, as_server, open_inspector
+from bridge_modbus.presenting import LINGER_SECONDS
 from bridge_modbus.source_check import check
 
 SOON = 20.0
@@ -178,6 +179,26 @@ async def test_a_clean_stop_leaves_nothing_valid(role: str, tmp_path: Path) -> N
         else:
             with pytest.raises(Unavailable):
                 await plc.registers.said()
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_a_clean_stop_leaves_a_plc_the_time_to_see_its_result(role: str, tmp_path: Path) -> None:
+    """Taken back before the PLC's next scan, it would be a part without a result."""
+    options, clock = an_options(role, tmp_path), asyncio.get_running_loop().time
+    async with a_plc(options) as plc:
+
+        async def taken_back() -> float:
+            with suppress(Unavailable):
+                await saying(plc, lacks(Status.RESULTS_VALID))
+            return clock()
+
+        async with bridging(options, Line()):
+            await saying(plc, shows(Status.READY))
+            asked = clock()
+            await plc.show(sequence=1, serial="S1", legacy=1, control=E | T)
+            await saying(plc, shows(Status.RESULTS_VALID))
+            watching = asyncio.create_task(taken_back())
+        assert await watching >= asked + LINGER_SECONDS
 
 
 @pytest.mark.parametrize("role", ROLES)
