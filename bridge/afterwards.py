@@ -18,13 +18,13 @@ from bridge import health
 from bridge.clock import Clock
 from bridge.delivery import Guaranteed
 from bridge.errors import Unavailable
+from bridge.explaining import explain
 from bridge.goals import Rules, asked, by_importance, model_verdict, would_be
 from bridge.judging.hearing import Question, hear, within
 from bridge.judging.turns import Turns
 from bridge.log import logger
 from bridge.messages import Decision, Failure, Inspection, Judgement, ViewDecision
 from bridge.store import Journal, Second
-from bridge.supervise import explain
 
 WAITING_PARTS = 512
 WAITING_BYTES = 64 << 20

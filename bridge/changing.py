@@ -19,13 +19,13 @@ from bridge import in_force
 from bridge.config import Config, ConfigMistakes
 from bridge.config.changes import Facts, compare, facts, shared
 from bridge.errors import BridgeError, ConfigError, Unavailable
+from bridge.explaining import explain
 from bridge.in_force import InForce, Pending, Reasoned
 from bridge.judges import Judges, Sitting, pinned
 from bridge.log import logger
 from bridge.plugin.discovery import Plugged
 from bridge.reloading import fixed, passes_bad, too_slow, unreasoned
 from bridge.store import Entry, Journal
-from bridge.supervise import explain
 
 
 @dataclass(frozen=True)

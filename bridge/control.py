@@ -28,6 +28,7 @@ from bridge import health
 from bridge.asking import FILE
 from bridge.config import Http
 from bridge.errors import BridgeError, ConfigError, Unavailable
+from bridge.explaining import explain
 from bridge.gateway import Gateway
 from bridge.log import logger
 from bridge.orders import ORDERS, Order
@@ -35,7 +36,6 @@ from bridge.plugin.door import listening
 from bridge.plugin.tls import LOOPBACK, allowed
 from bridge.store import forecast
 from bridge.store.images import free_bytes
-from bridge.supervise import explain
 
 ORDER_BYTES = 256 << 10
 """No order is longer than this; more is refused unread."""

@@ -18,11 +18,13 @@ from bridge import health
 from bridge.clock import Clock, SystemClock
 from bridge.echo import Echo
 from bridge.errors import Refused, Unavailable
+from bridge.explaining import explain, unavailable
 from bridge.log import logger
 from bridge.messages import Decision
 from bridge.plugin.api import Report
 from bridge.store import Journal
-from bridge.supervise import Slot, State, explain, unavailable, wall
+from bridge.supervise import Slot, wall
+from bridge.watched import State
 
 IN_MEMORY = 1000
 """How many decisions wait in memory for one MES; the rest is read back from the journal."""

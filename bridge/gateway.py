@@ -19,6 +19,7 @@ from bridge.config import Config
 from bridge.config import Line as LineConfig
 from bridge.config.changes import Change, Facts
 from bridge.errors import BridgeError, Unavailable
+from bridge.explaining import explain
 from bridge.in_force import InForce
 from bridge.judges import Judges
 from bridge.judging import shelf
@@ -28,7 +29,7 @@ from bridge.opening import admitted, opened_once
 from bridge.reloading import naming
 from bridge.running import REST_SECONDS, WELL, Running
 from bridge.store import Images, Journal, Retention, lock, open_journal
-from bridge.supervise import State, Watched, explain
+from bridge.watched import State, Watched
 
 SETTLE_SECONDS = 1.0
 """For the parts under way when the gateway stops."""

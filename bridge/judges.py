@@ -17,8 +17,9 @@ from bridge.errors import ConfigError
 from bridge.judging.turns import Turns
 from bridge.plugin.api import Judge
 from bridge.plugin.discovery import Plugged
-from bridge.supervise import Slot, Watched, keep
+from bridge.supervise import Slot, keep
 from bridge.tasks import Tasks
+from bridge.watched import Watched
 
 AUDITION_SECONDS = 100.0
 """Loading and warming a new judge; each plugin has a shorter limit of its own."""

@@ -14,7 +14,8 @@ import asyncio
 from collections.abc import Sequence
 
 from bridge.errors import ConfigError
-from bridge.supervise import State, Watched, explain, mistake
+from bridge.explaining import explain, mistake
+from bridge.watched import State, Watched
 
 
 def refusal(watched: Watched, *, proven: bool) -> ConfigError | None:

@@ -16,6 +16,7 @@ from bridge.afterwards import Afterwards, bundle_of, view_decisions
 from bridge.clock import Clock
 from bridge.config import Line as LineConfig
 from bridge.delivery import Guaranteed
+from bridge.explaining import explain
 from bridge.fallbacks import Fallbacks
 from bridge.goals import Outcome, legacy_of, without_us
 from bridge.judging.album import Album
@@ -23,7 +24,6 @@ from bridge.judging.hearing import Heard
 from bridge.log import logger
 from bridge.messages import Decision, Failure, Inspection
 from bridge.store import Journal
-from bridge.supervise import explain
 from bridge.terms import Terms, is_ours_to_tell
 
 KEYS_REMEMBERED = 10_000

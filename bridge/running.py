@@ -21,8 +21,9 @@ from bridge.plugin.api import Report, Source
 from bridge.plugin.discovery import Plugged
 from bridge.plugin.host import hosted
 from bridge.store import Images, Journal
-from bridge.supervise import Slot, State, Watched, keep, persist
+from bridge.supervise import Slot, keep, persist
 from bridge.tasks import Tasks
+from bridge.watched import State, Watched
 
 HEAD_START_SECONDS = 10.0
 """A source is not kept waiting longer than this for its judges: a part with a fallback beats one unanswered."""

@@ -24,11 +24,11 @@ from rich.table import Table
 from bridge.asking import ask
 from bridge.config import Config, Http, Line, load
 from bridge.errors import ConfigError
+from bridge.explaining import explain
 from bridge.log import configure
 from bridge.plugin.api import Finding
 from bridge.plugin.discovery import Plugged, check_of
 from bridge.plugin.tls import LOOPBACK, allowed
-from bridge.supervise import explain
 
 DIAL_SECONDS = 15.0
 _ONLY_LIVE = "the gateway itself opens it only when the line is live"

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bridge.errors import Unavailable
+from bridge.explaining import expected, explain
 from bridge.judging.album import Album
 from bridge.judging.turns import Ticket, TooLate, Turns
 from bridge.log import logger
 from bridge.messages import Box, Failure, Inspection, Judgement, View
 from bridge.plugin.api import Fetch
-from bridge.supervise import expected, explain, wall
+from bridge.supervise import wall
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,12 @@ from math import inf
 
 from bridge import health
 from bridge.errors import Unavailable
+from bridge.explaining import expected, explain, unavailable
 from bridge.judging.pace import Pace
 from bridge.messages import Failure, Judgement, Verdict, View
 from bridge.plugin.api import Judge
-from bridge.supervise import Slot, State, expected, explain, unavailable, wall
+from bridge.supervise import Slot, wall
+from bridge.watched import State
 
 SLICE_VIEWS = 16
 """A judge gets at most so many views at once."""

@@ -19,7 +19,8 @@ from bridge.messages import Decision, Goal, Inspection, Judgement, Origin, Stage
 from bridge.plugin import JudgeOptions, ReporterOptions, SourceOptions
 from bridge.plugin.discovery import Plugged, Plugin
 from bridge.store import Images, Journal, Reader
-from bridge.supervise import Slot, State, Watched
+from bridge.supervise import Slot
+from bridge.watched import State, Watched
 
 OK, NG = Verdict.OK, Verdict.NG
 T = TypeVar("T")

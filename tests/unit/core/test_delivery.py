@@ -19,7 +19,8 @@ from bridge.errors import Refused, Unavailable
 from bridge.messages import Decision, Origin, Verdict
 from bridge.plugin.api import Report
 from bridge.store import Choice, Journal, Reader, Second, open_journal
-from bridge.supervise import Slot, State, Watched
+from bridge.supervise import Slot
+from bridge.watched import State, Watched
 
 
 class Lane:

@@ -20,7 +20,7 @@ from bridge.gateway import GOODBYE_SECONDS, SETTLE_SECONDS, Gateway, open_gatewa
 from bridge.line import CANCEL_SECONDS
 from bridge.running import LINGER_SECONDS, REST_SECONDS
 from bridge.store import open_journal
-from bridge.supervise import State
+from bridge.watched import State
 
 STOP_SECONDS = 5.0
 

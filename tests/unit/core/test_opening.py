@@ -19,7 +19,7 @@ from bridge.config import load
 from bridge.errors import ConfigError, Unavailable
 from bridge.opening import admitted, opened_once, refusal
 from bridge.store import open_journal
-from bridge.supervise import State, Watched
+from bridge.watched import State, Watched
 
 PATIENCE = 30.0
 MISTAKE = ConfigError("models/pins", "is not there", "train one")

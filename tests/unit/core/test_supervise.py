@@ -13,19 +13,9 @@ from core_kit import NO_EXCEPTION, a_name, until
 from bridge import health, log, supervise
 from bridge.clock import ManualClock
 from bridge.errors import ConfigError, Refused, Unavailable
-from bridge.supervise import (
-    Slot,
-    State,
-    Watched,
-    back_off,
-    expected,
-    explain,
-    keep,
-    mistake,
-    persist,
-    unavailable,
-    wall,
-)
+from bridge.explaining import expected, explain, mistake, unavailable
+from bridge.supervise import Slot, back_off, keep, persist, wall
+from bridge.watched import State, Watched
 
 
 @pytest.fixture(autouse=True)

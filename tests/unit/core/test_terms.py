@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.judging.turns import Turns
-from bridge.supervise import Slot, Watched
+from bridge.supervise import Slot
 from bridge.terms import Terms, terms_of, treatment_of
+from bridge.watched import Watched
 
 NOW = 1000.0
 

@@ -26,7 +26,8 @@ from bridge.judging.hearing import Heard, Question, hear
 from bridge.judging.turns import Turns
 from bridge.messages import Failure, Inspection, Verdict, View
 from bridge.plugin.api import Judge
-from bridge.supervise import Slot, State, Watched, keep
+from bridge.supervise import Slot, keep
+from bridge.watched import State, Watched
 
 SCRIPT = str(Path(__file__).with_name("misbehaving_worker.py"))
 FAR = 40.0

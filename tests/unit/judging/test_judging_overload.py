@@ -16,7 +16,8 @@ from bridge.judging.pace import JITTER, Pace
 from bridge.judging.turns import Turns
 from bridge.messages import Failure, Inspection, Judgement, Verdict, View
 from bridge.plugin.api import Judge
-from bridge.supervise import Slot, Watched
+from bridge.supervise import Slot
+from bridge.watched import Watched
 
 SERVICE = 0.1
 """Seconds that the judge takes for a part."""

@@ -10,7 +10,8 @@ import pytest
 from bridge.judging.turns import SLICE_VIEWS, Ticket, Turns
 from bridge.messages import Judgement, Verdict, View
 from bridge.plugin.api import Judge
-from bridge.supervise import Slot, Watched
+from bridge.supervise import Slot
+from bridge.watched import Watched
 
 PANEL = [View(name=f"panel {number}") for number in range(2 * SLICE_VIEWS + 1)]
 PART = [View(name="part")]
