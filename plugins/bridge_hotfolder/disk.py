@@ -12,6 +12,7 @@ import contextlib
 import contextvars
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from bridge.plugin import Unavailable
@@ -27,28 +28,32 @@ async def off_loop(seconds: float, work: Callable[[], Result]) -> Result:
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[Result] = loop.create_future()
-    context = contextvars.copy_context()
-
-    def settle(result: Result | None, error: BaseException | None) -> None:
-        if future.done():
-            return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(result)  # type: ignore[arg-type] # without an error there is a result
-
-    def run() -> None:
-        result, error = None, None
-        try:
-            result = context.run(work)
-        except BaseException as exc:  # noqa: BLE001 - raised again in the caller's task
-            error = exc
-        with contextlib.suppress(RuntimeError):  # the loop ended while the share hung
-            loop.call_soon_threadsafe(settle, result, error)
-
-    threading.Thread(target=run, name="hotfolder", daemon=True).start()
+    within = partial(contextvars.copy_context().run, work)
+    threading.Thread(target=_run, args=(loop, future, within), name="hotfolder", daemon=True).start()
     try:
         async with asyncio.timeout(seconds):
             return await future
     except TimeoutError as exc:
         raise Unavailable(f"the share does not answer within {seconds:g} s") from exc
+    finally:
+        del future  # an error holds this frame: with the future in it, a ring that only a collection would free
+
+
+def _run(loop: asyncio.AbstractEventLoop, future: asyncio.Future[Result], work: Callable[[], Result]) -> None:
+    outcome: tuple[Result | None, BaseException | None]
+    try:
+        outcome = work(), None
+    except BaseException as exc:  # noqa: BLE001 - raised again in the caller's task
+        outcome = None, exc
+    with contextlib.suppress(RuntimeError):  # the loop ended while the share hung
+        loop.call_soon_threadsafe(_settle, future, *outcome)
+    del future, outcome  # the same ring, from this side
+
+
+def _settle(future: asyncio.Future[Result], result: Result | None, error: BaseException | None) -> None:
+    if future.done():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)  # type: ignore[arg-type] # without an error there is a result
