@@ -107,7 +107,7 @@ async def _unopened(config: Config) -> Judges:
 
 def _list(config: Config, said: Mapping[str, Any] | None) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for column in ("model", "version", "", "identity", "made", "threshold", "judges for"):
+    for column in ("model", "version", "", "hash", "made", "threshold", "judges for"):
         table.add_column(column, overflow="fold")
     running = set(said["models"].values()) if said else set()
     found = shelf.versions(config.data / "models")
@@ -123,8 +123,9 @@ def _row(one: Version, running: set[str]) -> tuple[str, ...]:
     if one.bundle is None:
         return one.folder.name, "live" if one.live else "", one.trouble, "", ""
     made, identity = one.bundle.manifest, one.bundle.identity
+    version = str(made.version) if one.folder.name == str(made.version) else f"{made.version} ({one.folder.name})"
     state = " ".join(word for word, true in (("live", one.live), ("runs", identity in running)) if true)
-    return str(made.version), state, identity, made.made_at, f"{made.threshold:g}"
+    return version, state, identity.rpartition(" ")[2], made.made_at[:16].replace("T", " "), f"{made.threshold:g}"
 
 
 def _users(config: Config, model: str) -> list[str]:

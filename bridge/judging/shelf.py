@@ -42,24 +42,29 @@ def folder_of(models: Path, name: str, version: int) -> Path:
     """Return the folder of a version.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is none, or several folders say they are it.
     """
-    known = {one.bundle.manifest.version: one.folder for one in _of(models / name) if one.bundle}
-    if version not in known:
-        have = ", ".join(map(str, sorted(known))) or "none"
+    known = [(one.bundle.manifest.version, one.folder) for one in _of(_shelf(models, name)) if one.bundle]
+    found = [folder for number, folder in known if number == version]
+    if not found:
+        have = ", ".join(str(number) for number, _ in known)
+        advice = f"write one of the versions {have}" if have else "train one with aoi-bridge train"
+        raise ConfigError(f"{name} {version}", f"is not under {models / name}", advice)
+    if len(found) > 1:
+        folders = " and ".join(folder.name for folder in found)
         raise ConfigError(
-            f"{name} {version}", f"is not under {models / name}", f"write one of the versions {have}"
+            f"{name} {version}", f"is what the folders {folders} say they are", "take all but one away"
         )
-    return known[version]
+    return found[0]
 
 
 def before(models: Path, name: str) -> Path:
     """Return the folder of the version that was live before the one that is.
 
     Raises:
-        ConfigError: none was.
+        ConfigError: none was, or there is no such model.
     """
-    shelf = models / name
+    shelf = _shelf(models, name)
     for folder in reversed(_lived(shelf)[:-1]):
         if folder != _live(shelf) and (shelf / folder / MANIFEST).is_file():
             return shelf / folder
@@ -83,6 +88,16 @@ def put_live(folder: Path, *, back: bool = False) -> None:
         lived.pop()
     with suppress(OSError):  # the link has moved, and says enough
         _remember(shelf, lived if lived[-1:] == [folder.name] else [*lived, folder.name])
+
+
+def _shelf(models: Path, name: str) -> Path:
+    """Return the folder of a model, by its very name: a path to it would slip past the judges that name it."""
+    known = {path.name: path for path in _folders(models)}
+    if name not in known:
+        have = ", ".join(sorted(known))
+        advice = f"write one of {have}" if have else "train one with aoi-bridge train"
+        raise ConfigError(f"model {name!r}", f"is not under {models}", advice)
+    return known[name]
 
 
 def _folders(models: Path) -> Iterator[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -81,7 +82,7 @@ def test_a_version_that_is_gone_is_passed_over(models: Path) -> None:
 def test_a_version_that_is_not_there_is_one_line(models: Path) -> None:
     with pytest.raises(ConfigError, match="write one of the versions 1, 2, 3, 4"):
         shelf.folder_of(models, "pins", 9)
-    with pytest.raises(ConfigError, match="write one of the versions none"):
+    with pytest.raises(ConfigError, match="write one of pins"):
         shelf.folder_of(models, "pegs", 1)
 
 
@@ -128,3 +129,20 @@ def test_killed_at_any_moment_the_link_names_a_whole_version(models: Path) -> No
         assert len(live(models)) == 1
         bundle.load(bundle.locate(models, "pins"))
         assert shelf.before(models, "pins").name != str(live(models)[0])
+
+
+def test_two_folders_of_one_version_are_told_apart_by_people(models: Path) -> None:
+    """A copy beside its original: nobody can know which of them was meant, so neither is taken."""
+    shutil.copytree(models / "pins" / "2", models / "pins" / "2-copy")
+    with pytest.raises(ConfigError, match="the folders 2 and 2-copy"):
+        shelf.folder_of(models, "pins", 2)
+    assert shelf.folder_of(models, "pins", 3).name == "3"
+
+
+@pytest.mark.parametrize("name", ["../{}/pins", "./pins", "screws", "", "."])
+def test_a_model_is_known_by_its_very_name(models: Path, name: str) -> None:
+    """By a path it would be moved without regard to the lines whose judges name it."""
+    put(models, 1, 2)
+    for find in (lambda: shelf.folder_of(models, name.format(models.name), 1), lambda: shelf.before(models, name)):
+        with pytest.raises(ConfigError, match="write one of pins"):
+            find()
