@@ -53,7 +53,8 @@ async def listening(
         port: the port, 0 for a free one.
         allow: the addresses and networks that may come; every one where none is named.
         most: how many connections may be open at once.
-        when_full: refuse one more (for peers that stay), or drop_oldest to make room (for short questions).
+        when_full: refuse one more (for peers that stay), or drop_oldest to make room (for short questions). Who
+            has not agreed on TLS yet makes room first, and always.
         tls: the context of a listener.
         start_serving: False to bind only; call the server's own ``start_serving``.
 
@@ -109,7 +110,7 @@ class _Door:
         self._when_full = when_full
         self._quiet = Quiet()
         self._inside: list[asyncio.Transport] = []  # the oldest first; a handshake counts
-        self._greetings: set[asyncio.Task[None]] = set()
+        self._greetings: dict[asyncio.Task[None], asyncio.Transport] = {}  # the oldest first
 
     def admits(self, transport: asyncio.Transport) -> bool:
         """Return whether this connection may stay; nothing of it was read yet."""
@@ -127,12 +128,14 @@ class _Door:
     def greet(self, visitor: _Visitor, transport: asyncio.Transport) -> None:
         """Agree on TLS in a task of our own, then hand over."""
         task = asyncio.create_task(self._greet(visitor, transport), name=f"tls {address_of(transport)}")
-        self._greetings.add(task)
-        task.add_done_callback(self._greetings.discard)
+        self._greetings[task] = transport
+        task.add_done_callback(self._greetings.pop)
 
     async def _greet(self, visitor: _Visitor, transport: asyncio.Transport) -> None:
         address = address_of(transport)
         assert self.tls is not None  # noqa: S101 - for the type checker; greet is called with TLS only
+        if transport.is_closing():  # it made room already, and asyncio would wait for its first word all the same
+            return
         try:
             secured = await asyncio.get_running_loop().start_tls(
                 transport,
@@ -163,10 +166,14 @@ class _Door:
         await asyncio.gather(*self._greetings, return_exceptions=True)
 
     def _makes_room(self) -> bool:
-        if self._when_full == "refuse":
+        """Drop the oldest of those that have not agreed on TLS; of the others, only where the oldest must go."""
+        greeting = next((visitor for visitor in self._greetings.values() if not visitor.is_closing()), None)
+        if greeting is None and self._when_full == "refuse":
             return False
+        dropped = greeting or self._inside[0]
+        self._inside.remove(dropped)
+        dropped.abort()
         count("connections_dropped")
-        self._inside.pop(0).abort()
         return True
 
 

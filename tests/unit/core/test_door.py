@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import socket
 import ssl
+from asyncio.sslproto import SSLProtocol
+from contextlib import ExitStack
 
 import pytest
 from core_kit import until
@@ -83,6 +87,42 @@ async def test_one_too_many_is_refused_until_one_has_gone() -> None:
                 pass
         second[1].close()
         third[1].close()
+
+
+async def test_who_has_not_agreed_on_tls_makes_room_before_anybody_else(plant: Plant) -> None:
+    """Strangers who hesitate keep nobody out, and take no place from who is inside."""
+    ours, theirs = await contexts(plant)
+    with ExitStack() as strangers:
+        async with listening(Echo, "127.0.0.1", 0, most=2, tls=ours) as server:
+            port = server.sockets[0].getsockname()[1]
+            first = await asyncio.open_connection("127.0.0.1", port, ssl=theirs)
+            for _ in range(3):
+                strangers.enter_context(socket.create_connection(("127.0.0.1", port)))
+            second = await asyncio.open_connection("127.0.0.1", port, ssl=theirs)
+            for reader, writer in (first, second):
+                writer.write(b"x")
+                assert await reader.read(1) == b"x"
+            for _, writer in (first, second):
+                writer.close()
+
+
+async def test_a_flood_of_strangers_leaves_no_handshakes_behind(plant: Plant) -> None:
+    """Each unfinished one holds a quarter of a megabyte; those who made room at once hold nothing."""
+    ours, _ = await contexts(plant)
+    dropped = counted("connections_dropped")
+    with ExitStack() as strangers:
+        async with listening(Echo, "127.0.0.1", 0, most=2, tls=ours) as server:
+            port = server.sockets[0].getsockname()[1]
+            for _ in range(40):  # in one turn of the loop: they are let in, and make room, before they are greeted
+                strangers.enter_context(socket.create_connection(("127.0.0.1", port)))
+            await until(lambda: counted("connections_dropped") == dropped + 38)
+            await until(lambda: handshakes() <= 2)
+
+
+def handshakes() -> int:
+    """Return for how many connections asyncio holds TLS."""
+    gc.collect()
+    return sum(isinstance(one, SSLProtocol) for one in gc.get_objects())
 
 
 async def test_a_handshake_under_way_does_not_outlive_the_listener(plant: Plant) -> None:
