@@ -183,6 +183,8 @@ async def test_a_part_stays_with_the_judge_that_it_began_with(
     await asyncio.sleep(0)
     part = asyncio.create_task(turns.judge(PART, Ticket()))
     for _ in range(3):
+        await asyncio.sleep(0)
+        assert not swapping.done(), "who swaps then closes the old judge"
         judge.step.release()
     other.step.release()
     await asyncio.wait_for(asyncio.gather(panel, part, swapping), 10)
@@ -191,7 +193,7 @@ async def test_a_part_stays_with_the_judge_that_it_began_with(
     lending.cancel()
 
 
-async def test_a_swap_does_not_wait_for_parts_that_have_not_panel_begun(judge: StepJudge, turns: Turns) -> None:
+async def test_a_swap_does_not_wait_for_parts_that_have_not_begun(judge: StepJudge, turns: Turns) -> None:
     other = StepJudge()
     slot, lending = await lent(other)
     panel = await panel_begun(turns)
