@@ -114,7 +114,7 @@ class Line:
         decision = await self._recording.commit(part, terms, made)
         if decision.id == made.id:  # else it was presented before, and everything after the answer was done then
             self._tell(decision)
-            self._count_fallbacks(decision)
+            self._fallbacks.count(decision)
             self._meter(decision, terms)
             self._follow_up(decision, terms, heard, question)
         return decision
@@ -161,9 +161,6 @@ class Line:
         if not decision.backlog and is_ours_to_tell(decision, self.config):
             for reporter in self._realtime:
                 self._spawn(reporter.tell(decision), name=f"tell {decision.id}")
-
-    def _count_fallbacks(self, decision: Decision) -> None:
-        self._fallbacks.count(decision)
 
     def _follow_up(self, decision: Decision, terms: Terms, heard: Heard, question: Question) -> None:
         """See to what comes after the answer: evidence, a slow judge, the shadow's own judging."""

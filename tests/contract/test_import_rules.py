@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+import bridge
 
 ROOT = Path(__file__).parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -26,6 +29,17 @@ def test_every_plugin_folder_is_under_the_rules() -> None:
     assert set(contract("an adapter sees")["source_modules"]) == ADAPTERS
     assert set(contract("adapters do not know")["modules"]) == ADAPTERS
     assert set(contract("bridge never imports")["forbidden_modules"]) == ADAPTERS
+
+
+def test_the_plan_of_the_house_names_every_room() -> None:
+    """Whoever looks for something begins there."""
+    rooms = {
+        path.stem
+        for path in (ROOT / "bridge").iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    named = set(re.findall(r"``(\w+)``", bridge.__doc__ or ""))
+    assert named == rooms - {"__init__"}
 
 
 def test_every_plugin_folder_is_type_checked() -> None:
