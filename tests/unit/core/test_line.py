@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,7 +17,7 @@ from bridge.clock import SystemClock
 from bridge.errors import Refused, Unavailable
 from bridge.judging.hearing import Heard
 from bridge.messages import Decision, Failure, Goal, Inspection, Judgement, Origin, Stage, Verdict, View
-from bridge.store import Journal, Second
+from bridge.store import Journal, Reported, Second
 
 SHORT: dict[str, Any] = {"deadline_ms": 80, "reserve_ms": 40}
 """The judge has 40 ms, the commit 20 more."""
@@ -69,6 +70,13 @@ async def seconds(stand: Stand, decision: Decision, count: int = 1) -> list[Seco
     return found
 
 
+async def reported(stand: Stand, decision: Decision, count: int = 2) -> list[Reported]:
+    async with asyncio.timeout(GENEROUS):
+        while len(found := await stand.look(lambda reader: reader.reports(decision.id))) < count:  # noqa: ASYNC110 - no event
+            await asyncio.sleep(0.005)
+    return found
+
+
 async def open_judge(the_line: line.Line) -> None:
     """Let the plugins of a new line open."""
     del the_line
@@ -90,6 +98,34 @@ class TestAnswers:
         assert stored is not None
         assert stored.document() == decision.document() == stand.mes.told[0].document()
         assert [view.name for view in stand.judge.heard[0]] == ["0"]
+
+    async def test_the_journal_has_all_by_which_a_decision_can_be_defended(self, stand: Stand) -> None:
+        """Pictures, verdicts, score and operating point, model and file, recipe, the PLC's sequence, the times."""
+        the_line = stand.line()
+        await open_judge(the_line)
+        part = a_part(NG, NG, OK, name="defended", recipe="M10", sequence=7)
+        made = await answered(the_line, part)
+        kept = await stand.look(lambda reader: reader.decision(made.id))
+        assert kept is not None
+        pictures = [hashlib.sha256(picture(("defended", place))).hexdigest() for place in (0, 1)]
+        assert [view.image for view in kept.views] == pictures
+        assert (kept.legacy, kept.model, kept.operator, kept.final) == (NG, OK, None, OK)
+        said = kept.views[0].judgement
+        assert said is not None
+        assert (said.verdict, said.score, said.threshold, said.bundle) == (OK, 0.9, 0.5, "fake 1")
+        assert (kept.bundle, kept.config, kept.goal, kept.stage) == ("fake 1", "hash", Goal(1), Stage.LIVE)
+        assert (kept.recipe, kept.sequence, kept.bypassed) == ("M10", 7, False)
+        assert kept.latency_ms >= kept.judge_ms > 0
+        told = await reported(stand, made)
+        assert {one.reporter: one.latency_ms > 0 for one in told} == {"plc": True, "mes": True}
+
+    async def test_a_bypass_is_recorded_with_the_part(self, stand: Stand) -> None:
+        the_line = stand.line(bypass={"minutes": 1, "because": "a test"})
+        the_line.standing.bypassed.ask("ann", wanted=True, because="a test")
+        made = await answered(the_line, a_part(NG))
+        kept = await stand.look(lambda reader: reader.decision(made.id))
+        assert kept is not None
+        assert (kept.bypassed, kept.origin, kept.final) == (True, Origin.LEGACY, NG)
 
     async def test_pictures_are_kept_under_their_hash(self, stand: Stand) -> None:
         the_line = stand.line()
