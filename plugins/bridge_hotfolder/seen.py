@@ -2,7 +2,8 @@
 
 A file is remembered by path, size and time of change; its digest tells a file that was only touched from one
 that was written anew. It survives ``kill -9``; losing it whole costs no decision, because each part is then
-offered again under the same key. What vanished from the folder is forgotten after a while, so it stays bounded.
+offered again under the same key. In memory is only what lies in the folder: of what vanished the file tells if it
+comes back, and after a while that is forgotten too.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import sqlite3
 import struct
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,11 +27,15 @@ CREATE TABLE IF NOT EXISTS files (
   path TEXT PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
   digest BLOB NOT NULL, flag TEXT NOT NULL, gone_at REAL
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS files_gone ON files (gone_at);
 CREATE TABLE IF NOT EXISTS tails (
   path TEXT PRIMARY KEY, origin TEXT NOT NULL, generation INTEGER NOT NULL, done INTEGER NOT NULL,
   head BLOB NOT NULL, head_bytes INTEGER NOT NULL
 ) WITHOUT ROWID;
 """
+_FORGET_AT_ONCE = 10_000
+_CACHE = "PRAGMA cache_size = -1024"
+"""1 MiB: what is asked for is mostly what was never seen, and one page tells that."""
 
 
 class SeenFile(NamedTuple):
@@ -80,25 +85,58 @@ class Seen:
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
         self._lock = threading.Lock()
-        rows = database.execute("SELECT path, size, mtime_ns, digest, flag, gone_at FROM files").fetchall()
+        rows = database.execute("SELECT path, size, mtime_ns, digest, flag FROM files WHERE gone_at IS NULL")
         # Packed, for an old machine may keep a hundred thousand files: half of what objects would take.
-        self._files = {
-            path: _packed(SeenFile(Stat(size, mtime), digest, flag)) for path, size, mtime, digest, flag, _ in rows
+        self._near = {
+            path: _packed(SeenFile(Stat(size, mtime), digest, flag)) for path, size, mtime, digest, flag in rows
         }
-        self._gone: dict[str, float] = {row[0]: row[5] for row in rows if row[5] is not None}
+        """All that is not noted as gone, and what was asked for since; empty where a file was never seen."""
+        self._back: set[str] = set()
+        """What is noted as gone and was asked for since."""
 
     def get(self, path: str) -> SeenFile | None:
         """Return what is known of a path."""
-        packed = self._files.get(path)
-        return None if packed is None else _unpacked(packed)
+        packed = self._near.get(path)
+        if packed is None:
+            packed = self._recall(path)
+        return _unpacked(packed) if packed else None
 
     def has(self, path: str, found: os.stat_result) -> bool:
         """Say whether a file was handed in as it is now."""
-        known = self._files.get(path)
-        return known is not None and known.startswith(_STAT.pack(found.st_size, found.st_mtime_ns))
+        known = self._near.get(path)
+        if known is None:
+            known = self._recall(path)
+        return known.startswith(_STAT.pack(found.st_size, found.st_mtime_ns))
+
+    def _recall(self, path: str) -> bytes:
+        with self._lock:
+            return self._recall_locked(path)
+
+    def _recall_locked(self, path: str) -> bytes:
+        """Look a path up in the file, once for as long as it lies in the folder."""
+        if path not in self._near:
+            row = self._row(path)
+            self._near[path] = _packed(SeenFile(Stat(*row[:2]), *row[2:4])) if row else b""
+            if row and row[4] is not None:
+                self._back.add(path)
+        return self._near[path]
+
+    def _row(self, path: str) -> tuple[int, int, bytes, str, float | None] | None:
+        query = "SELECT size, mtime_ns, digest, flag, gone_at FROM files WHERE path = ?"
+        try:
+            found: tuple[int, int, bytes, str, float | None] | None
+            found = self._database.execute(query, (path,)).fetchone()
+        except sqlite3.ProgrammingError:
+            raise
+        except sqlite3.Error as exc:  # a broken disk: then it is offered again, under its key
+            count("seen_set_unread")
+            logger().error("the seen-set cannot be read", path=path, reason=str(exc))
+            return None
+        return found
 
     def __len__(self) -> int:
-        return len(self._files)
+        with self._lock:
+            return int(self._database.execute("SELECT count(*) FROM files").fetchone()[0])
 
     def close(self) -> None:
         """End; waits for what another thread is writing."""
@@ -109,31 +147,30 @@ class Seen:
         """Remember files as done with, in one commit."""
         rows = [(path, *seen.stat, seen.digest, seen.flag) for path, seen in files.items()]
         with self._lock:
-            self._files.update({path: _packed(seen) for path, seen in files.items()})
-            for path in files:
-                self._gone.pop(path, None)
+            self._near.update({path: _packed(seen) for path, seen in files.items()})
+            self._back.difference_update(files)
             with self._database:
                 self._database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, NULL)", rows)
 
-    def tidy(self, present: Collection[str], now: float, keep_seconds: float) -> None:
+    def tidy(self, present: set[str], now: float, keep_seconds: float) -> None:
         """Note what is gone from the folder, and forget what has been gone for ``keep_seconds``."""
         with self._lock:
-            gone = [path for path in self._files if path not in present]
-            back = [path for path in self._gone if path in present]
-            newly = [path for path in gone if path not in self._gone]
-            old = [path for path in gone if now - self._gone.get(path, now) > keep_seconds]
-            if not (back or newly or old):
-                return
-            self._gone.update(dict.fromkeys(newly, now))
-            for path in back:
-                del self._gone[path]
-            for path in old:
-                del self._files[path], self._gone[path]
+            for path in present - self._near.keys():
+                self._recall_locked(path)
+            gone = [(now, path) for path in self._near.keys() - present if self._near.pop(path)]
+            back = [(None, path) for path in self._back & present]
+            self._back.clear()
+            if gone or back:
+                with self._database:
+                    self._database.executemany("UPDATE files SET gone_at = ? WHERE path = ?", [*gone, *back])
+            self._forget(now - keep_seconds)
+
+    def _forget(self, before: float) -> None:
+        query = "SELECT path FROM files WHERE gone_at < ? LIMIT ?"
+        old = self._database.execute(query, (before, _FORGET_AT_ONCE)).fetchall()
+        if old:
             with self._database:
-                update = "UPDATE files SET gone_at = ? WHERE path = ?"
-                self._database.executemany(update, [(now, path) for path in newly])
-                self._database.executemany(update, [(None, path) for path in back])
-                self._database.executemany("DELETE FROM files WHERE path = ?", [(path,) for path in old])
+                self._database.executemany("DELETE FROM files WHERE path = ?", old)
 
     def tails(self) -> dict[str, TailState]:
         """Return how far each appended file was read."""
@@ -179,6 +216,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         database.execute("PRAGMA journal_mode = WAL")
         # A power cut may lose the last marks: those parts come again under their keys, which is no harm.
         database.execute("PRAGMA synchronous = NORMAL")
+        database.execute(_CACHE)
         database.executescript(_SCHEMA)
         database.execute("SELECT count(*) FROM files").fetchone()
     except sqlite3.DatabaseError:

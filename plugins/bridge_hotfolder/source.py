@@ -8,6 +8,7 @@ opens it anew, and what the first look then finds is backlog.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -129,7 +130,11 @@ class HotFolder:
     def _tidy(self, listing: Listing) -> None:
         if time.monotonic() >= self._tidy_at:
             self._tidy_at = time.monotonic() + _TIDY_SECONDS
-            self._seen.tidy(listing.present, time.time(), self._options.forget_days * 86_400)
+            try:
+                self._seen.tidy(listing.present, time.time(), self._options.forget_days * 86_400)
+            except sqlite3.Error as exc:  # a full disk: what vanished is noted at the next start
+                count("seen_set_unwritten")
+                logger().error("the seen-set cannot be written", reason=str(exc))
 
     async def _work(self, presenter: Presenter, job: _Job) -> None:
         if isinstance(job.what, Line):

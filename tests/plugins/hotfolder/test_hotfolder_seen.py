@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import textwrap
+import tracemalloc
 from pathlib import Path
 
 from bridge_hotfolder import HotfolderOptions
@@ -43,6 +44,40 @@ def test_what_vanished_is_forgotten_after_a_while_only(tmp_path: Path) -> None:
         assert seen.get("back") is not None
     with open_seen(tmp_path / "seen.db") as seen:
         assert len(seen) == 2
+
+
+def test_what_comes_back_is_known_again(tmp_path: Path) -> None:
+    """A share that is remounted, or a folder that is moved away and back, brings nothing twice."""
+    known = SeenFile(Stat(3, 4), b"digest", "flag")
+    with open_seen(tmp_path / "seen.db") as seen:
+        seen.mark({"P1": known})
+        seen.tidy(set(), 100.0, 50.0)
+        assert seen.get("P1") == known
+        assert seen.get("P2") is None
+        seen.tidy({"P1"}, 140.0, 50.0)
+        seen.tidy({"P1"}, 200.0, 50.0)
+        assert seen.get("P1") == known
+
+
+def test_memory_holds_what_lies_in_the_folder_only(tmp_path: Path) -> None:
+    """An old machine that clears its folder makes a million files a week."""
+    digest = bytes(32)
+
+    def pass_through(first: int) -> None:
+        names = {f"lot/part-{number:09d}.json" for number in range(first, first + 500)}
+        seen.mark({name: SeenFile(Stat(1, 1), digest) for name in names})
+        seen.tidy(names, 100.0, 1e9)
+        seen.tidy(set(), 200.0, 1e9)
+
+    with open_seen(tmp_path / "seen.db") as seen:
+        pass_through(0)
+        tracemalloc.start()
+        for number in range(1, 11):
+            pass_through(number * 500)
+        held, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert len(seen) == 5500
+    assert held < 200_000, "five thousand files take a megabyte where they are kept"
 
 
 def test_a_broken_seen_set_is_put_aside(tmp_path: Path) -> None:
