@@ -16,19 +16,20 @@ from bridge.health import count
 class _Kept:
     """What lies in the folder, oldest first, so that nobody lists it for every entry."""
 
-    sizes: deque[tuple[Path, int]] = field(default_factory=deque)
+    sizes: deque[tuple[str, int]] = field(default_factory=deque)
+    """Names only: a thousand paths take half a megabyte."""
     total: int = 0
     known: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def add(self, path: Path, size: int) -> None:
-        self.sizes.append((path, size))
+    def add(self, name: str, size: int) -> None:
+        self.sizes.append((name, size))
         self.total += size
 
-    def oldest(self) -> Path:
-        path, size = self.sizes.popleft()
+    def oldest(self) -> str:
+        name, size = self.sizes.popleft()
         self.total -= size
-        return path
+        return name
 
 
 @dataclass(frozen=True)
@@ -64,13 +65,13 @@ class Quarantine:
     def _look(self) -> None:
         """Find what an earlier run has left."""
         for path in sorted(self.folder.glob("*.bin")):
-            self._kept.add(path, path.stat().st_size)
+            self._kept.add(path.name, path.stat().st_size)
         self._kept.known = True
 
     def _prune(self) -> None:
         kept = self._kept
         while len(kept.sizes) > max(self.keep, 1) or (kept.total > self.total_bytes and len(kept.sizes) > 1):
-            old = kept.oldest()
+            old = self.folder / kept.oldest()
             old.unlink(missing_ok=True)
             old.with_suffix(".json").unlink(missing_ok=True)
 
@@ -85,6 +86,6 @@ class Quarantine:
                 now += 1
                 continue
             with file:
-                self._kept.add(path, len(data))  # also if the disk is full: then there is a beginning of it
+                self._kept.add(path.name, len(data))  # also if the disk is full: then there is a beginning of it
                 file.write(data)
             return path
