@@ -23,8 +23,9 @@ from typing import Self
 from harness import finish, picture, quantiles, tiny_bundle
 
 from bridge.judging import bundle, host
+from bridge.judging.asked import Picture
 from bridge.judging.classifier import ClassifierOptions, workload
-from bridge.judging.host import Picture, Worker
+from bridge.judging.host import Worker
 from bridge.simulate.figures import percentile
 
 SIZES = {"70 kB": (70_000, 1), "4 x 70 kB": (70_000, 4), "5 MB": (5_000_000, 1), "20 MB": (20_000_000, 1)}

@@ -17,10 +17,11 @@ from pydantic import Field
 from bridge.errors import ConfigError
 from bridge.health import count
 from bridge.judging import bundle
+from bridge.judging.asked import Picture
 from bridge.judging.bundle import Bundle
 from bridge.judging.frames import Load, Opinion, Ready, Sample
 from bridge.judging.golden import best_bad, examine
-from bridge.judging.host import PROGRAM, Picture, Worker, start
+from bridge.judging.host import PROGRAM, Worker, start
 from bridge.judging.poison import Poison
 from bridge.judging.relief import Post, manned
 from bridge.log import logger

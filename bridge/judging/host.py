@@ -14,21 +14,20 @@ import os
 import signal
 import socket
 import sys
-import time
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
 from math import inf
 from typing import Any, Final
 
 from bridge.errors import ConfigError, Unavailable
 from bridge.health import count
 from bridge.judging.arena import Arena, Block
+from bridge.judging.asked import Asked, Picture
 from bridge.judging.frames import Answer, Ask, Cancel, Garbled, Load, Message, Opinion, Ready, Rejected, Request
 from bridge.judging.link import Link
 from bridge.judging.poison import Poison
-from bridge.messages import Box, Failure
+from bridge.messages import Failure
 
 SHARED_BYTES: Final = 1 << 13
 """Pictures above this go through the arena; below it the socket is as fast."""
@@ -41,37 +40,6 @@ _ENVIRONMENT = {
     "CV_IO_MAX_IMAGE_PIXELS": str(1 << 30),  # a second lock behind our own reading of headers
     "MALLOC_ARENA_MAX": "2",  # glibc keeps a heap per thread otherwise
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """What the worker is asked about."""
-
-    image: bytes = field(repr=False)
-    roi: Box | None = None
-
-
-@dataclass(slots=True)
-class _Open:
-    """A request that the worker still has."""
-
-    pictures: Sequence[Picture]
-    blocks: list[Block]
-    expires: float
-    opinions: list[Opinion]
-    done: asyncio.Future[list[Opinion]]
-
-    def take(self, answer: Answer) -> None:
-        """Add to the opinions.
-
-        Raises:
-            Garbled: there are more than were asked for, or in the end fewer while somebody still waited.
-        """
-        self.opinions += answer.opinions
-        missing = len(self.pictures) - len(self.opinions)
-        waited_for = not self.done.done() and time.monotonic() <= self.expires
-        if missing < 0 or (answer.last and missing and waited_for):
-            raise Garbled(f"{len(self.opinions)} answers to {len(self.pictures)} questions")
 
 
 class Worker:
@@ -87,7 +55,7 @@ class Worker:
         self._arena, self._poison = arena, poison
         self._hang_seconds = hang_ms / 1000
         self._numbers = itertools.count(1)
-        self._open: dict[int, _Open] = {}
+        self._open: dict[int, Asked] = {}
         self._alarm: asyncio.TimerHandle | None = None
         self._greeting: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         self._asked = 0
@@ -213,7 +181,7 @@ class Worker:
         done: asyncio.Future[list[Opinion]] = asyncio.get_running_loop().create_future()
         if not self._open:
             self._watch()
-        self._open[number] = _Open(pictures, blocks, inf if expires is None else expires, [], done)
+        self._open[number] = Asked(pictures, blocks, inf if expires is None else expires, [], done)
         inline = [one.image for one, ask in zip(pictures, request.asks, strict=True) if ask.shared is None]
         self.link.send(request, inline)
         try:

@@ -13,8 +13,9 @@ from typing import TypeAlias
 
 from bridge.errors import BridgeError
 from bridge.health import count
+from bridge.judging.asked import Picture
 from bridge.judging.frames import Opinion
-from bridge.judging.host import Picture, Worker
+from bridge.judging.host import Worker
 from bridge.log import logger
 from bridge.supervise import back_off
 

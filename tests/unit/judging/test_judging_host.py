@@ -18,7 +18,8 @@ from conftest import Make, encoded, load
 from bridge.errors import ConfigError, Unavailable
 from bridge.judging import host
 from bridge.judging.arena import ALIGN, ROOM
-from bridge.judging.host import SHARED_BYTES, Picture, Worker
+from bridge.judging.asked import Picture
+from bridge.judging.host import SHARED_BYTES, Worker
 from bridge.messages import Box, Failure
 
 BRIGHT, DARK = Picture(encoded(230)), Picture(encoded(20))
