@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import translate
 from pathlib import Path
@@ -29,6 +30,9 @@ class Stat(NamedTuple):
         return cls(found.st_size, found.st_mtime_ns)
 
 
+_OF_ONE_NAME = frozenset({errno.ELOOP, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ENAMETOOLONG})
+"""Trouble with one name, as links make it; any other is the share's."""
+
 Known: TypeAlias = Callable[[str, os.stat_result], bool]
 """Says whether a file, as it is now, was handed in already."""
 
@@ -49,6 +53,8 @@ class Listing:
     """Folder → names of the images in it."""
     unreadable_names: set[str] = field(default_factory=set)
     """What is left alone because its name is no text here: bytes of another code page, or control characters."""
+    no_files: set[str] = field(default_factory=set)
+    """What is called like a file of ours and is none: a pipe, a device, a link that leads round or is closed."""
     _sorted: set[str] = field(default_factory=set)
 
     def views(self, wanted: ImageName) -> Iterator[tuple[str, str]]:
@@ -117,19 +123,33 @@ class _Walk:
         if is_image:
             images.append(entry.name)
         if self._is_flag and self._is_flag(name):
-            with suppress(FileNotFoundError):
-                self._listing.flags[below + entry.name] = Stat.of(entry.stat())
+            if (found := self._file(entry, below + entry.name)) is not None:
+                self._listing.flags[below + entry.name] = Stat.of(found)
         elif is_image if self._options.verdict_in == "name" else self._is_result(name):
             self._keep(entry, below + entry.name)
 
     def _keep(self, entry: os.DirEntry[str], path: str) -> None:
-        try:
-            found = entry.stat()
-        except FileNotFoundError:
+        found = self._file(entry, path)
+        if found is None:
             return
         self._listing.present.add(path)
         if not self._is_known(path, found):
             self._listing.files[path] = Stat.of(found)
+
+    def _file(self, entry: os.DirEntry[str], path: str) -> os.stat_result | None:
+        """Return what a file is; None of one that has gone, and of what is no file: opening a pipe never ends."""
+        try:
+            found = entry.stat()
+        except FileNotFoundError:
+            return None
+        except OSError as exc:
+            if exc.errno not in _OF_ONE_NAME:
+                raise
+            found = None
+        if found is None or not stat.S_ISREG(found.st_mode):
+            self._listing.no_files.add(path)
+            return None
+        return found
 
     def _descend(self, folder: Path, below: str) -> None:
         if folder == self._moved:

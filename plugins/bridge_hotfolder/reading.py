@@ -6,7 +6,11 @@ Everything here blocks and runs in a thread.
 from __future__ import annotations
 
 import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from bridge_hotfolder import pictures
 from bridge_hotfolder.formats import ParseError
@@ -18,6 +22,25 @@ class ChangedError(Exception):
     """A file is not, or no longer, what the last look at the folder found: look again."""
 
 
+@contextmanager
+def open_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for reading, while the context lasts.
+
+    Raises:
+        ParseError: if it is no file: it was one when the folder was listed.
+        OSError: if it cannot be opened.
+    """
+    with open(path, "rb", opener=_opened_at_once) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ParseError(f"{path} is no file")
+        yield file
+
+
+def _opened_at_once(path: str, flags: int) -> int:
+    """Open without waiting: a pipe that nobody writes to would keep the thread for ever."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 def read_steady(path: Path, limit: int, expected: Stat | None = None) -> tuple[bytes, Stat]:
     """Return a file's bytes and what it was while they were read.
 
@@ -26,7 +49,7 @@ def read_steady(path: Path, limit: int, expected: Stat | None = None) -> tuple[b
         ParseError: if it is larger than ``limit``; nothing was read then.
         OSError: if it cannot be read.
     """
-    with path.open("rb") as file:
+    with open_file(path) as file:
         before = Stat.of(os.fstat(file.fileno()))
         if expected is not None and before != expected:
             raise ChangedError(f"{path} was changed since it was listed")

@@ -72,6 +72,7 @@ class HotFolder:
         self._lanes: Lanes[_Job] = Lanes(options.in_flight)
         self._device: int | None = None
         self._unreadable_names: set[str] = set()
+        self._no_files: set[str] = set()
         self._tidy_at = 0.0
 
     async def run(self, inspect: Inspect) -> None:
@@ -125,7 +126,13 @@ class HotFolder:
             logger(folder=str(self._options.path)).error(
                 "a file is left alone, for its name is no text; mount the share with its code page", name=name
             )
-        self._unreadable_names = listing.unreadable_names
+        for name in sorted(listing.no_files - self._no_files):
+            count("no_file")
+            logger(folder=str(self._options.path)).error(
+                "something is left alone, for it is no file that we can read; remove it, or mend its link",
+                name=name,
+            )
+        self._unreadable_names, self._no_files = listing.unreadable_names, listing.no_files
 
     def _tidy(self, listing: Listing) -> None:
         if time.monotonic() >= self._tidy_at:

@@ -4,15 +4,18 @@ import asyncio
 import json
 import os
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from hotfolder_host import Host, Reasons, Watch
 
-from bridge.plugin import ConfigError, Unavailable, Verdict
+from bridge.plugin import ConfigError, Unavailable, Verdict, counted
 from bridge_hotfolder import HotfolderOptions, open_source
+from bridge_hotfolder.formats import ParseError
 from bridge_hotfolder.peer import FolderAoi
+from bridge_hotfolder.reading import read_steady
 
 JPEG = b"\xff\xd8 a picture \xff\xd9"
 RENAMED = {"complete": "renamed"}
@@ -210,6 +213,31 @@ async def test_files_being_written_are_left_alone(folder: Path, watch: Watch, ho
             (folder / f"P1.json{suffix}").write_text('{"part": "P1", "verdict": "OK"}')
         await asyncio.sleep(0.09)
     assert host.parts == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+async def test_what_is_no_file_is_left_alone_and_stops_nothing(folder: Path, watch: Watch, host: Host) -> None:
+    """A pipe would keep a thread for ever, a link in a circle would make the whole folder unreadable."""
+    before = counted("no_file")
+    os.mkfifo(folder / "pipe.json")
+    (folder / "circle.json").symlink_to("circle.json")
+    (folder / "endless.json").symlink_to("/dev/zero")
+    (folder / "dangling.json").symlink_to("nowhere.json")
+    (folder / "folder.json").mkdir()
+    async with watch(**RENAMED):
+        put(folder, "P1.json", {"part": "P1", "verdict": "OK"})
+        await host.got(1)
+        put(folder, "P2.json", {"part": "P2", "verdict": "OK"})
+        await host.got(2)
+    assert counted("no_file") == before + 3
+    await host.until(lambda: not any(thread.name == "hotfolder" for thread in threading.enumerate()))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_a_pipe_in_place_of_a_listed_file_is_not_waited_for(folder: Path) -> None:
+    os.mkfifo(folder / "P1.json")
+    with pytest.raises(ParseError, match="no file"):
+        read_steady(folder / "P1.json", 1000)
 
 
 async def test_the_old_flag_does_not_vouch_for_a_new_file(folder: Path, watch: Watch, host: Host) -> None:
