@@ -21,6 +21,8 @@ from bridge_tcp.wire import CHUNK_BYTES, Link, together
 Document: TypeAlias = Mapping[str, Any]
 Answer: TypeAlias = Callable[[Document, str | None], Sequence[bytes]]
 """What an MES sends for a document, a frame each; the second argument says why it refuses, None if it does not."""
+AGAIN_SECONDS = 0.05
+"""Pause before a port that another has is tried again."""
 
 
 def as_json(frame: Frame) -> Document:
@@ -191,7 +193,15 @@ class Mes:
             link.writer.write_eof()
 
     def _revive(self) -> None:
-        self.tasks.create_task(self.start(), name="mes-back")
+        self.tasks.create_task(self._come_back(), name="mes-back")
+
+    async def _come_back(self) -> None:
+        """Listen again; while nobody did, another may have got the port for a moment, even who dials it."""
+        while True:
+            try:
+                return await self.start()
+            except OSError:
+                await asyncio.sleep(AGAIN_SECONDS)
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import Any
 
 import pytest
@@ -67,6 +68,19 @@ async def test_an_mes_takes_every_decision_in_the_end(port: int, habit: str) -> 
             refused += await _tell(options, count)
         await until(lambda: len(mes.documents) + len(mes.refused) == 12)
         assert refused == len(mes.refused) == (4 if habit == "refuse" else 0)
+
+
+async def test_an_mes_waits_for_its_port_where_another_has_got_it(port: int) -> None:
+    """While it is gone the system may lend its port to anybody, even to who dials it."""
+    options = TcpReporterOptions(name="mes", host="127.0.0.1", port=port, ack_timeout_seconds=0.2)
+    async with open_mes(options) as mes:
+        await _tell(options, 1)
+        mes.die()
+        with socket.create_server(("127.0.0.1", port)):
+            mes._revive()
+            await asyncio.sleep(0.1)
+        await _tell(options, 2)
+        assert len(mes.documents) == 2
 
 
 async def _tell(options: TcpReporterOptions, number: int) -> int:
