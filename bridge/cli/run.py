@@ -130,7 +130,7 @@ async def _run_on(gateway: Gateway, stop: asyncio.Event, notify: Notify, telling
     try:
         either: set[asyncio.Task[Any]] = {opened, stopped}
         await asyncio.wait(either, timeout=OPENING_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        if not opened.done() or opened.exception() is None:
+        if not stop.is_set() and (not opened.done() or opened.exception() is None):
             notify.ready()
             if notify.wanted:
                 told = notify.keep_telling(gateway.journal.alive, lambda: in_words(gateway.readiness()))

@@ -18,9 +18,13 @@ from pathlib import Path
 import pytest
 from core_kit import a_decision, a_name, until
 
+from bridge.cli import run
+from bridge.config import load
 from bridge.errors import Unavailable
+from bridge.gateway import open_gateway
 from bridge.notify import LONGEST_STATUS, Notify, in_words
 from bridge.store import Journal, open_journal
+from bridge.tasks import Tasks
 
 PATIENCE = 30.0
 
@@ -203,3 +207,13 @@ def test_a_gateway_tells_its_service_manager(gateway: subprocess.Popen[bytes], m
     heard(manager, "STOPPING=1")
     assert gateway.wait(PATIENCE) == 0
     assert manager.listen().count("READY=1") == 1
+
+
+@pytest.mark.usefixtures("plugins")
+async def test_a_start_that_is_broken_off_was_never_ready(tmp_path: Path, manager: Manager) -> None:
+    path, stop = tmp_path / "bridge.toml", asyncio.Event()
+    path.write_text(CONFIG + 'trouble = "opening"\n', encoding="utf-8")
+    async with open_gateway(await asyncio.to_thread(load, path)) as gateway:
+        stop.set()
+        await run._run_on(gateway, stop, Notify(manager.address), Tasks())
+    assert manager.listen() == []
