@@ -190,6 +190,19 @@ def test_only_this_machine_may_ask_for_more_than_health(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("plugins")
+async def test_another_machine_is_told_health_and_nothing_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even with the token."""
+    async with serving(tmp_path) as (gateway, port):
+        token = await token_of(gateway)
+        monkeypatch.setattr(control, "_from_here", lambda _: False)
+        for path, status in (("/v1/status", 403), ("/v1/reset", 403), ("/healthz", 200), ("/metrics", 200)):
+            connection = HTTPConnection("127.0.0.1", port, timeout=10)
+            assert await asyncio.to_thread(get, connection, path, token) == status
+
+
+@pytest.mark.usefixtures("plugins")
 async def test_a_port_that_is_open_to_the_network_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -64,7 +64,11 @@ async def test_large_pictures_go_through_shared_memory_and_come_back_free(make: 
     large = Picture(encoded(230, (800, 600), ".bmp"))
     assert len(large.image) > SHARED_BYTES
     async with running(make) as worker:
-        opinions = await worker.judge([large, DARK, large])
+        asking = asyncio.create_task(worker.judge([large, DARK, large]))
+        while not worker._open:  # noqa: ASYNC110 - no event
+            await asyncio.sleep(0)
+        assert worker._arena.ledger.lent == 2
+        opinions = await asking
         assert [round(opinion.score or 0) for opinion in opinions] == [1, 0, 1]
         assert worker._arena.ledger.lent == 0
 
