@@ -25,6 +25,7 @@ from bridge_modbus.codec import (
     decode_command,
     decode_status,
     encode_status,
+    takes_ok,
 )
 from bridge_modbus.effects import NEVER, Begin, Count, Effect, Write
 from bridge_modbus.handshake import Handshake
@@ -46,6 +47,8 @@ class Station:
     registers: list[int] = field(default_factory=lambda: [0xFFFF] * STATUS_WORDS)
     begun: list[Begin] = field(default_factory=list)
     counts: list[str] = field(default_factory=list)
+    arriving: int = STATUS_WORDS
+    """How many words of STS a write reaches before it breaks off."""
     _boots: count[int] = field(default_factory=count)
 
     def __post_init__(self) -> None:
@@ -69,7 +72,8 @@ class Station:
             match effect:
                 case Write(block=block, first=first, count=amount):
                     words = encode_status(block, self.order)
-                    self.registers[first : first + amount] = words[first : first + amount]
+                    end = min(first + amount, self.arriving)
+                    self.registers[first:end] = words[first:end]
                 case Begin():
                     self.begun.append(effect)
                     self.machine.begun()
@@ -78,8 +82,11 @@ class Station:
 
     def step(self, step: dict[str, Any]) -> None:
         """Let one thing happen."""
+        self.arriving = step.get("torn", STATUS_WORDS)
         if "reboot" in step:
             self.boot()
+        if "reconnected" in step:
+            self.do(self.machine.reconnected(self.now))
         if "line" in step:
             self.line = Standing(**{"ready": True, **step["line"]})
         self.now += step.get("wait", 0.0)
@@ -116,6 +123,7 @@ class Station:
             "part_id": block.part_id,
             "sequence": [block.sequence_head, block.sequence_tail],
             "asked": len(self.begun),
+            "no_ok": takes_ok(block, decode_command(self.command, self.order), heartbeat_fresh=True),
         }
 
 
