@@ -17,6 +17,9 @@ from bridge.plugin import Unavailable, count
 from bridge_hotfolder.names import ImageName, flag_pattern
 from bridge_hotfolder.options import HotfolderOptions
 
+_DATES = 1 << 63
+"""Nanoseconds to the year 2262; some file systems know thousands of years more."""
+
 
 class Stat(NamedTuple):
     """What tells one writing of a file from the next without reading it."""
@@ -26,8 +29,9 @@ class Stat(NamedTuple):
 
     @classmethod
     def of(cls, found: os.stat_result) -> Stat:
-        """Take what matters from the system's answer."""
-        return cls(found.st_size, found.st_mtime_ns)
+        """Take what matters from the system's answer; also a date so mad that 64 bits do not hold it."""
+        mtime_ns = found.st_mtime_ns
+        return cls(found.st_size, mtime_ns if -_DATES <= mtime_ns < _DATES else mtime_ns % _DATES)
 
 
 _OF_ONE_NAME = frozenset({errno.ELOOP, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ENAMETOOLONG})

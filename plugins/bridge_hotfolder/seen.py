@@ -106,7 +106,7 @@ class Seen:
         known = self._near.get(path)
         if known is None:
             known = self._recall(path)
-        return known.startswith(_STAT.pack(found.st_size, found.st_mtime_ns))
+        return known.startswith(_STAT.pack(*Stat.of(found)))
 
     def _recall(self, path: str) -> bytes:
         with self._lock:

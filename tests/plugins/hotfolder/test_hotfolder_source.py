@@ -215,6 +215,24 @@ async def test_files_being_written_are_left_alone(folder: Path, watch: Watch, ho
     assert host.parts == []
 
 
+async def test_a_file_of_any_date_is_a_part_and_comes_once(
+    tmp_path: Path, folder: Path, watch: Watch, host: Host
+) -> None:
+    """Also of a date that 64 bits of nanoseconds do not hold, which some shares can say."""
+    for number, seconds in enumerate((0, -1, 1 << 31, 10_000_000_000, 14_000_000_000)):
+        path = folder / f"P{number}.tmp"
+        path.write_text(json.dumps({"part": f"P{number}", "verdict": "OK"}))
+        os.utime(path, (seconds, seconds))
+        path.rename(path.with_suffix(".json"))
+    async with watch(**RENAMED):
+        await host.got(5)
+        await host.until(lambda: remembered(tmp_path / "home") == 5)
+    async with watch(**RENAMED):
+        put(folder, "P5.json", {"part": "P5", "verdict": "OK"})
+        await host.got(6)
+    assert sorted(part.part for part in host.parts) == [f"P{number}" for number in range(6)]
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
 async def test_what_is_no_file_is_left_alone_and_stops_nothing(folder: Path, watch: Watch, host: Host) -> None:
     """A pipe would keep a thread for ever, a link in a circle would make the whole folder unreadable."""
