@@ -8,7 +8,7 @@ decide), ``judging`` (the model, in a process of its own), ``recording`` (one co
 What keeps it going: ``gateway`` composes; ``running`` opens and closes one line, ``judges`` one model;
 ``supervise`` keeps a plugin open, ``watched`` knows how it does, ``opening`` says what its first opening means.
 
-What changes it: ``starting`` holds a start and ``changing`` a reload or a promotion against ``reloading`` (what
+What changes it: ``starting`` holds a start and ``changing`` a reload or a promotion against ``objections`` (what
 stands against it) and ``in_force`` (what was approved last); ``attendance`` writes starts, stops and crashes.
 
 Who asks and orders: ``control`` is the port and ``orders`` what it takes, ``unparking`` one of them; ``asking`` is

@@ -23,8 +23,8 @@ from bridge.explaining import explain
 from bridge.in_force import InForce, Pending, Reasoned
 from bridge.judges import Judges, Sitting, pinned
 from bridge.log import logger
+from bridge.objections import fixed, passes_bad, too_slow, unreasoned
 from bridge.plugin.discovery import Plugged
-from bridge.reloading import fixed, passes_bad, too_slow, unreasoned
 from bridge.store import Entry, Journal
 
 

@@ -25,8 +25,8 @@ from bridge.judges import Judges
 from bridge.judging import shelf
 from bridge.line import Line
 from bridge.log import logger
+from bridge.objections import naming
 from bridge.opening import admitted, opened_once
-from bridge.reloading import naming
 from bridge.running import REST_SECONDS, WELL, Running
 from bridge.store import Images, Journal, Retention, lock, open_journal
 from bridge.watched import State, Watched

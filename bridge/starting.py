@@ -16,7 +16,7 @@ from bridge.errors import ConfigError, Unavailable
 from bridge.in_force import InForce, held_against, remembered
 from bridge.judges import pinned
 from bridge.log import logger
-from bridge.reloading import unreasoned
+from bridge.objections import unreasoned
 from bridge.store import Entry, Journal
 
 ADVICE = 'start with aoi-bridge run --override "reason", or write a new live_because for the line'

@@ -29,7 +29,7 @@ from bridge.judges import Judges, Sitting
 from bridge.judging import bundle, shelf
 from bridge.judging.shelf import Version
 from bridge.log import configure
-from bridge.reloading import naming
+from bridge.objections import naming
 from bridge.store import lock, open_journal, user
 
 

@@ -91,8 +91,8 @@ def compare(old: Facts, new: Facts) -> list[Change]:
         if line in old and line in new:
             changes += _of_line(line, old[line], new[line])
         else:
-            was, becomes = (_stage(where.get(line)) for where in (old, new))
-            guarded = becomes == "live"
+            was, becomes = (_in_short(where.get(line)) for where in (old, new))
+            guarded = _stage(new.get(line)) == "live"
             changes.append(Change(line=line, what="line", old=was, new=becomes, guarded=guarded))
     return changes
 
@@ -126,6 +126,14 @@ def _of_line(line: str, old: Mapping[str, Fact], new: Mapping[str, Fact]) -> Ite
 
 def _stage(line: Mapping[str, Fact] | None) -> str:
     return line["stage"].value if line is not None and "stage" in line else NOWHERE
+
+
+def _in_short(line: Mapping[str, Fact] | None) -> str:
+    """Say of a whole line by what its verdicts come about."""
+    if line is None:
+        return NOWHERE
+    said = (f"{key} {line[key].value}" for key in ("goal", "judge", "threshold") if key in line)
+    return ", ".join([_stage(line), *said])
 
 
 def _line(line: Line, config: Config, bundles: Mapping[str, str]) -> Iterator[tuple[str, Fact]]:

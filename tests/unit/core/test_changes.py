@@ -17,8 +17,8 @@ from bridge.config import Line as LineConfig
 from bridge.config.changes import NOWHERE, Change, Fact, compare, facts
 from bridge.errors import ConfigError
 from bridge.in_force import InForce, Pending, approved_bundles, held_against, remembered
+from bridge.objections import fixed, naming, passes_bad, too_slow, unreasoned
 from bridge.plugin import JudgeOptions, ReporterOptions
-from bridge.reloading import fixed, naming, passes_bad, too_slow, unreasoned
 
 
 class ModelOptions(JudgeOptions):
@@ -147,8 +147,9 @@ def test_a_line_that_comes_live_is_guarded_and_one_that_goes_is_not() -> None:
     first, second = a_line_config(**LIVE), a_line_config(name="m", **LIVE)
     [came] = changed(a_config(first), a_config(first, second))
     [went] = changed(a_config(first, second), a_config(first))
-    assert (str(came), came.guarded) == ("line.m: none → live", True)
-    assert (str(went), went.guarded) == ("line.m: live → none", False)
+    short = "live, goal 1, judge pins, threshold none"
+    assert (str(came), came.guarded) == (f"line.m: none → {short}", True)
+    assert (str(went), went.guarded) == (f"line.m: {short} → none", False)
 
 
 def test_a_secret_is_never_written_out() -> None:
