@@ -17,6 +17,7 @@ from prometheus_client import Counter
 from bridge import health
 from bridge.clock import Clock
 from bridge.delivery import Guaranteed
+from bridge.echo import Echo
 from bridge.errors import Unavailable
 from bridge.explaining import explain
 from bridge.goals import Rules, asked, by_importance, model_verdict, would_be
@@ -57,6 +58,7 @@ class Afterwards:
         self._queue: deque[Unheard] = deque()
         self._bytes = 0
         self._work = asyncio.Event()
+        self._echo = Echo(clock)
         skipped.labels(line)
 
     def later(self, unheard: Unheard) -> bool:
@@ -169,6 +171,12 @@ class Afterwards:
         for lane in lanes:
             lane.add(told) if told else lane.forget(answer.id)
 
+    def not_recorded(self, part: str, error: Exception) -> None:
+        """Log that a part could not be recorded: on a full disk now and then, rather than for every part."""
+        reason = explain(error)
+        if times := self._echo.heard(f"not recorded: {reason}"):
+            logger(line=self._line).error("not recorded", part=part, reason=reason, times=times)
+
     async def _settled(
         self, commit: asyncio.Future[Decision], said: asyncio.Future[None], answer: Decision
     ) -> Decision | None:
@@ -177,7 +185,7 @@ class Afterwards:
             stored = await commit
             await said
         except Exception as exc:  # noqa: BLE001 - whatever the store does, the part behind this one is waiting
-            logger(line=self._line).error("not recorded", id=answer.id, part=answer.part, reason=explain(exc))
+            self.not_recorded(answer.part, exc)
             return None
         if stored.id != answer.id:
             return None
@@ -189,7 +197,9 @@ class Afterwards:
         try:
             await self._journal.second(second)
         except Unavailable as exc:
-            logger(line=self._line).error("second record lost", id=second.id, kind=second.kind, reason=str(exc))
+            if times := self._echo.heard(f"second record lost: {exc}"):
+                tell = logger(line=self._line)
+                tell.error("second record lost", id=second.id, kind=second.kind, reason=str(exc), times=times)
 
 
 def view_decisions(

@@ -130,7 +130,7 @@ class Recording:
         try:
             stored = commit.result()
         except Exception as exc:  # noqa: BLE001 - whatever the store does, the part is answered
-            logger(line=self._config.name).error("not recorded", part=part.part, reason=explain(exc))
+            self.afterwards.not_recorded(part.part, exc)
             for lane in lanes:
                 lane.forget(decision.id)
             return self._not_recorded(part, terms, decision)

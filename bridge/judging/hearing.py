@@ -88,7 +88,7 @@ async def _answer(
     except TooLate:
         return Heard(failed, frozenset({Failure.DEADLINE}))
     except Unavailable as exc:
-        logger().warning("judge away", part=question.part.part, reason=str(exc))
+        turns.away(question.line, question.part.part, exc)
         return Heard(failed, frozenset({Failure.JUDGE_DOWN}))
 
 

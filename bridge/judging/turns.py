@@ -18,9 +18,12 @@ from dataclasses import dataclass, field
 from math import inf
 
 from bridge import health
+from bridge.clock import SystemClock
+from bridge.echo import Echo
 from bridge.errors import Unavailable
 from bridge.explaining import expected, explain, unavailable
 from bridge.judging.pace import Pace
+from bridge.log import logger
 from bridge.messages import Failure, Judgement, Verdict, View
 from bridge.plugin.api import Judge
 from bridge.supervise import Slot, wall
@@ -92,12 +95,18 @@ class Turns:
         self._swapped, self._left = asyncio.Event(), asyncio.Event()
         self._free = at_once
         self._pace = Pace()
+        self._echo = Echo(SystemClock())
         self._live, self._background = Row(), Row()
 
     @property
     def open(self) -> bool:
         """Whether the judge could be asked now."""
         return self._slot.verb is not None
+
+    def away(self, line: str, part: str, error: Unavailable) -> None:
+        """Log that a part went without the judge: now and then, rather than for every part."""
+        if times := self._echo.heard(f"{line} {error}"):
+            logger(line=line).warning("judge away", part=part, reason=str(error), times=times)
 
     async def swap(self, slot: Slot[Judge]) -> None:
         """Have parts that begin from now on judged by another; return once the old judge has no part left."""

@@ -289,6 +289,14 @@ class TestAnswers:
             assert (decision.final, decision.degraded, decision.recorded) == (NG, True, True)
         await until(lambda: len(stand.plc.told) == 2)
 
+    async def test_a_judge_that_is_away_is_not_spoken_of_at_every_part(
+        self, stand: Stand, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        the_line = stand.line(judge_up=False, deadline_ms=60_000)
+        for _ in range(5):
+            assert (await answered(the_line, a_part(NG))).failures == (Failure.JUDGE_DOWN,)
+        assert capsys.readouterr().err.count("judge away") == 1
+
     async def test_a_bug_around_the_judge_is_answered_safely(
         self, stand: Stand, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -462,6 +470,18 @@ class TestSlowDisk:
         assert (decision.final, decision.recorded, decision.number) == (NG, False, 0)
         await until(lambda: len(stand.plc.told) == 1)
         assert stand.mes.told == []
+
+    async def test_a_full_disk_does_not_speak_of_every_part(
+        self, stand: Stand, journal: Journal, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """What comes with every part is said now and then, with a count."""
+        refusing = SlowJournal(journal)
+        refusing.refuse = Unavailable("disk full")
+        the_line = stand.line(refusing)
+        await open_judge(the_line)
+        for _ in range(5):
+            assert not (await answered(the_line, a_part(NG))).recorded
+        assert capsys.readouterr().err.count("not recorded") == 1
 
     async def test_what_was_answered_unrecorded_is_what_its_redelivery_records(
         self, stand: Stand, journal: Journal
