@@ -2,7 +2,8 @@
 
 A start is held against it, so that a live line does not come back from a stop with another goal or another model
 that nobody gave a reason for. It is replaced whole, before what it says is done: a gateway that is killed in
-between finds at its next start what was ``pending``, and goes on with either.
+between finds at its next start what was ``pending``, and goes on with either. A start that the record lets pass
+replaces it; where it is lost or cannot be read, the configuration stands as it is and the audit log says so.
 """
 
 from __future__ import annotations
