@@ -161,6 +161,26 @@ async def test_a_request_that_is_too_long_is_refused(tmp_path: Path) -> None:
         assert await asyncio.to_thread(get, endless, "/healthz", "x" * 20_000) == 400
 
 
+@pytest.mark.usefixtures("plugins")
+async def test_garbage_is_counted_and_fills_no_log(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """What is no address, a length below nothing, a body that never comes: refused, and not a word in the log."""
+    before = counted("garbage")
+    async with serving(tmp_path) as (gateway, port):
+        token = await token_of(gateway)
+        for said in (
+            b"GET /\0 HTTP/1.1\r\n\r\n",
+            b"POST /v1/reload HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+            f"POST /v1/reload HTTP/1.1\r\nAuthorization: Bearer {token}\r\nContent-Length: 9\r\n\r\n{{".encode(),
+        ):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(said)
+            await writer.drain()
+            await asyncio.to_thread(get, HTTPConnection("127.0.0.1", port, timeout=10), "/healthz")
+            writer.transport.abort()
+        await until(lambda: counted("garbage") == before + 3)
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def elsewhere() -> str:
     """An address of this machine that is not loopback; dialling it stays inside."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
