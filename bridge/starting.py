@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from bridge import in_force
+from bridge.attendance import CRASH, STOP
 from bridge.changing import audited, refuse
 from bridge.config import Config
 from bridge.config.changes import Facts, facts
@@ -55,9 +56,18 @@ async def held(config: Config, found: dict[str, str], journal: Journal, override
 
 async def _record(config: Config, journal: Journal) -> InForce | None:
     try:
-        return await asyncio.to_thread(in_force.read, config.data)
+        record = await asyncio.to_thread(in_force.read, config.data)
+        why = "" if record or not await _ran_before(journal) else "it is gone"
     except ConfigError as exc:
-        # The line comes back all the same; the audit log says that nothing was held against its past.
-        logger().error("the record of what was in force is lost", reason=str(exc))
-        journal.note(Entry(what=RECORD, old="unknown", new="begun anew", why=exc.found))
-        return None
+        record, why = None, exc.found
+    if why:  # the line comes back all the same; the audit log says that nothing was held against its past
+        logger().error("the record of what was in force is lost", reason=why)
+        journal.note(Entry(what=RECORD, old="unknown", new="begun anew", why=why))
+    return record
+
+
+async def _ran_before(journal: Journal) -> bool:
+    try:
+        return await journal.newest_audit(STOP, CRASH) is not None
+    except Unavailable:
+        return False

@@ -277,12 +277,18 @@ class TestStart:
             async with open_gateway(await make(text.replace("goal = 1", f"goal = {goal}"))):
                 pass
 
-    async def test_a_lost_record_keeps_no_line_from_its_start(self, make: Make, names: tuple[str, str]) -> None:
+    @pytest.mark.parametrize("left", ["{", None])
+    async def test_a_lost_record_keeps_no_line_from_its_start(
+        self, make: Make, names: tuple[str, str], left: str | None
+    ) -> None:
         """The audit log says that nothing was held against the past."""
         config = await make(judges(well="none") + a_line(names[0], LIVE))
         async with open_gateway(config):
             pass
-        (config.data / in_force.FILE).write_text("{", encoding="utf-8")
+        assert "what was in force" not in {e.what for e in await asyncio.to_thread(Reader(config.data).audit)}
+        (config.data / in_force.FILE).unlink()
+        if left is not None:
+            (config.data / in_force.FILE).write_text(left, encoding="utf-8")
         async with open_gateway(config) as gateway, asyncio.timeout(10):
             await gateway.until_ready()
         entries = await asyncio.to_thread(Reader(gateway.config.data).audit)
