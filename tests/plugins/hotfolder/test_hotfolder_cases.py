@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import tomllib
 from pathlib import Path
@@ -91,7 +92,7 @@ def take(step: Path, folder: Path) -> None:
         elif path.suffix == ".gone":
             target.with_suffix("").unlink()
         elif path.suffix == ".renamed":
-            target.with_suffix("").replace(target.with_name(path.read_text(encoding="utf-8").strip()))
+            target.with_suffix("").replace(target.with_name(os.fsdecode(path.read_bytes().strip())))
         else:
             target.write_bytes(path.read_bytes())
 
