@@ -214,9 +214,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
     connection.execute(f"PRAGMA journal_size_limit = {2 * WAL_PAGES * 4096}")
-    connection.execute(
-        "PRAGMA cache_size = -2000"
-    )  # four times as much fills with time and makes no commit cheaper
+    connection.execute("PRAGMA cache_size = -2000")  # kB; more fills with time and makes no commit cheaper
     connection.execute("PRAGMA secure_delete = OFF")  # Debian's default writes zeros over every outbox row
     migrate(connection, path)
 
