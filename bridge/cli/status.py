@@ -20,6 +20,8 @@ from bridge.config import data_of, fingerprint_of, load
 from bridge.errors import Unavailable
 
 _NUMBERS = {"parts", "degraded", "slowed", "waiting", "parked", "opened"}
+NO_ROOM_BYTES = 1_000_000
+"""With less than this the journal may be unable to grow."""
 LONGER_THAN_A_DISK = 3650
 """Ten years, in days; nobody plans with more."""
 
@@ -130,6 +132,8 @@ def pictures(images: Mapping[str, Any]) -> str:
 def held(disk: Mapping[str, Any]) -> str:
     """Say for how long an MES may be away."""
     free = f"{amount(disk['free_bytes'])} free"
+    if disk["free_bytes"] < NO_ROOM_BYTES:
+        return f"THE DISK IS FULL ({free}): decisions may go unrecorded and nothing can be changed; make room."
     if disk["bytes_per_part"] is None or disk["parts_per_day"] is None:
         return f"How long the disk holds while an MES is away is unknown yet ({free})."
     rate = f"at {disk['parts_per_day']:,.0f} parts a day of {amount(disk['bytes_per_part'])}, {free}"

@@ -257,6 +257,7 @@ class TestStatus:
             "While an MES is away, the disk holds for 1,365.1 days (at 12,000 parts a day of 1.4 kB, 23 GB free)."
         )
         assert "more than ten years" in status_module.held(disk | {"days": 1e6})
+        assert "THE DISK IS FULL (0 B free)" in status_module.held(disk | {"free_bytes": 0})
 
     def test_it_fits_into_eighty_columns(
         self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
