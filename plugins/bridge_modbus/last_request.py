@@ -31,6 +31,7 @@ class LastRequest:
         self.last = last
         self._path = folder / FILE
         self._changed = asyncio.Event()
+        self._in_trouble = False
 
     @classmethod
     async def recall(cls, folder: Path) -> LastRequest:
@@ -67,7 +68,11 @@ class LastRequest:
         try:
             _write(self._path, last)
         except OSError as exc:
-            logger().warning("the last request cannot be kept", file=str(self._path), reason=exc.strerror)
+            if not self._in_trouble:  # once, not for each part: a full disk must not be filled by saying so
+                logger().warning("the last request cannot be kept", file=str(self._path), reason=exc.strerror)
+            self._in_trouble = True
+        else:
+            self._in_trouble = False
 
 
 def _read(path: Path) -> Last | None:
