@@ -128,8 +128,14 @@ def _bundles(old: Mapping[str, Fact], new: Mapping[str, Fact]) -> dict[str, Fact
 
 
 def _new_because(line: str, old: Facts, new: Facts) -> str:
-    before, after = (where.get(line, {}).get("live_because", Fact("")).value for where in (old, new))
-    return after if after.strip() != before.strip() else ""
+    """Return a line's own reason; one that it had before, or that a line had which is gone now, is not new."""
+    known = [line] if line in old else [name for name in old if name not in new]
+    after = _because(new, line)
+    return "" if after.strip() in {_because(old, name).strip() for name in known} else after
+
+
+def _because(facts: Facts, line: str) -> str:
+    return facts.get(line, {}).get("live_because", Fact("")).value
 
 
 def _guarded(changes: list[Change]) -> list[Change]:
