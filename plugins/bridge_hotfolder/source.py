@@ -26,7 +26,7 @@ from bridge_hotfolder.reading import ChangedError
 from bridge_hotfolder.seen import Seen, open_seen
 from bridge_hotfolder.tail import Line, Tails
 
-_TIDY_SECONDS = 60.0
+_TIDY_SECONDS = 20.0
 _RETRY_SECONDS = 1.0
 
 
@@ -73,6 +73,7 @@ class HotFolder:
         self._device: int | None = None
         self._unreadable_names: set[str] = set()
         self._no_files: set[str] = set()
+        self._troubled: dict[str, str] = {}  # what was said of files that are tried again and again
         self._tidy_at = 0.0
 
     async def run(self, inspect: Inspect) -> None:
@@ -133,6 +134,7 @@ class HotFolder:
                 name=name,
             )
         self._unreadable_names, self._no_files = listing.unreadable_names, listing.no_files
+        self._troubled = {path: why for path, why in tuple(self._troubled.items()) if path in listing.present}
 
     def _tidy(self, listing: Listing) -> None:
         if time.monotonic() >= self._tidy_at:
@@ -177,4 +179,6 @@ class HotFolder:
 
     def _trouble(self, path: str, why: Exception) -> None:
         count("vanished" if isinstance(why, FileNotFoundError) else "unreadable")
-        logger().warning("a file cannot be read now", path=path, reason=str(why))
+        if self._troubled.get(path) != str(why):  # once: it is tried every second, and may be one of thousands
+            logger().warning("a file cannot be read now", path=path, reason=str(why))
+        self._troubled[path] = str(why)

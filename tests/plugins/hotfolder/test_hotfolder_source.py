@@ -14,6 +14,7 @@ from hotfolder_host import Host, Reasons, Watch
 from bridge.plugin import ConfigError, Unavailable, Verdict, counted
 from bridge_hotfolder import HotfolderOptions, open_source
 from bridge_hotfolder.formats import ParseError
+from bridge_hotfolder.listing import Stat
 from bridge_hotfolder.peer import FolderAoi
 from bridge_hotfolder.reading import read_steady
 
@@ -213,6 +214,27 @@ async def test_files_being_written_are_left_alone(folder: Path, watch: Watch, ho
             (folder / f"P1.json{suffix}").write_text('{"part": "P1", "verdict": "OK"}')
         await asyncio.sleep(0.09)
     assert host.parts == []
+
+
+async def test_a_file_that_cannot_be_read_is_said_once(
+    folder: Path, watch: Watch, host: Host, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is tried again and again; a log line for each try would fill a disk in a week."""
+    before, closed = counted("unreadable"), True
+
+    def read(path: Path, limit: int, expected: Stat | None = None) -> tuple[bytes, Stat]:
+        if closed:
+            raise PermissionError(13, "Permission denied", str(path))
+        return read_steady(path, limit, expected)
+
+    monkeypatch.setattr("bridge_hotfolder.source._RETRY_SECONDS", 0.05)
+    monkeypatch.setattr("bridge_hotfolder.assembly.read_steady", read)
+    async with watch(**RENAMED):
+        put(folder, "P1.json", {"part": "P1", "verdict": "OK"})
+        await host.until(lambda: counted("unreadable") >= before + 3)
+        closed = False
+        await host.got(1)
+    assert capsys.readouterr().err.count("a file cannot be read now") == 1
 
 
 async def test_a_file_of_any_date_is_a_part_and_comes_once(
