@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from bridge.plugin import count
+from bridge.plugin import count, logger
 from bridge_hotfolder.listing import Listing, Stat
 from bridge_hotfolder.options import HotfolderOptions
 from bridge_hotfolder.seen import Seen, TailState
@@ -63,6 +65,7 @@ class Tails:
         self._seen = seen
         self._tails = {path: _Tail(state, read_to=state.done) for path, state in seen.tails().items()}
         self._first = True
+        self._closed: set[str] = set()  # could not be read; what stands in them once they can is backlog
         self._lock = threading.Lock()
 
     def step(self, listing: Listing, now: float) -> list[Line]:
@@ -73,12 +76,15 @@ class Tails:
         """
         with self._lock:
             for path in sorted(listing.files.keys() - self._tails.keys()):
-                self._meet(path, listing)
+                with self._one(path):
+                    self._meet(path, listing)
             lines: list[Line] = []
             for path, stat in listing.files.items():
-                tail = self._tails[path]
-                if tail.stat != stat and len(tail.outstanding) < _MOST_OUTSTANDING:
-                    lines += self._advance(path, tail, stat, now)
+                tail = self._tails.get(path)
+                if tail and tail.stat != stat and len(tail.outstanding) < _MOST_OUTSTANDING:
+                    with self._one(path):
+                        lines += self._advance(path, tail, stat, now)
+            self._closed &= listing.files.keys()
             self._forget(listing, now)
             self._first = False
         return lines
@@ -95,6 +101,19 @@ class Tails:
                 if tail.state != state:
                     self._seen.keep_tail(path, tail.state)
                 return
+
+    @contextmanager
+    def _one(self, path: str) -> Iterator[None]:
+        """Let a file that has gone, or that its writer keeps closed, stop no other."""
+        try:
+            yield
+        except FileNotFoundError:
+            count("vanished")
+        except PermissionError as exc:
+            count("unreadable")
+            if path not in self._closed:
+                logger().warning("a file cannot be read now", path=path, reason=str(exc))
+            self._closed.add(path)
 
     def _meet(self, path: str, listing: Listing) -> None:
         """Begin a file never seen, or go on with one that was renamed."""
@@ -127,8 +146,9 @@ class Tails:
                 tail.state = TailState(tail.state.origin, tail.state.generation + 1, 0, b"", 0)
                 tail.read_to, tail.backlog_to = 0, 0
                 tail.outstanding.clear()
-            if self._first:
+            if self._first or path in self._closed:
                 tail.backlog_to = stat.size
+                self._closed.discard(path)
             header, start = self._header(path, head)
             if start is None:
                 return []

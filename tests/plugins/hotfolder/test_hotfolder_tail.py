@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 from hotfolder_host import Host, Reasons, Watch
@@ -61,6 +61,30 @@ def test_what_was_there_at_first_is_backlog(tailing: Tailing) -> None:
     first = step(tails)
     append(path, "P2,OK,\n")
     assert [line.backlog for line in first + step(tails)] == [True, False]
+
+
+def test_a_file_that_its_writer_keeps_closed_stops_no_other(
+    tailing: Tailing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands in it once it can be read has waited, so it is backlog; what comes after that is live."""
+    path, begin, step = tailing
+    other, closed, opened = path.with_name("log2.csv"), True, Path.open
+
+    def opening(self: Path, *args: Any, **more: Any) -> Any:
+        if closed and self == other:
+            raise PermissionError(13, "Permission denied", str(self))
+        return opened(self, *args, **more)
+
+    tails = begin()
+    step(tails)
+    append(path, HEADER + "P1,OK,\n")
+    append(other, HEADER + "Q1,OK,\n")
+    monkeypatch.setattr(Path, "open", opening)
+    assert texts(step(tails)) == ["P1,OK,"]
+    closed = False
+    assert [(line.data[:2], line.backlog) for line in step(tails)] == [(b"Q1", True)]
+    append(other, "Q2,OK,\n")
+    assert [(line.data[:2], line.backlog) for line in step(tails)] == [(b"Q2", False)]
 
 
 def test_a_restart_goes_on_after_the_last_recorded_line_in_order(tailing: Tailing) -> None:
