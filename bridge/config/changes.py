@@ -132,8 +132,8 @@ def _in_short(line: Mapping[str, Fact] | None) -> str:
     """Say of a whole line by what its verdicts come about."""
     if line is None:
         return NOWHERE
-    said = (f"{key} {line[key].value}" for key in ("goal", "judge", "threshold") if key in line)
-    return ", ".join([_stage(line), *said])
+    said = ((key, line[key].value) for key in ("goal", "judge", "threshold") if key in line)
+    return ", ".join([_stage(line), *(f"{key} {value}" for key, value in said if value != NOWHERE)])
 
 
 def _line(line: Line, config: Config, bundles: Mapping[str, str]) -> Iterator[tuple[str, Fact]]:

@@ -247,7 +247,7 @@ async def test_lines_come_and_go(tmp_path: Path, on_shelf: Shelf) -> None:
             path.write_text, path.read_text(encoding="utf-8").replace(two, ""), encoding="utf-8"
         )
         status, out, _ = await command("reload", "--config", path)
-        assert (status, out[0]) == (0, "line.two: live → none")
+        assert (status, out[0]) == (0, "line.two: live, goal 3, judge brightness → none")
         assert await asyncio.to_thread(state, config, "source", "two") == "unknown"
         assert Reader(config.data).outbox() == {("two", "mes"): (0, 4)}
         await asyncio.to_thread(path.write_text, path.read_text(encoding="utf-8") + two, encoding="utf-8")

@@ -147,7 +147,7 @@ def test_a_line_that_comes_live_is_guarded_and_one_that_goes_is_not() -> None:
     first, second = a_line_config(**LIVE), a_line_config(name="m", **LIVE)
     [came] = changed(a_config(first), a_config(first, second))
     [went] = changed(a_config(first, second), a_config(first))
-    short = "live, goal 1, judge pins, threshold none"
+    short = "live, goal 1, judge pins"
     assert (str(came), came.guarded) == (f"line.m: none → {short}", True)
     assert (str(went), went.guarded) == (f"line.m: {short} → none", False)
 
