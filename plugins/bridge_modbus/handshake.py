@@ -260,7 +260,8 @@ class Handshake:
         if self._recalled and self.last and self.last.asked != asked:
             self._forget()  # it may have begun to count anew
         self._recalled, last = False, self.last
-        self._running, self._told, self._expires = command, Status(0), NEVER
+        self._running, self._told = command, Status(0)
+        self._expires = self._event + command.deadline_ms / 1000 if command.deadline_ms else NEVER
         self._ack_was_low = Control.RESULT_ACK not in command.control
         if last is None or last.asked.sequence != asked.sequence:
             self._take(asked)
@@ -285,10 +286,12 @@ class Handshake:
     def _begin(self, command: CommandBlock) -> None:
         self.state, self._key = State.ACKED, self.last.key if self.last else ""
         self._slate.content = echo_of(command)
-        self._expires = self._event + command.deadline_ms / 1000 if command.deadline_ms else NEVER
         self._effects.append(Begin(command=command, key=self._key, event=self._event))
 
     def _publish(self, result: StatusBlock, now: float) -> None:
+        if now >= self._expires:  # also what was answered before, or needs no line, may be asked for too late
+            self._give_up_late()
+            return
         self.state = State.VALID
         self._levels = result.status & RESULT
         self._slate.content = replace(result, status=Status(0))

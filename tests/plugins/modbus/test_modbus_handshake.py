@@ -346,6 +346,17 @@ def test_a_bridge_that_was_not_let_run_does_not_make_a_part_younger(bench: Bench
     assert not bench.shows(Status.RESULTS_VALID)
 
 
+def test_an_answer_is_not_given_again_after_the_deadline_of_who_asks_again(bench: Bench) -> None:
+    bench.present(1, deadline_ms=400)
+    bench.answer()
+    bench.wait(2.0)
+    bench.show(E)
+    bench.now += 0.5
+    bench.show(E | T)
+    assert bench.counts[-2:] == ["replay", "late"]
+    assert not bench.shows(Status.RESULTS_VALID)
+
+
 def test_a_trigger_that_a_slow_plc_shows_is_as_old_as_the_question_before(bench: Bench) -> None:
     bench.do(bench.machine.seen(bench.command, bench.line, bench.now + 0.3, bench.now))
     bench.now += 0.6
