@@ -61,7 +61,13 @@ class Outcome:
 
 
 def legacy_of(part: Inspection) -> Verdict | None:
-    """Return the inspector's verdict on the part: NG if any view is NG, OK only where it said so of the part."""
+    """Return the inspector's verdict on the part: NG if any view is NG, OK only where it said so of the part.
+
+    A word that nobody understands, wherever it stands, leaves no verdict: it may mean worse than an NG that a
+    picture can disprove.
+    """
+    if not part.legacy_understood:
+        return None
     if part.legacy is Verdict.NG or any(view.legacy is Verdict.NG for view in part.views):
         return Verdict.NG
     return part.legacy

@@ -111,6 +111,8 @@ class Inspection:
     """The serial number or barcode; empty where the inspector has none."""
     legacy: Verdict | None = None
     """The inspector's verdict on the part; None if missing or not understood."""
+    legacy_understood: bool = True
+    """False where a word of the inspector's, on part or view, is neither OK nor NG: then it gave no verdict."""
     views: tuple[View, ...] = ()
     key: str | None = None
     """The source's own identity of this presentation, the same on redelivery; None: every arrival is new."""

@@ -114,6 +114,7 @@ def _part(rows: Sequence[Row], options: HotfolderOptions) -> Told:
     part = Inspection(
         part=_agreed(told, "part"),
         legacy=_legacy(rows, options),
+        legacy_understood=not any(verdict(word, options) is None for word in _words(rows) if word.strip()),
         views=views,
         recipe=_agreed(told, "recipe"),
         defect=_defect(rows),
@@ -127,13 +128,16 @@ def _legacy(rows: Sequence[Row], options: HotfolderOptions) -> Verdict | None:
 
     A part called OK with a component called NG is NG, as a board is NG if any component is.
     """
-    said = [verdict(row.whole.get("verdict", ""), options) for row in rows]
-    said += [
-        verdict(row.own[fact], options) for row in rows for fact in ("verdict", "view_verdict") if fact in row.own
-    ]
+    said = [verdict(word, options) for word in _words(rows)]
     if None in said:
         return None
     return Verdict.NG if Verdict.NG in said else Verdict.OK
+
+
+def _words(rows: Sequence[Row]) -> list[str]:
+    """Return every word that was said of the part and of its views."""
+    own = [row.own[fact] for row in rows for fact in ("verdict", "view_verdict") if fact in row.own]
+    return [row.whole.get("verdict", "") for row in rows] + own
 
 
 def _view(row: Row, number: int, options: HotfolderOptions) -> View:

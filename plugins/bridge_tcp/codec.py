@@ -28,6 +28,10 @@ _LARGEST = 2**63 - 1
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
+NO_TEXT = "(no text)"
+"""Stands for a verdict that is a number or the like: a word that no machine uses."""
+
+
 class Unreadable(ValueError):  # noqa: N818 - it says what the frame is; it is caught and never leaves the plugin
     """A frame that means nothing; the text is the reason that stands in the quarantine."""
 
@@ -60,6 +64,10 @@ class Words:
             return Verdict.OK
         return Verdict.NG if said in (ng.casefold() for ng in self.ng) else None
 
+    def understood(self, said: str | None) -> bool:
+        """Return whether this is a verdict, or nothing at all."""
+        return not (said or "").strip() or self.verdict(said) is not None
+
     def word(self, verdict: Verdict | None) -> str:
         """Return the machine's own word for a verdict; empty where there is none."""
         if verdict is None:
@@ -90,6 +98,7 @@ class TextParts:
         return Inspection(
             part=_short("part", said.get("part", "")),
             legacy=self.words.verdict(said.get("verdict")),
+            legacy_understood=self.words.understood(said.get("verdict")),
             views=self._views(said),
             key=_short("key", said.get("key", "")) or None,
             recipe=_short("recipe", said.get("recipe", "")),
@@ -141,7 +150,7 @@ def _number(name: str, text: str | None) -> int | None:
 
 def _word(value: object) -> object:
     """A verdict that is no text is not understood; the part itself is still good."""
-    return value if isinstance(value, str) else None
+    return value if value is None or isinstance(value, str) else NO_TEXT
 
 
 _Text = Annotated[str, Field(max_length=TEXT_LENGTH, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -209,6 +218,7 @@ class JsonParts:
         return Inspection(
             part=said.part,
             legacy=self.words.verdict(said.verdict),
+            legacy_understood=all(map(self.words.understood, (said.verdict, *(v.verdict for v in said.views)))),
             views=self._views(said.views, frame.images),
             key=said.key or None,
             recipe=said.recipe,

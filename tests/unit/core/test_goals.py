@@ -54,6 +54,21 @@ def says(*verdicts: Verdict | None) -> dict[int, Judgement]:
     return {i: Judgement(verdict=v) for i, v in enumerate(verdicts) if v is not None}
 
 
+class TestWordsNotUnderstood:
+    @pytest.mark.parametrize("legacy", [OK, NG, None])
+    def test_nothing_is_cleared_or_passed_on_a_word_that_nobody_understands(self, legacy: Verdict | None) -> None:
+        """It may mean worse than the NG of a view that the model can disprove."""
+        strange = part(legacy, NG, legacy_understood=False)
+        assert legacy_of(strange) is None
+        for goal in (CUT, CATCH):
+            outcome = decide(live(goal), strange, says(OK))
+            assert (outcome.final, outcome.error) == (NG, True)
+            assert Failure.LEGACY_MISSING in outcome.failures
+
+    def test_the_inspector_is_not_needed_where_it_is_replaced(self) -> None:
+        assert decide(live(REPLACE), part(None, None, legacy_understood=False), says(OK)).final is OK
+
+
 class TestWithoutTrouble:
     def test_goal_1_clears_a_part_whose_every_ng_view_was_cleared(self) -> None:
         outcome = decide(live(CUT), part(NG, NG, OK, NG), {0: Judgement(verdict=OK), 2: Judgement(verdict=OK)})
@@ -294,6 +309,7 @@ parts = st.builds(
     Inspection,
     part=st.just("p"),
     legacy=maybe,
+    legacy_understood=st.booleans(),
     views=st.lists(views, max_size=4).map(tuple),
     defect=codes,
     ng_views=st.none() | st.integers(0, 4),
