@@ -90,6 +90,8 @@ def _played(args: argparse.Namespace, line: Line) -> Plugged:
 
 def _list(plugged: Plugged) -> None:
     known = habits_of(plugged)
+    if not known:
+        print("This one has no bad habits.")
     for name, habit in known.items():
         print(f"{usual_of(name, known):<20}  {habit.says}")
 

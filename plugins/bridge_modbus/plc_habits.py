@@ -27,6 +27,8 @@ PLC_HABITS: Mapping[str, Habit] = {
     "no-ack": Habit("ResultAck never comes"),
     "still-heartbeat": Habit("HB_PLC stands still"),
 }
+OF_THE_PROGRAM = frozenset({"slow-scan", "late-ack", "no-ack", "still-heartbeat"})
+"""Those of the PLC's program, whichever side is the Modbus server."""
 
 
 def trouble(server: Any, habits: Habits) -> None:

@@ -10,9 +10,10 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Protocol, TypeVar
 
-from bridge.plugin import Inspection, Play, Unavailable, Verdict
+from bridge.plugin import ConfigError, Habits, Inspection, Play, Unavailable, Verdict, with_habits
 from bridge_modbus.client import Link, connect
 from bridge_modbus.codec import (
     COMMAND_WORDS,
@@ -28,6 +29,7 @@ from bridge_modbus.codec import (
     encode_command,
 )
 from bridge_modbus.options import ModbusSourceOptions
+from bridge_modbus.plc_habits import OF_THE_PROGRAM, PLC_HABITS
 from bridge_modbus.plc_memory import Memory, serve
 from bridge_modbus.plc_rules import Ruling, part_id, presentable, rule
 
@@ -66,6 +68,8 @@ class TriggeringPlc:
     """What CMD says now."""
     held: Control = Control.ENABLE
     """What stands in the control word all the time; add Bypass to ask for one."""
+    habits: Habits = field(default_factory=dict)
+    """Its bad habits, out of ``plc_habits``; those of a server are its server's."""
     _beat: int = -1
     _beat_at: float = float("-inf")
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -96,10 +100,11 @@ class TriggeringPlc:
 
     async def beat(self) -> None:
         """Count HB_PLC up for ever."""
+        step = 0 if "still-heartbeat" in self.habits else 1
         while True:
             await asyncio.sleep(BEAT_SECONDS)
             with suppress(Unavailable):  # whoever presents a part next hears of it
-                await self.show(heartbeat=(self.command.heartbeat + 1) & SEQUENCES)
+                await self.show(heartbeat=(self.command.heartbeat + step) & SEQUENCES)
 
     async def _ask(self, part: Inspection) -> None:
         """Show the part first and trigger then, as a program of several lines does."""
@@ -116,7 +121,8 @@ class TriggeringPlc:
 
     async def _let_go(self, *, taken: bool) -> None:
         """Acknowledge what was taken, and wait until it is withdrawn; then everything is low again."""
-        if taken:
+        if taken and "no-ack" not in self.habits:
+            await asyncio.sleep(self.habits.get("late-ack", 0))
             await self.show(control=self.held | Control.RESULT_ACK)
             # A bridge that dies in this moment is noticed at the next part.
             await self._until(lambda said: Status.RESULTS_VALID not in said.status, READY_SECONDS)
@@ -141,44 +147,61 @@ class TriggeringPlc:
                 return said
             if clock() >= over:
                 return None
-            await asyncio.sleep(SCAN_SECONDS)
+            await asyncio.sleep(self.habits.get("slow-scan", SCAN_SECONDS))
 
 
+@with_habits(PLC_HABITS)
 @asynccontextmanager
-async def open_inspector(options: ModbusSourceOptions) -> AsyncIterator[Play]:
+async def open_inspector(options: ModbusSourceOptions, habits: Habits) -> AsyncIterator[Play]:
     """Be the PLC that a source's options tell of, on the other side of the same port.
 
     Raises:
+        ConfigError: a habit is one of PLCs that are dialled, and this one dials.
         Unavailable: the port cannot be had; the role client only.
     """
     opened = as_server if options.role == "client" else as_client
-    async with opened(options) as plc:
+    async with opened(options, habits) as plc:
         yield plc.play
 
 
 @asynccontextmanager
-async def as_server(options: ModbusSourceOptions) -> AsyncIterator[TriggeringPlc]:
+async def as_server(
+    options: ModbusSourceOptions, habits: Habits = MappingProxyType({})
+) -> AsyncIterator[TriggeringPlc]:
     """Be a PLC that the bridge polls."""
     status = range(options.status_address, options.status_address + STATUS_WORDS)
     memory = Memory(holding=[0] * max(status.stop, options.command_address + COMMAND_WORDS), bridge_holding=status)
     tls = None if options.tls is None else await asyncio.to_thread(options.tls.peer_context)
     async with (
-        serve(memory, options.host, options.port, lambda: None, tls=tls),
-        _program(options, Own(options, memory)) as plc,
+        serve(memory, options.host, options.port, lambda: None, habits, tls),
+        _program(options, Own(options, memory), habits) as plc,
     ):
         yield plc
 
 
 @asynccontextmanager
-async def as_client(options: ModbusSourceOptions) -> AsyncIterator[TriggeringPlc]:
-    """Be a PLC that dials the bridge, as often as that is needed."""
-    async with AsyncExitStack() as stack, _program(options, _Wired(options, stack)) as plc:
+async def as_client(
+    options: ModbusSourceOptions, habits: Habits = MappingProxyType({})
+) -> AsyncIterator[TriggeringPlc]:
+    """Be a PLC that dials the bridge, as often as that is needed.
+
+    Raises:
+        ConfigError: a habit is one of PLCs that are dialled.
+    """
+    if foreign := sorted(set(habits) - OF_THE_PROGRAM):
+        mine = ", ".join(sorted(OF_THE_PROGRAM))
+        raise ConfigError(
+            f"--habit {foreign[0]}", "is for a PLC that is dialled, and this one dials", f"write {mine}"
+        )
+    async with AsyncExitStack() as stack, _program(options, _Wired(options, stack), habits) as plc:
         yield plc
 
 
 @asynccontextmanager
-async def _program(options: ModbusSourceOptions, registers: Registers) -> AsyncIterator[TriggeringPlc]:
-    plc = TriggeringPlc(options=options, registers=registers)
+async def _program(
+    options: ModbusSourceOptions, registers: Registers, habits: Habits
+) -> AsyncIterator[TriggeringPlc]:
+    plc = TriggeringPlc(options=options, registers=registers, habits=habits)
     with suppress(Unavailable):
         await plc.show(echo=commissioning_words(options.word_order))
     beating = asyncio.create_task(plc.beat(), name="plc-heartbeat")

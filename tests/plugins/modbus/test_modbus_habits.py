@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bridge.plugin import Decision, Goal, Refused, Stage, Taken, Unavailable, Verdict
-from bridge_modbus import ModbusOptions, open_reporter
+from bridge.plugin import (
+    ConfigError,
+    Decision,
+    Goal,
+    Inspection,
+    Play,
+    Refused,
+    Stage,
+    Taken,
+    Unavailable,
+    Verdict,
+)
+from bridge_modbus import ModbusOptions, ModbusSourceOptions, open_reporter, open_source
 from bridge_modbus.peer import open_plc
-from bridge_modbus.plc_habits import PLC_HABITS
+from bridge_modbus.plc_habits import OF_THE_PROGRAM, PLC_HABITS
 from bridge_modbus.plc_station import SoftPlc
+from bridge_modbus.plc_trigger import open_inspector
 
 QUICK: dict[str, float] = {"slow-scan": 0.05, "slow-answer": 0.02, "late-ack": 0.05, "busy": 3}
 TOLD = sorted(set(PLC_HABITS) - {"illegal", "drop", "wrong-unit"})
@@ -87,3 +102,52 @@ async def test_a_second_connection_is_closed_at_once(options: ModbusOptions) -> 
         with pytest.raises(Unavailable):
             async with open_reporter(options):
                 pass
+
+
+async def answer(part: Inspection, _: object = None) -> Decision:
+    """Be a line that says what the inspector said."""
+    return replace(decision(part.part, part.legacy or Verdict.NG), expires=asyncio.get_running_loop().time() + 10)
+
+
+async def bridged(options: ModbusSourceOptions) -> None:
+    """Keep the source open, as the host does."""
+    while True:
+        with suppress(Unavailable):
+            async with open_source(options) as run:
+                await run(answer)
+        await asyncio.sleep(0.01)
+
+
+async def insisted(play: Play, part: Inspection) -> Verdict | None:
+    """Present a part until it gets a verdict."""
+    async with asyncio.timeout(40):
+        while True:
+            with suppress(Unavailable):
+                if (verdict := await play(part)) is not None:
+                    return verdict
+
+
+@pytest.mark.parametrize(
+    ("role", "habit"),
+    [*(("client", habit) for habit in [*TOLD, "drop"]), *(("server", habit) for habit in sorted(OF_THE_PROGRAM))],
+)
+async def test_a_plc_that_triggers_gets_its_verdict_all_the_same(
+    options: ModbusOptions, tmp_path: Path, role: str, habit: str
+) -> None:
+    """Whichever side dials, and whatever the PLC does: never another part's verdict."""
+    facts = {"role": role, "port": options.port, "home": tmp_path, "timeout_ms": 1000, "ack_timeout_ms": 300}
+    source = ModbusSourceOptions.model_validate(facts)
+    number = QUICK.get(habit, PLC_HABITS[habit].number or 0)
+    async with open_inspector(source, {habit: number}) as play:
+        bridge = asyncio.create_task(bridged(source))
+        for at, legacy in enumerate([Verdict.OK, Verdict.NG, Verdict.OK]):
+            assert await insisted(play, Inspection(part=f"S{at}", legacy=legacy, deadline_ms=10_000)) is legacy
+        bridge.cancel()
+        await asyncio.wait([bridge])
+
+
+async def test_a_plc_that_dials_has_no_habits_of_a_server(tmp_path: Path) -> None:
+    source = ModbusSourceOptions.model_validate({"role": "server", "home": tmp_path})
+    with pytest.raises(ConfigError, match="--habit busy: is for a PLC that is dialled"):
+        async with open_inspector(source, {"busy": 5}):
+            pass
