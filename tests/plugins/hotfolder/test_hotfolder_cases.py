@@ -32,6 +32,7 @@ def facts(part: Inspection) -> dict[str, object]:
     return {
         "part": part.part,
         "legacy": part.legacy,
+        "legacy_understood": part.legacy_understood,
         "recipe": part.recipe,
         "defect": part.defect,
         "ng_views": part.ng_views,
