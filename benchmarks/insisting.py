@@ -178,6 +178,8 @@ class Station:
         due = time.monotonic() + phase
         while not stop.is_set():
             await asyncio.sleep(max(0.0, due - time.monotonic()))
+            if stop.is_set():  # while it slept: what comes now would come after everything was compared
+                break
             due = max(due + 1 / rate, time.monotonic())
             self.passed.append(await self._pass())
 

@@ -116,7 +116,7 @@ class Outage:
 
     async def _rest(self) -> None:
         async with asyncio.timeout(DRAIN_SECONDS):
-            while self.lines.owed or not await asyncio.to_thread(self.evidence.settled):  # noqa: ASYNC110 - same
+            while not await asyncio.to_thread(self.evidence.settled) or self.lines.owed:  # noqa: ASYNC110 - same
                 await asyncio.sleep(0.02)
         await asyncio.to_thread(self.evidence.read_on)
 

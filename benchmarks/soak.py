@@ -127,7 +127,7 @@ class Soak:
     async def _rest(self) -> None:
         evidence = Evidence(self.lines.data)
         async with asyncio.timeout(REST_SECONDS):
-            while self.lines.owed or not await asyncio.to_thread(evidence.settled):  # noqa: ASYNC110 - another's journal
+            while not await asyncio.to_thread(evidence.settled) or self.lines.owed:  # noqa: ASYNC110 - another's journal
                 await asyncio.sleep(0.02)
         self._forget()
 
