@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TextIO, cast
 
 import pytest
@@ -17,7 +18,7 @@ from bridge.log import configure
 settings.register_profile("bridge", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("bridge")
 
-OURS = ["bridge", "bridge_tcp", "bridge_hotfolder", "bridge_modbus"]
+OURS = ["bridge", *(path.name for path in (Path(__file__).parents[1] / "plugins").glob("bridge_*"))]
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ from bridge.messages import (
     ViewDecision,
 )
 from bridge.plugin.api import Fetch, Finding, Inspect, Judge, Kind, Report, Source
+from bridge.plugin.discovery import AnyReporter, AnySource, Plugged
 from bridge.plugin.door import listening
 from bridge.plugin.habits import PART_HABITS, Habit, Habits, Mood, moody, with_habits
 from bridge.plugin.host import Host, host
@@ -43,6 +44,8 @@ from bridge.plugin.tls import ClientTls, EitherTls, Network, ServerTls, allowed,
 
 __all__ = [
     "PART_HABITS",
+    "AnyReporter",
+    "AnySource",
     "Book",
     "Box",
     "BoxOptions",
@@ -74,6 +77,7 @@ __all__ = [
     "Options",
     "Origin",
     "Play",
+    "Plugged",
     "Port",
     "Quarantine",
     "Refused",
