@@ -27,6 +27,7 @@ COMMANDS = {
     "bypass": "let the inspector's verdict count for an approved time",
     "reset": "clear a line's error",
     "plugins": "list what is installed, with its options",
+    "schema": "print the JSON Schema of a part, an answer or a decision",
     "train": "train a judge on labelled folders",
     "simulate": "play an old AOI, a PLC or an MES",
     "demo": "see it work: simulated lines, real protocols",

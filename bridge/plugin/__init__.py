@@ -22,12 +22,25 @@ from bridge.messages import (
 )
 from bridge.plugin.api import Fetch, Finding, Inspect, Judge, Kind, Report, Source
 from bridge.plugin.discovery import AnyReporter, AnySource, Plugged
+from bridge.plugin.documents import (
+    AnswerDocument,
+    DecisionDocument,
+    PartDocument,
+    ViewDocument,
+    answer_document,
+    first_mistake,
+    parse_part,
+    part_document,
+    read_part,
+)
 from bridge.plugin.door import listening
 from bridge.plugin.habits import PART_HABITS, Habit, Habits, Mood, moody, with_habits
 from bridge.plugin.host import Host, host
+from bridge.plugin.ledger import Ledger, LedgerAnswer, LedgerDocument
 from bridge.plugin.options import (
     BoxOptions,
     CodePage,
+    HostName,
     JudgeOptions,
     Milliseconds,
     Name,
@@ -39,11 +52,15 @@ from bridge.plugin.options import (
     SourceOptions,
 )
 from bridge.plugin.peers import Book, Play, Station, Taken
-from bridge.plugin.quarantine import Quarantine
+from bridge.plugin.quarantine import Quarantine, Rejects, rejecting
+from bridge.plugin.reading import Unreadable, WordList, WordOptions, Words, short_text, whole_number
+from bridge.plugin.share import ShareOptions
+from bridge.plugin.task_group import together
 from bridge.plugin.tls import ClientTls, EitherTls, Network, ServerTls, allowed, pinned, why
 
 __all__ = [
     "PART_HABITS",
+    "AnswerDocument",
     "AnyReporter",
     "AnySource",
     "Book",
@@ -55,6 +72,7 @@ __all__ = [
     "CodePage",
     "ConfigError",
     "Decision",
+    "DecisionDocument",
     "EitherTls",
     "Failure",
     "Fetch",
@@ -63,12 +81,16 @@ __all__ = [
     "Habit",
     "Habits",
     "Host",
+    "HostName",
     "Inspect",
     "Inspection",
     "Judge",
     "JudgeOptions",
     "Judgement",
     "Kind",
+    "Ledger",
+    "LedgerAnswer",
+    "LedgerDocument",
     "ManualClock",
     "Milliseconds",
     "Mood",
@@ -76,16 +98,19 @@ __all__ = [
     "Network",
     "Options",
     "Origin",
+    "PartDocument",
     "Play",
     "Plugged",
     "Port",
     "Quarantine",
     "Refused",
+    "Rejects",
     "Report",
     "ReporterOptions",
     "Seconds",
     "Secret",
     "ServerTls",
+    "ShareOptions",
     "Source",
     "SourceOptions",
     "Stage",
@@ -93,17 +118,31 @@ __all__ = [
     "SystemClock",
     "Taken",
     "Unavailable",
+    "Unreadable",
     "Verdict",
     "View",
     "ViewDecision",
+    "ViewDocument",
+    "WordList",
+    "WordOptions",
+    "Words",
     "allowed",
+    "answer_document",
     "count",
     "counted",
+    "first_mistake",
     "host",
     "listening",
     "logger",
     "moody",
+    "parse_part",
+    "part_document",
     "pinned",
+    "read_part",
+    "rejecting",
+    "short_text",
+    "together",
+    "whole_number",
     "why",
     "with_habits",
 ]

@@ -29,6 +29,8 @@ from bridge.messages import Box
 Port: TypeAlias = Annotated[int, Field(ge=1, le=65535, strict=True)]
 Seconds: TypeAlias = Annotated[float, Field(gt=0, le=86_400)]
 Milliseconds: TypeAlias = Annotated[float, Field(gt=0, le=3_600_000)]
+HostName: TypeAlias = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^\S+$")]
+"""The name or address of a machine."""
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
 from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bridge.health import count
+from bridge.log import logger
 
 
 @dataclass
@@ -89,3 +93,47 @@ class Quarantine:
                 self._kept.add(path.name, len(data))  # also if the disk is full: then there is a beginning of it
                 file.write(data)
             return path
+
+
+WAITING = 64
+"""How many entries may wait for the disk; further ones are counted and not kept."""
+SAMPLE_BYTES = 1 << 16
+"""How much of an entry is kept while it waits."""
+
+
+class Rejects:
+    """What a source could not understand, on its way to its quarantine; no part ever waits for it."""
+
+    def __init__(self, quarantine: Quarantine) -> None:
+        self._quarantine = quarantine
+        self._waiting: asyncio.Queue[tuple[bytes, str, str] | None] = asyncio.Queue(WAITING)
+
+    def put(self, data: bytes | bytearray | memoryview, reason: str, origin: str = "") -> None:
+        """Put what was not understood aside; never waits."""
+        try:
+            self._waiting.put_nowait((bytes(data[:SAMPLE_BYTES]), reason, origin))
+        except asyncio.QueueFull:
+            count("quarantine_full")
+
+    async def run(self) -> None:
+        """Write until ``end``; a full disk stops nothing else."""
+        while (entry := await self._waiting.get()) is not None:
+            try:
+                await asyncio.to_thread(self._quarantine.put, *entry)
+            except OSError as exc:
+                count("quarantine_failed")
+                logger().warning("quarantine cannot be written", error=str(exc))
+
+    async def end(self) -> None:
+        """Have what waits written, and no more."""
+        await self._waiting.put(None)
+
+
+@asynccontextmanager
+async def rejecting(home: Path) -> AsyncIterator[Rejects]:
+    """Hold the quarantine of a source in the folder that is its own; leaving waits for what is to be written."""
+    rejects = Rejects(Quarantine(home / "quarantine"))
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(rejects.run(), name="quarantine")
+        yield rejects
+        await rejects.end()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from bridge_tcp.codec import Unreadable
+from bridge.plugin import Unreadable
 from bridge_tcp.framing import Frame
 
 ACK_GROUPS = frozenset({"id", "status", "reason"})

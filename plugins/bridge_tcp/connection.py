@@ -5,20 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from bridge.plugin import Decision, Fetch, Inspect, Inspection, Quarantine, count, logger
-from bridge_tcp.codec import Parts, Unreadable
-from bridge_tcp.framing import SAMPLE_BYTES, Frame, Framing, Item
+from bridge.plugin import Decision, Fetch, Inspect, Inspection, Rejects, Unreadable, count, logger, rejecting
+from bridge_tcp.codec import Parts
+from bridge_tcp.framing import Frame, Framing, Item
 from bridge_tcp.options import TcpSourceOptions
 from bridge_tcp.templates import Replies
 from bridge_tcp.wire import CHUNK_BYTES, Link
 
 UNREADABLE_IN_A_ROW = 3
 """Where no boundary shows in the bytes, so many unreadable records mean that the boundary is lost."""
-QUARANTINE_QUEUE = 64
-"""How many entries may wait for the disk; further ones are counted and not kept."""
-
 log = logger()
 
 
@@ -32,36 +29,14 @@ class Intake:
     tasks: asyncio.TaskGroup
     parts: Parts
     replies: Replies
-    rejects: asyncio.Queue[tuple[bytes, str, str] | None] = field(
-        default_factory=lambda: asyncio.Queue(QUARANTINE_QUEUE)
-    )
-
-    def reject(self, data: bytes, reason: str, origin: str) -> None:
-        """Put what was not understood aside; never waits."""
-        try:
-            self.rejects.put_nowait((data[:SAMPLE_BYTES], reason, origin))
-        except asyncio.QueueFull:
-            count("quarantine_full")
-
-    async def keep(self) -> None:
-        """Write to the quarantine until told to stop by None; a full disk stops nothing else."""
-        quarantine = Quarantine(self.options.home / "quarantine")
-        while (entry := await self.rejects.get()) is not None:
-            try:
-                await asyncio.to_thread(quarantine.put, *entry)
-            except OSError as exc:
-                count("quarantine_failed")
-                log.warning("quarantine cannot be written", error=str(exc))
+    rejects: Rejects
 
 
 @asynccontextmanager
 async def taking_in(options: TcpSourceOptions, inspect: Inspect, fetch: Fetch | None) -> AsyncIterator[Intake]:
     """Hold the tasks of a source: its connections, its parts, its quarantine; leaving waits for all of them."""
-    async with asyncio.TaskGroup() as tasks:
-        intake = Intake(options, inspect, fetch, tasks, options.parts(), options.replies())
-        tasks.create_task(intake.keep(), name="tcp-quarantine")
-        yield intake
-        await intake.rejects.put(None)
+    async with rejecting(options.home) as rejects, asyncio.TaskGroup() as tasks:
+        yield Intake(options, inspect, fetch, tasks, options.parts(), options.replies(), rejects)
 
 
 class Connection:
@@ -162,14 +137,14 @@ class Connection:
                 await self._understand(item, event)
             else:
                 count("garbage")
-                self._intake.reject(item.data, f"{item.reason} ({item.size} bytes)", self._link.peer)
+                self._intake.rejects.put(item.data, f"{item.reason} ({item.size} bytes)", self._link.peer)
 
     async def _understand(self, frame: Frame, event: float) -> None:
         try:
             part = self._intake.parts(frame, event)
         except Unreadable as exc:
             count("unreadable")
-            self._intake.reject(frame.payload, str(exc), self._link.peer)
+            self._intake.rejects.put(frame.payload, str(exc), self._link.peer)
             self._unreadable += 1
             return
         self._unreadable = 0

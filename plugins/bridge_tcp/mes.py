@@ -5,20 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from bridge.plugin import ConfigError, Habits, Mood, Unavailable, with_habits
+from bridge.plugin import ConfigError, Habits, Ledger, LedgerDocument, Mood, Unavailable, together, with_habits
 from bridge_tcp.framing import Frame, Framing
 from bridge_tcp.habits import MES_HABITS, PARTS_BETWEEN
 from bridge_tcp.options import TcpReporterOptions
 from bridge_tcp.templates import template_pattern
-from bridge_tcp.wire import CHUNK_BYTES, Link, together
+from bridge_tcp.wire import CHUNK_BYTES, Link
 
-Document: TypeAlias = Mapping[str, Any]
+Document: TypeAlias = LedgerDocument
 Answer: TypeAlias = Callable[[Document, str | None], Sequence[bytes]]
 """What an MES sends for a document, a frame each; the second argument says why it refuses, None if it does not."""
 AGAIN_SECONDS = 0.05
@@ -38,7 +37,7 @@ def acknowledge(document: Document, reason: str | None) -> Sequence[bytes]:
 
 
 @dataclass(kw_only=True)
-class Mes:
+class Mes(Ledger):
     """What an MES got, and how it behaves; every knob may be turned while it runs."""
 
     framed: Callable[[], Framing]
@@ -49,16 +48,6 @@ class Mes:
     read: Callable[[Frame], Document] = as_json
     """How a document is read; it must have an ``id``."""
     answer: Answer = acknowledge
-    refuse: Callable[[Document], str | None] = lambda _: None
-    """Says why a document is refused; None takes it."""
-    lose_acks: int = 0
-    """How many of the next acknowledgements are not sent, though the document was kept."""
-    documents: dict[str, Document] = field(default_factory=dict)
-    """What was accepted: by inspection id, in the order of first arrival."""
-    arrivals: Counter[str] = field(default_factory=Counter)
-    """How often each id came, refused ones included."""
-    refused: dict[str, str] = field(default_factory=dict)
-    """Why each refused id was refused."""
     garbage: int = 0
     """How many stretches were no document."""
     mood: Mood = field(default_factory=lambda: Mood({}))
@@ -72,27 +61,6 @@ class Mes:
     def connections(self) -> int:
         """How many connections are open."""
         return len(self._open)
-
-    @property
-    def resent(self) -> int:
-        """How many arrivals were of an id that had come before: allowed."""
-        return self.arrivals.total() - len(self.arrivals)
-
-    def duplicated(self, key: Callable[[Document], object] = lambda document: document["part"]) -> int:
-        """Return how many accepted documents tell of a presentation that another id already told of: a bug."""
-        return len(self.documents) - len({key(document) for document in self.documents.values()})
-
-    def refuse_all(self, reason: str) -> None:
-        """Refuse whatever comes from now on, with this reason."""
-        self.refuse = lambda _: reason
-
-    def accept_all(self) -> None:
-        """Accept whatever comes from now on."""
-        self.refuse = lambda _: None
-
-    def lose(self, acknowledgements: int) -> None:
-        """Keep what the next documents tell, but send no acknowledgement for so many of them."""
-        self.lose_acks = acknowledgements
 
     def stall(self) -> None:
         """Read nothing and answer nothing, but keep connections open."""
@@ -145,7 +113,7 @@ class Mes:
                 await self._going.wait()
                 for item in framing.feed(data):
                     if isinstance(item, Frame):
-                        self._take(item, framing, link)
+                        self._enter(item, framing, link)
                     else:
                         self.garbage += 1
                 await link.writer.drain()
@@ -154,21 +122,14 @@ class Mes:
         finally:
             link.writer.close()
 
-    def _take(self, frame: Frame, framing: Framing, link: Link) -> None:
+    def _enter(self, frame: Frame, framing: Framing, link: Link) -> None:
         document = self.read(frame)
-        name = str(document["id"])
-        self.arrivals[name] += 1
-        reason = self._spoilt(link) or self.refuse(document)
-        if reason is None:
-            self.documents.setdefault(name, document)
-        else:
-            self.refused[name] = reason
-        if self.lose_acks:
-            self.lose_acks -= 1
+        answer = self.take(document, self._spoilt(link))
+        if answer.silent:
             return
         if link in self._muted:
             return
-        for payload in self.answer(document, reason):
+        for payload in self.answer(document, answer.refused):
             link.writer.write(framing.encode(payload))
 
     def _spoilt(self, link: Link) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -14,22 +13,23 @@ from bridge.plugin import (
     Decision,
     EitherTls,
     Goal,
-    Milliseconds,
+    HostName,
     Network,
     Options,
     Port,
     ReporterOptions,
+    ShareOptions,
     SourceOptions,
     Stage,
+    WordList,
+    WordOptions,
 )
 from bridge_tcp.acks import ACK_GROUPS, Acks, JsonAcks, Statuses, TextAcks
-from bridge_tcp.codec import GROUPS, JsonParts, Parts, TextParts, Words
+from bridge_tcp.codec import GROUPS, JsonParts, Parts, TextParts
 from bridge_tcp.framing import Crlf, Fixed, Framing, Kind, StxEtx
 from bridge_tcp.len32be import Len32be
 from bridge_tcp.templates import REPLY_FIELDS, Replies, document_fields, template_mistake
 
-Host = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^\S+$")]
-WordList = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
 Span = Annotated[float, Field(gt=0, le=3600)]
 
 _PROOF = "AZaz09 ,;:.{}[]\"'-_/\r\n\x02\x03"
@@ -86,12 +86,12 @@ def _expression(pattern: str, groups: frozenset[str]) -> re.Pattern[str]:
     return compiled
 
 
-class TcpSourceOptions(FramingOptions, SourceOptions):
+class TcpSourceOptions(FramingOptions, WordOptions, ShareOptions, SourceOptions):
     """An old inspector that speaks over TCP."""
 
     role: Literal["server", "client"] = "server"
     """server (we listen, the machine dials) or client (the machine listens, we dial)"""
-    host: Host = "127.0.0.1"
+    host: HostName = "127.0.0.1"
     """the address to listen on, loopback until told otherwise; for the role client the machine's address"""
     port: Port = Field(examples=[9100])
     """a port from 1 to 65535"""
@@ -106,24 +106,8 @@ class TcpSourceOptions(FramingOptions, SourceOptions):
     defect, key, view, ng_views, sequence, deadline_ms; not used for json"""
     ignore: str = ""
     """a regular expression for whole lines that mean nothing, such as a keep-alive; empty for none"""
-    ok_words: WordList = ("OK", "PASS")
-    """a list of the words that mean OK; any word that is in no list is no verdict, never OK"""
-    ng_words: WordList = ("NG", "FAIL")
-    """a list of the words that mean NG, none of them in ok_words"""
-    images: Path | None = Field(default=None, examples=["/mnt/aoi"])
-    """the root folder of the share that image paths lie below; without it paths are not followed"""
-    image_prefix: str = ""
-    """the beginning of the machine's own paths that stands for the root, for instance D:\\AOI\\images"""
     image_separator: Annotated[str, Field(max_length=8)] = ""
     """what stands between several image paths of one line; empty where there is one"""
-    max_image_bytes: Annotated[int, Field(ge=1, le=1 << 30)] = 32 << 20
-    """a number of bytes from 1 to 1073741824: the largest image that is read from the share"""
-    image_poll_ms: Milliseconds = 20
-    """milliseconds between two looks for an image that is not there yet"""
-    image_settle_ms: Milliseconds = 200
-    """milliseconds that an image of an unknown format must stay unchanged before it counts as complete"""
-    image_timeout_seconds: Span = 10
-    """seconds up to 3600 that an image is waited for; the part's deadline may end the wait earlier"""
     reply: str = ""
     """the reply for each recorded part, without its framing, for instance {part},{verdict}; empty for none;
     {json} is the whole answer as JSON, and the only reply that len32be carries"""
@@ -157,14 +141,6 @@ class TcpSourceOptions(FramingOptions, SourceOptions):
         _expression(pattern, frozenset())
         return pattern
 
-    @field_validator("ng_words")
-    @classmethod
-    def _distinct(cls, words: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        ok = {word.casefold() for word in info.data.get("ok_words", ())}
-        if both := [word for word in words if word.casefold() in ok]:
-            raise ValueError(f"has {both[0]!r}, which stands in ok_words too")
-        return words
-
     @field_validator("reply", "reply_unrecorded")
     @classmethod
     def _template(cls, template: str, info: ValidationInfo) -> str:
@@ -182,10 +158,6 @@ class TcpSourceOptions(FramingOptions, SourceOptions):
             raise ValueError('allow: nobody connects to the role client; leave it out, or write role = "server"')
         return self
 
-    def words(self) -> Words:
-        """Return the machine's words for its verdicts."""
-        return Words(self.ok_words, self.ng_words)
-
     def parts(self) -> Parts:
         """Return how frames are understood."""
         if self.content == "json" or self.framing == "len32be":
@@ -201,7 +173,7 @@ class TcpSourceOptions(FramingOptions, SourceOptions):
 class TcpReporterOptions(FramingOptions, ReporterOptions):
     """An MES, or any other listener, that takes decisions over TCP and acknowledges each."""
 
-    host: Host = Field(examples=["192.168.0.20"])
+    host: HostName = Field(examples=["192.168.0.20"])
     """the name or address of the MES"""
     port: Port = Field(examples=[9200])
     """a port from 1 to 65535"""

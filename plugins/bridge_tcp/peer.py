@@ -11,8 +11,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
-from bridge.plugin import ConfigError, Habits, Inspection, Mood, Unavailable, Verdict, moody, with_habits
-from bridge_tcp.codec import Unreadable, write_line, write_part
+from bridge.plugin import (
+    ConfigError,
+    Habits,
+    Inspection,
+    Mood,
+    Unavailable,
+    Unreadable,
+    Verdict,
+    moody,
+    with_habits,
+)
+from bridge_tcp.codec import write_line, write_part
 from bridge_tcp.framing import Frame, Framing
 from bridge_tcp.habits import AOI_HABITS, Sender
 from bridge_tcp.mes import Document, Mes, as_json, open_mes, serve_mes

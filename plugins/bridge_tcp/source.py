@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 from bridge.plugin import Fetch, Inspect, Source, Unavailable
 from bridge_tcp.connection import Connection, taking_in
 from bridge_tcp.door import Door
 from bridge_tcp.options import TcpSourceOptions
-from bridge_tcp.share import THREADS, Share
 from bridge_tcp.wire import context_of, dial, listen
 
 __all__ = ["TcpSourceOptions", "open_source"]
@@ -27,32 +25,10 @@ async def open_source(options: TcpSourceOptions) -> AsyncIterator[Source]:
     Raises:
         Unavailable: the port cannot be had, or the machine does not answer.
     """
-    async with _share(options) as fetch:
+    async with options.share() as fetch:
         opening = _serving if options.role == "server" else _dialling
         async with opening(options, fetch) as run:
             yield run
-
-
-@asynccontextmanager
-async def _share(options: TcpSourceOptions) -> AsyncIterator[Fetch | None]:
-    """Give the images of a share threads of their own; leaving waits for none of them."""
-    if options.images is None:
-        yield None
-        return
-    threads = ThreadPoolExecutor(THREADS, thread_name_prefix="tcp-share")
-    share = Share(
-        root=options.images,
-        threads=threads,
-        prefix=options.image_prefix,
-        max_bytes=options.max_image_bytes,
-        poll_seconds=options.image_poll_ms / 1000,
-        settle_seconds=options.image_settle_ms / 1000,
-        timeout_seconds=options.image_timeout_seconds,
-    )
-    try:
-        yield share.fetch
-    finally:
-        threads.shutdown(wait=False, cancel_futures=True)
 
 
 @asynccontextmanager

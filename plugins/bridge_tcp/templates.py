@@ -8,8 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from string import Formatter
 
-from bridge.plugin import Decision, Inspection
-from bridge_tcp.codec import Words
+from bridge.plugin import Decision, Inspection, Words, answer_document
 
 REPLY_FIELDS = frozenset(
     {"part", "verdict", "key", "id", "number", "recipe", "sequence", "legacy", "origin", "line", "json"}
@@ -39,19 +38,7 @@ class Replies:
         return template.format_map(self._fields(part, decision, template)).encode(self.encoding)
 
     def _fields(self, part: Inspection, decision: Decision, template: str) -> Mapping[str, object]:
-        answer = {
-            "part": part.part,
-            "key": part.key or "",
-            "id": decision.id,
-            "verdict": self.words.word(decision.final),
-            "recorded": decision.recorded,
-            "origin": str(decision.origin),
-            "legacy": self.words.word(decision.legacy),
-            "recipe": part.recipe,
-            "sequence": "" if part.sequence is None else part.sequence,
-            "number": decision.number,
-            "line": decision.line,
-        }
+        answer = answer_document(part, decision, self.words)
         return {**answer, "json": json.dumps(answer)} if "{json" in template else answer
 
 

@@ -109,18 +109,3 @@ async def listen(
         except OSError as exc:
             raise Unavailable(f"cannot listen on {host}:{port}: {exc.strerror or exc}") from exc
         yield server
-
-
-@asynccontextmanager
-async def together() -> AsyncIterator[asyncio.TaskGroup]:
-    """Hold tasks; what ends them comes out as one error, as the host knows errors, not groups of them.
-
-    A lost connection is noticed by several at once: then any of their words will do.
-    """
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            yield tasks
-    except ExceptionGroup as group:
-        if len(group.exceptions) > 1 and not all(isinstance(exc, Unavailable) for exc in group.exceptions):
-            raise
-        raise group.exceptions[0] from None

@@ -18,9 +18,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from bridge.plugin import Inspection
+from bridge.plugin import Inspection, Unreadable
 from bridge_tcp import TcpSourceOptions
-from bridge_tcp.codec import Unreadable
 from bridge_tcp.framing import Garbage, Item
 
 CASES = sorted(path for path in (Path(__file__).parent / "cases").iterdir() if path.is_dir())

@@ -11,9 +11,9 @@ from conftest import decision_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.plugin import Box, Inspection, Verdict, View
+from bridge.plugin import Box, Inspection, Unreadable, Verdict, View, Words
 from bridge_tcp.acks import Ack, JsonAcks, Statuses, TextAcks
-from bridge_tcp.codec import JsonParts, TextParts, Unreadable, Words, write_part
+from bridge_tcp.codec import JsonParts, TextParts, write_part
 from bridge_tcp.framing import Frame
 from bridge_tcp.len32be import Len32be
 from bridge_tcp.templates import Replies

@@ -4,14 +4,63 @@ from __future__ import annotations
 
 import asyncio
 import stat
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Annotated
 
-from bridge.plugin import Refused, Unavailable, View
+from pydantic import Field
+
+from bridge.errors import Refused, Unavailable
+from bridge.messages import View
+from bridge.plugin.api import Fetch
+from bridge.plugin.options import Milliseconds, Options
 
 THREADS = 4
 """Of each share its own: one that hangs must not hold up the disk of another line."""
+
+
+class ShareOptions(Options):
+    """Where a machine leaves the pictures that its words only name."""
+
+    images: Path | None = Field(default=None, examples=["/mnt/aoi"])
+    """the root folder of the share that image paths lie below; without it paths are not followed"""
+    image_prefix: str = ""
+    """the beginning of the machine's own paths that stands for the root, for instance D:\\AOI\\images"""
+    max_image_bytes: Annotated[int, Field(ge=1, le=1 << 30)] = 32 << 20
+    """a number of bytes from 1 to 1073741824: the largest image that is read from the share"""
+    image_poll_ms: Milliseconds = 20
+    """milliseconds between two looks for an image that is not there yet"""
+    image_settle_ms: Milliseconds = 200
+    """milliseconds that an image of an unknown format must stay unchanged before it counts as complete"""
+    image_timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 10
+    """seconds up to 3600 that an image is waited for; the part's deadline may end the wait earlier"""
+
+    @asynccontextmanager
+    async def share(self) -> AsyncIterator[Fetch | None]:
+        """Give the share threads of its own, and yield what brings a picture; None where there is no share.
+
+        Leaving waits for none of the threads.
+        """
+        if self.images is None:
+            yield None
+            return
+        threads = ThreadPoolExecutor(THREADS, thread_name_prefix="share")
+        share = Share(
+            root=self.images,
+            threads=threads,
+            prefix=self.image_prefix,
+            max_bytes=self.max_image_bytes,
+            poll_seconds=self.image_poll_ms / 1000,
+            settle_seconds=self.image_settle_ms / 1000,
+            timeout_seconds=self.image_timeout_seconds,
+        )
+        try:
+            yield share.fetch
+        finally:
+            threads.shutdown(wait=False, cancel_futures=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.plugin import Refused, Unavailable, View
-from bridge_tcp.share import Share, whole
+from bridge.plugin.share import Share, whole
 
 JPEG = b"\xff\xd8picture\xff\xd9"
 
