@@ -54,7 +54,7 @@ from bridge.plugin.options import (
 from bridge.plugin.peers import Book, Play, Station, Taken
 from bridge.plugin.quarantine import Quarantine, Rejects, rejecting
 from bridge.plugin.reading import Unreadable, WordList, WordOptions, Words, short_text, whole_number
-from bridge.plugin.share import ShareOptions
+from bridge.plugin.share import ShareOptions, leave_pictures
 from bridge.plugin.task_group import together
 from bridge.plugin.tls import ClientTls, EitherTls, Network, ServerTls, allowed, pinned, why
 
@@ -132,6 +132,7 @@ __all__ = [
     "counted",
     "first_mistake",
     "host",
+    "leave_pictures",
     "listening",
     "logger",
     "moody",

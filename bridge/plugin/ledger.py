@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -32,6 +33,8 @@ class Ledger:
     """What was accepted: by inspection id, in the order of first arrival."""
     arrivals: Counter[str] = field(default_factory=Counter)
     """How often each id came, refused ones included."""
+    told_at: dict[str, float] = field(default_factory=dict)
+    """When each id came first, in monotonic seconds."""
     refused: dict[str, str] = field(default_factory=dict)
     """Why each refused id was refused."""
 
@@ -65,6 +68,7 @@ class Ledger:
         """
         name = str(document["id"])
         self.arrivals[name] += 1
+        self.told_at.setdefault(name, time.monotonic())
         reason = spoilt or self.refuse(document)
         if reason is None:
             self.documents.setdefault(name, document)

@@ -56,6 +56,11 @@ class Book(Protocol):
         ...
 
     @property
+    def told_at(self) -> Mapping[str, float]:
+        """Return when each id came first, in monotonic seconds."""
+        ...
+
+    @property
     def resent(self) -> int:
         """Return how many arrivals carried an id that had come before: allowed."""
         ...

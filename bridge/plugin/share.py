@@ -7,14 +7,14 @@ import stat
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 
 from pydantic import Field
 
 from bridge.errors import Refused, Unavailable
-from bridge.messages import View
+from bridge.messages import Inspection, View
 from bridge.plugin.api import Fetch
 from bridge.plugin.options import Milliseconds, Options
 
@@ -154,3 +154,17 @@ def whole(data: bytes) -> bool:
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         return data.endswith(b"IEND\xaeB`\x82")
     return data.startswith(b"BM") and data[2:6] == len(data).to_bytes(4, "little")
+
+
+def leave_pictures(root: Path, part: Inspection) -> Inspection:
+    """Write a part's pictures on the share, and return the part as its words tell of it; the inspector's side.
+
+    Blocks on the disk.
+    """
+    views = []
+    for view in part.views:
+        name = f"{part.part}-{view.name}.img" if view.image else ""
+        if view.image:
+            (root / name).write_bytes(view.image)
+        views.append(replace(view, image=None, reference=name))
+    return replace(part, views=tuple(views))

@@ -7,8 +7,7 @@ import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from bridge.plugin import (
@@ -19,6 +18,7 @@ from bridge.plugin import (
     Unavailable,
     Unreadable,
     Verdict,
+    leave_pictures,
     moody,
     with_habits,
 )
@@ -224,7 +224,7 @@ class _Machine:
         if options.framing == "len32be":
             return write_part(part)
         if options.images is not None:
-            part = await asyncio.to_thread(_leave, options.images, part)
+            part = await asyncio.to_thread(leave_pictures, options.images, part)
         if options.content == "json":
             return write_part(part)[0], ()
         line = write_line(part, options.words(), options.image_separator or "|")
@@ -249,14 +249,3 @@ class _Machine:
         pattern = template_pattern(self.options.reply)
         match = pattern.fullmatch(reply.payload.decode(self.options.encoding).strip())
         return words.verdict(match.groupdict().get("verdict")) if match else None
-
-
-def _leave(root: Path, part: Inspection) -> Inspection:
-    """Write the part's images on the share; return the part as its line tells of it."""
-    views = []
-    for view in part.views:
-        name = f"{part.part}-{view.name}.img" if view.image else ""
-        if view.image:
-            (root / name).write_bytes(view.image)
-        views.append(replace(view, image=None, reference=name))
-    return replace(part, views=tuple(views))
