@@ -74,7 +74,7 @@ class Road:
 
 SOURCES: Mapping[str, Road] = {
     "tcp": Road('type = "tcp"\nframing = "len32be"\nport = {port}\n'),
-    "hotfolder": Road('type = "hotfolder"\npath = "{folder}/aoi"\ncomplete = "renamed"\npoll_seconds = 0.01\n'),
+    "hotfolder": Road('type = "hotfolder"\npath = "{folder}/aoi"\ncomplete = "renamed"\n'),
     "modbus": Road('type = "modbus"\nrole = "server"\nport = {port}\n', pictures=False),
 }
 REPORTERS: Mapping[str, Road] = {

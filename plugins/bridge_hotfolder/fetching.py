@@ -41,7 +41,7 @@ def fetcher(images: Images, options: HotfolderOptions, event: float) -> Fetch:
                 raise Unavailable(
                     f"the image {view.reference} did not come within {options.image_wait_seconds:g} s"
                 )
-            await asyncio.sleep(options.poll_seconds)
+            await asyncio.sleep(min(options.poll_seconds, until - loop.time()))
 
     return fetch
 

@@ -20,6 +20,7 @@ from bridge_hotfolder.completion import Candidate, Completion
 from bridge_hotfolder.disk import off_loop
 from bridge_hotfolder.lanes import Lanes
 from bridge_hotfolder.listing import Listing, look
+from bridge_hotfolder.notices import Notices, listening_for_notices
 from bridge_hotfolder.options import HotfolderOptions
 from bridge_hotfolder.presenting import Presenter
 from bridge_hotfolder.reading import ChangedError
@@ -83,28 +84,35 @@ class HotFolder:
             Unavailable: when the share is away; what was under way has been answered then.
         """
         presenter = Presenter(self._options, self._seen, inspect)
+        async with listening_for_notices(tuple(map(str.lower, self._options.in_progress))) as notices:
+            away = await self._feed(presenter, notices)
+        raise away
+
+    async def _feed(self, presenter: Presenter, notices: Notices) -> Unavailable:
         async with asyncio.TaskGroup() as parts:
             serving = parts.create_task(
                 self._lanes.serve(parts, partial(self._work, presenter)), name="hotfolder lanes"
             )
-            away = await self._poll()
+            away = await self._poll(notices)
             serving.cancel()
-        raise away
+        return away
 
-    async def _poll(self) -> Unavailable:
+    async def _poll(self, notices: Notices) -> Unavailable:
         loop = asyncio.get_running_loop()
         while True:
             began = loop.time()
             try:
-                jobs = await off_loop(self._options.share_seconds, self._look)
+                jobs = await off_loop(self._options.share_seconds, partial(self._look, notices))
             except Unavailable as exc:
                 return exc
             for job in jobs:
                 self._lanes.put(job, backlog=job.what.backlog)
-            # A folder so full that looking takes long is given as long a rest.
-            await asyncio.sleep(max(self._options.poll_seconds, loop.time() - began))
+            # A folder so full that looking takes long is given as long a rest, whatever is noticed meanwhile.
+            rest = loop.time() - began
+            await asyncio.sleep(rest)
+            await notices.wait(max(0.0, self._options.poll_seconds - rest))
 
-    def _look(self) -> list[_Job]:
+    def _look(self, notices: Notices) -> list[_Job]:
         """Look once; runs in a thread, one look after the other."""
         listing = look(self._options) if self._tails else look(self._options, self._seen.has)
         if self._device not in (None, listing.device):
@@ -112,6 +120,7 @@ class HotFolder:
                 f"another file system stands at {self._options.path}: the share went away or came back"
             )
         self._device = listing.device
+        notices.follow(self._options.path, listing.images)
         self._complain(listing)
         self._tidy(listing)
         steps = self._tails or self._completion
