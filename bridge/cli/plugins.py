@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from typing import get_args
 
+from pydantic.fields import FieldInfo
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bridge.config.sample import HIDDEN, plugin_sample, toml
+from bridge.config.sample import HIDDEN, plugin_sample, table_of, toml
 from bridge.errors import ConfigError
 from bridge.plugin.api import Kind
 from bridge.plugin.discovery import Plugin, find, installed
+from bridge.plugin.options import Options
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -52,9 +55,17 @@ def _table(plugin: Plugin) -> Table:
     table.add_column("option", no_wrap=True)
     table.add_column("default", overflow="fold")
     table.add_column("what to write", overflow="fold")
-    for name, field in plugin.options.model_fields.items():
-        if name not in HIDDEN:
-            default = "(required)" if field.is_required() else field.get_default(call_default_factory=True)
-            shown = default if isinstance(default, str) and field.is_required() else toml(default)
-            table.add_row(name, escape("" if default is None else shown), escape(field.description or ""))
+    for name, field in _fields(plugin.options):
+        default = "(required)" if field.is_required() else field.get_default(call_default_factory=True)
+        shown = default if isinstance(default, str) and field.is_required() else toml(default)
+        table.add_row(name, escape("" if default is None else shown), escape(field.description or ""))
     return table
+
+
+def _fields(model: type[Options], place: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Yield every option, and behind a list of tables what may stand in each."""
+    for name, field in model.model_fields.items():
+        if name not in HIDDEN:
+            yield f"{place}{name}", field
+            if (inner := table_of(field)) is not None:
+                yield from _fields(inner, f"{place}{name}.")

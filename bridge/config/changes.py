@@ -16,6 +16,7 @@ from pydantic_core import to_jsonable_python
 
 from bridge.config.schema import Config, Line, Recipe
 from bridge.plugin.discovery import Plugged
+from bridge.plugin.options import Options
 
 GUARDED = frozenset(
     {
@@ -164,10 +165,30 @@ def _judge(place: str, judge: Plugged, bundle: str) -> Iterator[tuple[str, Fact]
 
 
 def _plugged(place: str, plugged: Plugged) -> Iterator[tuple[str, Fact]]:
+    """Lay out a plugin, and plugins that it wraps under the key by which it has them."""
+    options: Options = plugged.options
     yield f"{place}.type", Fact(plugged.plugin.name)
-    for key in type(plugged.options).model_fields:
-        if key not in {"home", "name"}:
-            yield f"{place}.{key}", Fact(_text(getattr(plugged.options, key)))
+    for key in type(options).model_fields:
+        if key in {"home", "name"}:
+            continue
+        value, moves = getattr(options, key), key in options.moves_verdicts
+        for inner, one in _several(value):
+            if isinstance(one, Plugged):
+                for what, fact in _plugged(f"{place}.{key}{inner}", one):
+                    yield what, Fact(fact.value, fact.guarded or moves)
+            else:
+                yield f"{place}.{key}{inner}", Fact(_text(one), moves)
+
+
+def _several(value: object) -> Iterator[tuple[str, object]]:
+    """Yield the tables of a list of tables, each by its name or its place; anything else as it is."""
+    if not isinstance(value, tuple) or not value or not all(isinstance(one, Plugged | Options) for one in value):
+        yield "", value
+        return
+    for place, one in enumerate(value):
+        name = getattr(one.options if isinstance(one, Plugged) else one, "name", None)
+        said = one.model_dump(exclude_defaults=True) if isinstance(one, Options) else one
+        yield f".{name}" if name else f"[{place}]", said
 
 
 def _text(value: Any) -> str:

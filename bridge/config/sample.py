@@ -9,14 +9,15 @@ import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from bridge.config.schema import Bypass, Config, Http, Images, Line, Recipe
 from bridge.plugin.api import Kind
-from bridge.plugin.discovery import find
+from bridge.plugin.discovery import Plugged, find
+from bridge.plugin.options import Options
 
 WIDTH = 100
 HIDDEN = {"home", "fingerprint"}
@@ -56,15 +57,50 @@ def table(
     return "\n".join(lines) + "\n"
 
 
-def plugin_table(kind: Kind, name: str, values: Mapping[str, object] | None = None) -> str:
-    """Return a plugin's table: its type, and every option it takes."""
-    return f'type = "{name}"\n' + table(find(kind, name).options, values)
+def plugin_table(
+    kind: Kind, name: str, values: Mapping[str, object] | None = None, place: str = "line.source"
+) -> str:
+    """Return a plugin's table: its type, every option it takes, and behind them the tables inside it.
+
+    Args:
+        kind: source, reporter or judge.
+        name: the plugin.
+        values: what to write live instead of an example or a default.
+        place: the table's own name in the file, which those inside it begin with.
+    """
+    model = find(kind, name).options
+    inner = {key: field for key, field in model.model_fields.items() if _is_table(field)}
+    text = f'type = "{name}"\n' + table(model, values, without=inner)
+    return "\n".join([text, *(_inner(f"{place}.{key}", field) for key, field in inner.items())])
+
+
+def _is_table(field: FieldInfo) -> bool:
+    """Return whether an option that must be set is a plugin, or a list of tables of its own."""
+    return field.is_required() and (field.annotation is Plugged or table_of(field) is not None)
+
+
+def table_of(field: FieldInfo) -> type[Options] | None:
+    """Return what may stand in each table of an option that is a list of tables; None for any other option."""
+    inside = [arg for arg in get_args(field.annotation) if arg is not Ellipsis]
+    if get_origin(field.annotation) is tuple and isinstance(inside[0], type) and issubclass(inside[0], Options):
+        return inside[0]
+    return None
+
+
+def _inner(place: str, field: FieldInfo) -> str:
+    """Return a table inside a plugin's, with the example that its option gives; of a list the first one alone."""
+    comment = "\n".join(textwrap.wrap(f"# {field.description}", WIDTH, subsequent_indent="#   "))
+    example = field.examples[0] if field.examples else {}
+    if (each := table_of(field)) is not None:
+        return f"{comment}\n[[{place}]]\n{table(each, example[0] if example else None)}"
+    told = f"# every other option of its type: aoi-bridge plugins {example.get('type', 'NAME')} --sample\n"
+    return f"{comment}\n[{place}]\n" + "".join(f"{_key(k)} = {toml(v)}\n" for k, v in example.items()) + told
 
 
 def plugin_sample(kind: Kind, name: str) -> str:
     """Return the text of a plugin's ``sample.toml``, header included."""
     header = {"source": "[line.source]", "reporter": "[[line.reporter]]", "judge": "[judge.pins]"}[kind]
-    return f"{header}\n{plugin_table(kind, name)}"
+    return f"{header}\n{plugin_table(kind, name, place=header.strip('[]'))}"
 
 
 def sample(
@@ -83,12 +119,12 @@ def sample(
         "[line.source]\n" + plugin_table("source", source),
     ]
     blocks += [
-        "[[line.reporter]]\n" + plugin_table("reporter", told, {"name": name})
+        "[[line.reporter]]\n" + plugin_table("reporter", told, {"name": name}, "line.reporter")
         for told, name in zip(reporters, names, strict=True)
     ]
     blocks += [
         _RECIPE + _commented(table(Recipe)),
-        "[judge.pins]\n" + plugin_table("judge", judge),
+        "[judge.pins]\n" + plugin_table("judge", judge, place="judge.pins"),
         "# Which pictures are kept.\n# [images]\n" + _commented(table(Images)),
         "# A bypass that is approved beforehand; it belongs behind its line.\n# [line.bypass]\n"
         + _commented(table(Bypass)),

@@ -112,6 +112,8 @@ class Line(Section):
             raise ValueError(
                 'stage: live has no recorded approval; write live_because = "why", or stage = "shadow"'
             )
+        if self.stage == "live" and (unfit := self.source.options.unfit_for_live()):
+            raise ValueError(f"source.{unfit}")
         if self.reserve_ms >= self.deadline_ms:
             raise ValueError(
                 f"reserve_ms: {self.reserve_ms:g} leaves the judge nothing; write less than deadline_ms"

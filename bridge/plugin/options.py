@@ -89,6 +89,9 @@ class Options(BaseModel):
         frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True, allow_inf_nan=False
     )
 
+    moves_verdicts: ClassVar[frozenset[str]] = frozenset()
+    """Options that move verdicts: on a live line they change only for a stated reason."""
+
     home: Path = Field(default=Path(), exclude=True, repr=False)
     """the folder of its own that the host gives each plugin (filled in by the host, not by the user)"""
 
@@ -107,6 +110,14 @@ class SourceOptions(Options):
 
     when_unreachable: WhenUnreachable = "retry"
     """retry (the bridge starts all the same and keeps trying) or stop (it refuses to start without this peer)"""
+
+    def unfit_for_live(self) -> str:
+        """Return why no live verdict may rest on this source; empty if one may.
+
+        In the form ``key: why; write what``, the key as it stands in the source's table. A source that wraps
+        others asks them too. It is asked whenever a configuration is checked, so it touches nothing.
+        """
+        return ""
 
 
 class ReporterOptions(Options):

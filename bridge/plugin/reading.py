@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, TypeAlias
+from typing import Annotated, ClassVar, TypeAlias
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -58,6 +58,8 @@ WordList: TypeAlias = Annotated[tuple[Annotated[str, Field(min_length=1)], ...],
 
 class WordOptions(Options):
     """What a machine calls its verdicts."""
+
+    moves_verdicts: ClassVar[frozenset[str]] = frozenset({"ok_words", "ng_words"})
 
     ok_words: WordList = ("OK", "PASS")
     """a list of the words that mean OK; any word that is in no list is no verdict, never OK"""
