@@ -32,6 +32,11 @@ class Standing:
         self._config, self._judges, self._fallbacks, self._audit = config, judges, fallbacks, audit
 
     @property
+    def name(self) -> str:
+        """The line's name."""
+        return self._config.name
+
+    @property
     def error(self) -> bool:
         """Whether too many fallbacks came in a row."""
         return self._fallbacks.error

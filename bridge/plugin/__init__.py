@@ -21,7 +21,7 @@ from bridge.messages import (
     ViewDecision,
 )
 from bridge.plugin.api import Fetch, Finding, Inspect, Judge, Kind, Report, Source
-from bridge.plugin.discovery import AnyReporter, AnySource, Plugged, check_of, open_peer
+from bridge.plugin.discovery import AnyReporter, AnySource, Plugged
 from bridge.plugin.documents import (
     AnswerDocument,
     DecisionDocument,
@@ -33,7 +33,7 @@ from bridge.plugin.documents import (
     part_document,
     read_part,
 )
-from bridge.plugin.door import listening
+from bridge.plugin.door import Quiet, listening
 from bridge.plugin.habits import PART_HABITS, Habit, Habits, Mood, moody, with_habits
 from bridge.plugin.host import Host, host
 from bridge.plugin.ledger import Ledger, LedgerAnswer, LedgerDocument
@@ -103,6 +103,7 @@ __all__ = [
     "Plugged",
     "Port",
     "Quarantine",
+    "Quiet",
     "Refused",
     "Rejects",
     "Report",
@@ -128,7 +129,6 @@ __all__ = [
     "Words",
     "allowed",
     "answer_document",
-    "check_of",
     "count",
     "counted",
     "first_mistake",
@@ -137,7 +137,6 @@ __all__ = [
     "listening",
     "logger",
     "moody",
-    "open_peer",
     "parse_part",
     "part_document",
     "pinned",

@@ -19,6 +19,11 @@ class Host(Protocol):
     """The line that a plugin works for. Nothing here waits."""
 
     @property
+    def name(self) -> str:
+        """The line's name; empty outside of a gateway."""
+        ...
+
+    @property
     def error(self) -> bool:
         """Whether too many fallbacks came in a row; stays until a part goes well or somebody resets it."""
         ...
@@ -60,6 +65,7 @@ class Host(Protocol):
 class _Alone:
     """The line of a plugin that runs outside of a gateway."""
 
+    name = ""
     error = False
     link_ok = True
     shadow = False
