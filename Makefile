@@ -10,7 +10,7 @@ INSTALL = $(UV) pip install --quiet
 RM_ENVS = .venv .venv-dev .venv-train .venv-wheel
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-bundle test check format clean test-core test-learning test-wheel
+.PHONY: help demo demo-bundle test check protos format clean test-core test-learning test-wheel
 
 help:
 	@sed -n '1,4s/^# //p' Makefile
@@ -25,6 +25,7 @@ check: .venv-dev/stamp
 	.venv-dev/bin/ruff check .
 	.venv-dev/bin/mypy
 	.venv-dev/bin/lint-imports
+	.venv-dev/bin/python .ci/protos.py --check
 	.venv-dev/bin/python .ci/audit.py .venv/bin/python
 
 # The demo's own model, from synthetic bolts that the demo never plays; about ten minutes on two cores.
@@ -33,6 +34,10 @@ demo-bundle: .venv-train/stamp
 	.venv-train/bin/aoi-bridge train build/bolts --ok ok --parts manifest.csv:part --size 106x210 \
 		--escapes 0.01 --epochs 10 --out build/models/bolts
 	cp build/models/bolts/live/* bridge/simulate/demo_bundle/
+
+# The code that protoc writes from protos/*.proto stands beside them and is committed; check holds it fresh.
+protos: .venv-dev/stamp
+	.venv-dev/bin/python .ci/protos.py
 
 format: .venv-dev/stamp
 	.venv-dev/bin/ruff format .
@@ -65,7 +70,7 @@ test-wheel: .venv-dev/stamp
 
 .venv-dev/stamp: .venv/stamp
 	$(UV) venv --quiet --clear --python .venv/bin/python .venv-dev
-	$(INSTALL) --python .venv-dev/bin/python --group test --group check --group bench --editable '.[genicam,grpc,mqtt,sql]'
+	$(INSTALL) --python .venv-dev/bin/python --group test --group check --group bench --editable '.[grpc,mqtt,sql]'
 	@touch $@
 
 .venv-train/stamp: .venv/stamp

@@ -1,0 +1,1 @@
+"""Protocol Buffers messages and gRPC stubs of the bridge's inspection API, made from the ``.proto`` files here."""
