@@ -21,7 +21,7 @@ from bridge.messages import (
     ViewDecision,
 )
 from bridge.plugin.api import Fetch, Finding, Inspect, Judge, Kind, Report, Source
-from bridge.plugin.discovery import AnyReporter, AnySource, Plugged
+from bridge.plugin.discovery import AnyReporter, AnySource, Plugged, check_of, open_peer
 from bridge.plugin.documents import (
     AnswerDocument,
     DecisionDocument,
@@ -129,6 +129,7 @@ __all__ = [
     "Words",
     "allowed",
     "answer_document",
+    "check_of",
     "count",
     "counted",
     "first_mistake",
@@ -137,6 +138,7 @@ __all__ = [
     "listening",
     "logger",
     "moody",
+    "open_peer",
     "parse_part",
     "part_document",
     "pinned",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,14 +69,22 @@ def test_every_option_says_what_to_write(folder: Path) -> None:
             assert field.description[0] != field.description[0].upper() or field.description.split()[0].isupper()
 
 
-def test_commented_defaults_are_toml(folder: Path) -> None:
-    """Taking the comment marks off a sample's defaults gives a table that the options accept."""
+def test_samples_are_toml_with_and_without_comment_marks(folder: Path) -> None:
+    """The options accept a sample's live lines as they stand, and know every name in its commented ones."""
     for kind, name in openers(folder):
-        lines = plugin_sample(kind, name).splitlines()[1:]
-        bare = [re.sub(r"^# (?=\w+ = )", "", line) for line in lines if not line.endswith('"…"')]
-        table = tomllib.loads("\n".join(bare))
-        table.pop("type")
+        text = plugin_sample(kind, name)
         model = find(kind, name).options
-        required = {key: value for key, value in table.items() if model.model_fields[key].is_required()}
-        assert set(table) <= set(model.model_fields)
-        model.model_validate(required)
+        live = table_of(text)
+        assert live.pop("type") == name
+        model.model_validate(live)
+        lines = [line for line in text.splitlines() if not line.endswith('"…"')]
+        everything = table_of("\n".join(re.sub(r"^# (?=\w+ = )", "", line) for line in lines))
+        assert set(everything) - {"type"} == set(model.model_fields) - {"home"}
+
+
+def table_of(text: str) -> dict[str, Any]:
+    """Return the table under a sample's first header."""
+    table: Any = tomllib.loads(text)
+    for step in text.partition("\n")[0].strip("[]").split("."):
+        table = table[step][0] if isinstance(table[step], list) else table[step]
+    return dict(table)

@@ -477,9 +477,11 @@ class TestSecrets:
 
 
 def every_key(text: str, model: type[BaseModel]) -> dict[str, Any]:
-    """Return the keys of a table's sample, live or commented; a comment's own words stand before its key."""
-    keys = re.findall(r"^(?:# )?(\w+) = (.*)$", text, flags=re.MULTILINE)
-    return {
+    """Return the keys of a table's sample, live, commented or tables of their own."""
+    own, _, inner = text.partition("\n[")
+    keys = re.findall(r"^(?:# )?(\w+) = (.*)$", own, flags=re.MULTILINE)
+    tables = re.findall(r"^\[*[\w.]+\.(\w+)\]+$", inner, flags=re.MULTILINE)
+    return {key: {} for key in tables} | {
         key: tomllib.loads(f"x = {value}")["x"] for key, value in dict(keys).items() if key in model.model_fields
     }
 
