@@ -74,7 +74,7 @@ async def limit_pages(journal: Journal, pages: int) -> None:
 def again(number: int, of: int) -> str:
     """Return the statement that slips in a copy of an entry."""
     columns = "at, who, line, what, old, new, why, hash"
-    return f"INSERT INTO audit SELECT {number}, {columns} FROM audit WHERE number = {of}"  # noqa: S608 - ours
+    return f"INSERT INTO audit SELECT {number}, {columns} FROM audit WHERE number = {of}"
 
 
 class TestChain:
@@ -162,7 +162,7 @@ class TestFile:
 
     @pytest.mark.parametrize(("column", "value"), CHANGES)
     def test_a_change_of_any_column_is_found(self, folder: Path, column: str, value: str) -> None:
-        tamper(folder, f"UPDATE audit SET {column} = {value} WHERE number = 3")  # noqa: S608 - ours
+        tamper(folder, f"UPDATE audit SET {column} = {value} WHERE number = 3")
         assert Reader(folder).verify().fault == "entry 3 is not what was written: its hash does not fit"
 
     @pytest.mark.parametrize(
