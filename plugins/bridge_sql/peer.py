@@ -58,7 +58,7 @@ class AoiTables:
             return int(connection.execute(sa.select(sa.func.max(self._id))).scalar() or 0)
 
     def appear(self, connection: sa.Connection, row: int, part: Inspection, paths: Mapping[str, str]) -> None:
-        """Insert a row that says all but how it ended."""
+        """Insert a row that says all but how it ended, where that can be said later."""
         said, options = self.options.columns, self.options
         values: dict[str, object] = {
             said.part: part.part,
@@ -71,6 +71,8 @@ class AoiTables:
             values[column] = paths.get(view.name)
         if options.complete == "counted":
             values[options.complete_column] = len(part.views)
+        if options.complete in {"at_once", "counted"}:
+            values[said.verdict] = options.words().word(part.legacy)
         with connection.begin():
             connection.execute(self.results.insert(), self._known(values) | {said.id: row})
 
@@ -160,6 +162,7 @@ class Machine:
             return
         if tables.options.complete != "at_once":
             await do(partial(tables.describe, row=row, part=part, paths=paths))
+        if tables.options.complete in {"filled", "word"}:
             await do(partial(tables.complete, row=row, part=part))
 
 

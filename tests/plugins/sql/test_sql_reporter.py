@@ -53,8 +53,8 @@ async def test_columns_get_what_their_types_want(place: Place) -> None:
     moment = "TIMESTAMP" if place.kind == "sqlite" else "TIMESTAMPTZ"
     await place.do(
         f"CREATE TABLE decisions (id CHAR(32) PRIMARY KEY, at {moment}, at_number DOUBLE PRECISION, "
-        "at_day TIMESTAMP, nr BIGINT, nr_text VARCHAR(9), bad INTEGER, bad_bit BOOLEAN, bad_text VARCHAR(9), ok INTEGER, "
-        "why VARCHAR(99), views TEXT, station VARCHAR(9), line_nr INTEGER)"
+        "at_day TIMESTAMP, nr BIGINT, nr_text VARCHAR(9), bad INTEGER, bad_bit BOOLEAN, bad_text VARCHAR(9), "
+        "ok INTEGER, why VARCHAR(99), views TEXT, station VARCHAR(9), line_nr INTEGER)"
     )
     columns = {
         "id": "id",
