@@ -9,8 +9,7 @@ the MES's book. What the simulated inspector and MES take for themselves is in i
 model is a tiny one. Beside every pair, in the same run, a bare loop of one-row commits: what is above its p99 is
 ours. A PLC that triggers brings no picture; there the inspector's OK passes under goal 1.
 
-``--big`` sends a picture of 8 megapixels and 5 MB by gRPC, TCP and hot folder, until the judge has it, beside
-reading and hashing the same bytes locally.
+``--big``: see big_pictures.py.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import big_pictures
 from harness import bare_commits, config, finish, picture, quantiles, tiny_bundle
 from rich.console import Console
 from rich.table import Table
@@ -75,10 +75,12 @@ class Road:
 SOURCES: Mapping[str, Road] = {
     "tcp": Road('type = "tcp"\nframing = "len32be"\nport = {port}\n'),
     "hotfolder": Road('type = "hotfolder"\npath = "{folder}/aoi"\ncomplete = "renamed"\n'),
+    "grpc": Road('type = "grpc"\nport = {port}\n'),
     "modbus": Road('type = "modbus"\nrole = "server"\nport = {port}\n', pictures=False),
 }
 REPORTERS: Mapping[str, Road] = {
     "modbus": Road('type = "modbus"\nhost = "127.0.0.1"\nport = {port}\n'),
+    "grpc": Road('type = "grpc"\nhost = "127.0.0.1"\nport = {port}\n'),
     "tcp": Road('type = "tcp"\nhost = "127.0.0.1"\nport = {port}\n'),
 }
 
@@ -195,7 +197,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seconds", type=float, default=20, help="of each pair (20)")
     parser.add_argument("--only", default=":", help="pairs like tcp:modbus,grpc: (every one)")
+    parser.add_argument("--big", action="store_true", help="a picture of 5 MB by gRPC, TCP and hot folder instead")
+    parser.add_argument("--rounds", type=int, default=20, help="how many of the big pictures by each road (20)")
     args = parser.parse_args()
+    if args.big:
+        finish({"picture_bytes": big_pictures.BYTES, "roads": asyncio.run(big_pictures.run(args.rounds))})
+        return
     rows: dict[str, dict[str, object]] = {}
     for source, reporter in pairs(args.only):
         with tempfile.TemporaryDirectory() as folder:
