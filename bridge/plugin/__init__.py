@@ -57,6 +57,7 @@ from bridge.plugin.reading import Unreadable, WordList, WordOptions, Words, shor
 from bridge.plugin.share import ShareOptions, leave_pictures
 from bridge.plugin.task_group import together
 from bridge.plugin.tls import ClientTls, EitherTls, Network, ServerTls, allowed, pinned, why
+from bridge.plugin.trial import Place, Trial
 
 __all__ = [
     "PART_HABITS",
@@ -99,6 +100,7 @@ __all__ = [
     "Options",
     "Origin",
     "PartDocument",
+    "Place",
     "Play",
     "Plugged",
     "Port",
@@ -118,6 +120,7 @@ __all__ = [
     "Station",
     "SystemClock",
     "Taken",
+    "Trial",
     "Unavailable",
     "Unreadable",
     "Verdict",

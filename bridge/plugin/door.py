@@ -63,9 +63,11 @@ async def listening(
     """
     door = _Door(factory, allow, most, when_full, tls)
     server = await asyncio.get_running_loop().create_server(
-        lambda: _Visitor(door), host, port, backlog=OUR_BACKLOG, start_serving=start_serving
+        lambda: _Visitor(door), host, port, backlog=OUR_BACKLOG, start_serving=False
     )
     try:
+        if start_serving:  # not while it is made: cancelled there, asyncio would leave the port bound
+            await server.start_serving()
         yield server
     finally:
         server.close()

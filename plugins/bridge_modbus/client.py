@@ -18,6 +18,7 @@ import struct
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from typing import TypeVar
 
 from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusException
@@ -27,6 +28,8 @@ from bridge.plugin import ClientTls, Refused, Unavailable, why
 
 # What pymodbus logs of a lost or odd PLC we say in our own errors, once and in our words.
 logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
+
+T = TypeVar("T")
 
 NEVER = float("inf")
 _NO_LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
@@ -182,8 +185,8 @@ class Link:
         return Unavailable(reason)
 
 
-async def _uncaught(request: Awaitable[ModbusPDU]) -> ModbusPDU:
-    """Await a request; a cancellation that came together with its answer still counts.
+async def _uncaught(request: Awaitable[T]) -> T:
+    """Await a request, or a connection; a cancellation that came together with its answer still counts.
 
     pymodbus waits with ``asyncio.wait_for``, which before Python 3.12 returns the answer and forgets the other.
     """
@@ -248,7 +251,7 @@ async def connect(
 
     client.ctx.call_create = dial
     try:
-        if not await client.connect():
+        if not await _uncaught(client.connect()):
             reason = f" ({why(trouble[0])})" if trouble else ""
             raise Unavailable(f"{peer} cannot be reached within {timeout_ms:g} ms{reason}")
         link = Link(client, unit, peer, timeout_ms / 1000)

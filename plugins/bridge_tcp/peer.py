@@ -245,7 +245,8 @@ class _Machine:
     def _verdict(self, reply: Frame) -> Verdict | None:
         words = self.options.words()
         if self.options.reply == "{json}":
-            return words.verdict(as_json(reply).get("verdict"))
+            document = as_json(reply)
+            return words.verdict(document.get("verdict")) if document.get("recorded") else None
         pattern = template_pattern(self.options.reply)
         match = pattern.fullmatch(reply.payload.decode(self.options.encoding).strip())
         return words.verdict(match.groupdict().get("verdict")) if match else None

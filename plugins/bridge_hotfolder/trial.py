@@ -1,0 +1,12 @@
+"""How the contract kit sets the hot folder up."""
+
+from __future__ import annotations
+
+from bridge.plugin import Place, Trial
+
+
+def _options(place: Place) -> dict[str, object]:
+    return {"path": str(place.folder), "poll_seconds": 0.02, "stable_seconds": 0.05, "image_wait_seconds": 0.2}
+
+
+RESULTS = Trial(options=_options, road="folder", under_way=4)
