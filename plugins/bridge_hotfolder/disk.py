@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import contextvars
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import TypeVar
 
@@ -37,6 +37,24 @@ async def off_loop(seconds: float, work: Callable[[], Result]) -> Result:
         raise Unavailable(f"the share does not answer within {seconds:g} s") from exc
     finally:
         del future  # an error holds this frame: with the future in it, a ring that only a collection would free
+
+
+@contextlib.asynccontextmanager
+async def entered(what: contextlib.AbstractContextManager[Result]) -> AsyncIterator[Result]:
+    """Hold something whose opening and closing block on our own disk.
+
+    Whatever is cancelled, what was opened is closed: neither thread is called back, nor forgotten before it began.
+    """
+    entering = asyncio.ensure_future(asyncio.to_thread(what.__enter__))
+    try:
+        await asyncio.wait({entering})
+        yield entering.result()
+    finally:
+        if not entering.done():
+            await asyncio.wait({entering})
+        if entering.exception() is None:
+            leaving = asyncio.ensure_future(asyncio.to_thread(what.__exit__, None, None, None))
+            await asyncio.wait({leaving})
 
 
 def _run(loop: asyncio.AbstractEventLoop, future: asyncio.Future[Result], work: Callable[[], Result]) -> None:

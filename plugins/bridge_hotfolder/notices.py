@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from bridge.plugin import logger
+from bridge_hotfolder.disk import entered
 
 try:
     import inotify_simple
@@ -89,13 +90,12 @@ async def listening_for_notices(in_progress: tuple[str, ...]) -> AsyncIterator[N
     Args:
         in_progress: suffixes, in lower case, of files that are still being written.
     """
-    inotify = await asyncio.to_thread(_inotify)  # it looks for the C library on the disk
-    if inotify is None:
-        yield Notices(None, in_progress)
-        return
-    loop = asyncio.get_running_loop()
-    with inotify:
+    async with entered(_inotify()) as inotify:  # it looks for the C library on the disk
         notices = Notices(inotify, in_progress)
+        if inotify is None:
+            yield notices
+            return
+        loop = asyncio.get_running_loop()
         loop.add_reader(inotify.fileno(), notices.heard)
         try:
             yield notices
@@ -103,11 +103,16 @@ async def listening_for_notices(in_progress: tuple[str, ...]) -> AsyncIterator[N
             loop.remove_reader(inotify.fileno())
 
 
-def _inotify() -> Any:
+@contextmanager
+def _inotify() -> Iterator[Any]:
     if inotify_simple is None:
-        return None
+        yield None
+        return
     try:
-        return inotify_simple.INotify(nonblocking=True)
+        inotify = inotify_simple.INotify(nonblocking=True)
     except OSError as exc:  # every place is taken
         logger().info("the folder gives no notices, so it is only polled", reason=str(exc))
-        return None
+        yield None
+        return
+    with inotify:
+        yield inotify

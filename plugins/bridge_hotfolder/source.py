@@ -17,7 +17,7 @@ from functools import partial
 
 from bridge.plugin import ConfigError, Inspect, Source, Unavailable, count, logger
 from bridge_hotfolder.completion import Candidate, Completion
-from bridge_hotfolder.disk import off_loop
+from bridge_hotfolder.disk import entered, off_loop
 from bridge_hotfolder.lanes import Lanes
 from bridge_hotfolder.listing import Listing, look
 from bridge_hotfolder.notices import Notices, listening_for_notices
@@ -40,13 +40,9 @@ async def open_source(options: HotfolderOptions) -> AsyncIterator[Source]:
         Unavailable: if it is away.
     """
     await off_loop(options.share_seconds, partial(_reach, options))
-    opening = open_seen(options.home / "seen.db")
-    seen = await asyncio.to_thread(opening.__enter__)
-    try:
+    async with entered(open_seen(options.home / "seen.db")) as seen:
         folder = await asyncio.to_thread(HotFolder, options, seen)  # reads how far appended files were read
         yield folder.run
-    finally:
-        await asyncio.to_thread(opening.__exit__, None, None, None)
 
 
 def _reach(options: HotfolderOptions) -> None:
@@ -150,6 +146,10 @@ class HotFolder:
             self._tidy_at = time.monotonic() + _TIDY_SECONDS
             try:
                 self._seen.tidy(listing.present, time.time(), self._options.forget_days * 86_400)
+            except (
+                sqlite3.ProgrammingError
+            ):  # closed meanwhile: the source has ended, and this thread is left over
+                return
             except sqlite3.Error as exc:  # a full disk: what vanished is noted at the next start
                 count("seen_set_unwritten")
                 logger().error("the seen-set cannot be written", reason=str(exc))

@@ -85,7 +85,7 @@ async def judgement_says_whose(bench: Bench) -> None:
 async def pinned_is_the_same(bench: Bench) -> None:
     """A judge that breaks and is opened again must not be another one."""
     async with stage(bench) as where:
-        options = where.plugged.options.model_copy(update={"home": bench.folder / "home"})
+        options = where.plugged.options.model_copy(update={"home": where.home})
         assert isinstance(options, JudgeOptions)  # noqa: S101 - discovery loads no other
         if strange := sorted(options.harmless - set(type(options).model_fields)):
             raise Broken(f"harmless names {strange[0]}, and there is no such option")
@@ -95,7 +95,7 @@ async def pinned_is_the_same(bench: Bench) -> None:
         second, again = await asyncio.to_thread(first.pinned)
         if (first, name) != (second, again):
             raise Broken(f"pinned twice it is {name!r} and then {again!r}")
-        async with Plugged(where.subject.plugin, first).open(bench.folder / "home") as judge:
+        async with Plugged(where.subject.plugin, first).open(where.home) as judge:
             identity = getattr(judge, "identity", name)
         if name and identity != name:
             raise Broken(f"pinned it calls itself {name!r}, and opened {identity!r}")

@@ -214,13 +214,16 @@ async def _beside(where: Stage, done: asyncio.Event) -> AsyncIterator[None]:
         finally:
             acting.cancel()
             await asyncio.wait({acting})
+            if not acting.cancelled():
+                acting.result()
 
 
 async def _act(where: Stage, peer: Any, done: asyncio.Event) -> None:
     """Play one part to a source, again until it takes it; stand at the station of a reporter that tells a PLC."""
     if where.subject.plugin.kind == "source":
-        await where.play(peer, where.part())
-        await where.line.until(lambda: bool(where.line.answered))
+        life = len(where.line.answered)
+        await where.play(peer, where.part(life))
+        await where.line.until(lambda: len(where.line.answered) > life)
         done.set()
     elif hasattr(peer, "present"):
         await peer.present(where.part().part, where.trial.seconds)

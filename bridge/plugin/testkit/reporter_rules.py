@@ -236,9 +236,7 @@ async def _reporting(where: Stage, **options: object) -> AsyncIterator[Report]:
         table = where.subject.table(where.near) | options
         plugged = replace(plugged, options=where.subject.plugin.options.model_validate(table))
     async with AsyncExitStack() as stack:
-        report: Report = await where.in_time(
-            _opened(stack, lambda: plugged.open(where.bench.folder / "home")), "opening"
-        )
+        report: Report = await where.in_time(_opened(stack, lambda: plugged.open(where.home)), "opening")
         where.opened += 1
         yield report
 

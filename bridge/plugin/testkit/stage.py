@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 from bridge.errors import Unavailable
@@ -30,6 +32,8 @@ class Stage:
     """Where the two sides meet."""
 
     bench: Bench
+    home: Path
+    """The plugin's own folder."""
     near: Place
     """What the plugin is told."""
     far: Place
@@ -66,13 +70,13 @@ class Stage:
 
     def open(self) -> AbstractAsyncContextManager[Any]:
         """Open the plugin once."""
-        return self.plugged.open(self.bench.folder / "home")
+        return self.plugged.open(self.home)
 
     @asynccontextmanager
     async def peer(self) -> AsyncIterator[Any]:
         """Hold the other side."""
         assert self.subject.peer is not None  # noqa: S101 - rules that need one are not tried without
-        options = self.subject.plugged(self.far).options.model_copy(update={"home": self.bench.folder / "peer"})
+        options = self.subject.plugged(self.far).options.model_copy(update={"home": self.home.parent / "peer"})
         async with self.subject.peer(options) as peer:
             yield peer
 
@@ -163,10 +167,10 @@ async def stage(bench: Bench, *, relayed: bool = False) -> AsyncIterator[Stage]:
     """Set a stage: free ports, an empty folder, what both sides need, and a network in between where asked for."""
     trial = bench.subject.trial
     assert trial is not None  # noqa: S101 - rules that open anything need one
-    folder = bench.folder / "shared"
-    home = bench.folder / "home"
-    for path in (folder, home, bench.folder / "peer"):
-        await asyncio.to_thread(path.mkdir, exist_ok=True)
+    own = Path(await asyncio.to_thread(tempfile.mkdtemp, dir=bench.folder))
+    folder, home = own / "shared", own / "home"
+    for path in (folder, home, own / "peer"):
+        await asyncio.to_thread(path.mkdir)
     plugin, peer = free_ports(2)
     dials = trial.road == "dials"
     if not relayed:
@@ -179,7 +183,7 @@ async def stage(bench: Bench, *, relayed: bool = False) -> AsyncIterator[Stage]:
         if relayed:
             ports = (near.port, far.port) if dials else (far.port, near.port)
             relay = await stack.enter_async_context(relaying(*ports, plugin_dials=dials))
-        yield Stage(bench, near, far, relay)
+        yield Stage(bench, home, near, far, relay)
 
 
 @asynccontextmanager
