@@ -57,7 +57,6 @@ def dialler_arguments(server_name: str | None) -> Arguments:
         ("grpc.max_send_message_length", LIMIT_BYTES),
         ("grpc.use_local_subchannel_pool", 1),
         ("grpc.client_idle_timeout_ms", _NEVER_IDLE),
-        ("grpc.enable_retries", 0),
         *name,
     ]
 
