@@ -82,7 +82,6 @@ REPORTERS: Mapping[str, Road] = {
     "modbus": Road('type = "modbus"\nhost = "127.0.0.1"\nport = {port}\n'),
     "grpc": Road('type = "grpc"\nhost = "127.0.0.1"\nport = {port}\n'),
     "tcp": Road('type = "tcp"\nhost = "127.0.0.1"\nport = {port}\n'),
-    "grpc": Road('type = "grpc"\nhost = "127.0.0.1"\nport = {port}\n'),
 }
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from grpc_host import PICTURE, Host, a_part, free_port, running, until
+from grpc_host import PATIENCE_SECONDS, PICTURE, Host, a_part, free_port, running, until
 
 from aoi_bridge.inspection.v1 import inspection_pb2 as pb
 from bridge.plugin import Inspection, Unavailable, Verdict, View, counted
@@ -214,6 +214,21 @@ async def test_one_connection_too_many_is_closed(tmp_path: Path) -> None:
         assert (await first.inspect(a_part("P1"))).recorded
         assert (await failed(second.inspect(a_part("P2")))).code() is grpc.StatusCode.UNAVAILABLE
         assert (await first.inspect(a_part("P3"))).recorded
+
+
+async def test_one_that_never_says_a_word_makes_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port scanner, or what is left of a machine that lost its power, keeps nobody out for long."""
+    monkeypatch.setattr("bridge_grpc.wire.HANDSHAKE_MS", 200)
+    host = Host()
+    async with running(host, tmp_path, connections_max=1) as options:
+        reader, writer = await asyncio.open_connection("127.0.0.1", options.port)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while await reader.read(1024):
+                pass  # our own greeting, and then the end
+        writer.close()
+        await writer.wait_closed()
+        async with dial_bridge(options.port) as aoi:
+            assert (await aoi.inspect(a_part())).recorded
 
 
 async def test_a_picture_on_the_share_is_fetched(tmp_path: Path) -> None:

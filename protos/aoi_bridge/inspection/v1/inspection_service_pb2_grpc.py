@@ -93,8 +93,8 @@ class InspectionServiceServicer:
     def Upload(self, request_iterator, context):
         """The same for pictures that are too big for one message: the part first, then its pictures in chunks.
 
-        The part begins with the first message, and its deadline counts from there; it is known to the line once the last
-        chunk was checked. A call that ends before that has brought no part.
+        The deadline counts from the beginning of the call, and the line knows of the part once the last chunk was checked.
+        A call that ends before that has brought no part.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
