@@ -15,7 +15,7 @@ Who asks and orders: ``control`` is the port and ``orders`` what it takes, ``unp
 the other end, for ``cli``.
 
 Beside these: ``plugin`` (all that an adapter may import), ``config`` (bridge.toml), ``learning`` (training, the
-only room with TensorFlow), ``shadow`` (statistics), ``simulate`` (the other side of everything), and the ground
-floor: ``messages``, ``errors``, ``explaining``, ``health``, ``log``, ``echo``, ``notify``, ``tasks``, ``durable``,
-``clock``.
+only room with TensorFlow), ``shadow`` (statistics), ``simulate`` (the other side of everything), ``sniff`` (an
+unknown machine found out), and the ground floor: ``messages``, ``errors``, ``explaining``, ``health``, ``log``,
+``echo``, ``notify``, ``tasks``, ``durable``, ``clock``.
 """
