@@ -29,6 +29,7 @@ COMMANDS = {
     "plugins": "list what is installed, with its options",
     "schema": "print the JSON Schema of a part, an answer or a decision",
     "train": "train a judge on labelled folders",
+    "sniff": "record an unknown machine, propose how to read it, replay that",
     "simulate": "play an old AOI, a PLC or an MES",
     "demo": "see it work: simulated lines, real protocols",
 }
