@@ -46,7 +46,7 @@ format: .venv-dev/stamp
 # Most tests talk to real processes over real sockets. On a machine that others load too, one that fails is tried
 # once more and listed as such: a failure that comes twice is ours.
 test-core: .venv-dev/stamp
-	@sh .ci/need --better mbpoll fuse3:fusermount3 nodejs:node npm postgresql:pg_ctlcluster
+	@sh .ci/need --better mbpoll fuse3:fusermount3 nodejs:node npm postgresql:pg_ctlcluster mosquitto:/usr/sbin/mosquitto
 	.venv-dev/bin/python -m pytest -m "not learning" --reruns 1 -rR
 
 test-learning: .venv-train/stamp

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bridge.health import count
 from bridge.log import logger
+from bridge.plugin.task_group import together
 
 
 @dataclass
@@ -133,7 +134,7 @@ class Rejects:
 async def rejecting(home: Path) -> AsyncIterator[Rejects]:
     """Hold the quarantine of a source in the folder that is its own; leaving waits for what is to be written."""
     rejects = Rejects(Quarantine(home / "quarantine"))
-    async with asyncio.TaskGroup() as tasks:
+    async with together() as tasks:
         tasks.create_task(rejects.run(), name="quarantine")
         yield rejects
         await rejects.end()
