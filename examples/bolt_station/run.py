@@ -46,7 +46,7 @@ class Timed:
 
 
 @dataclass(frozen=True)
-class Played1:
+class Shown:
     """What became of one bolt."""
 
     part: Played
@@ -54,7 +54,7 @@ class Played1:
     milliseconds: float
 
 
-async def main(parts: int = 24) -> tuple[list[Played1], list[Decision]]:
+async def main(parts: int = 24) -> tuple[list[Shown], list[Decision]]:
     """Play so many bolts, and one more whose front camera sees nothing."""
     bolted = await asyncio.to_thread(bolts, parts + 1, defective=0.25)
     with tempfile.TemporaryDirectory() as folder:
@@ -86,7 +86,7 @@ def _prepared(path: Path) -> Config:
     return config
 
 
-async def _play(bolted: Sequence[Played], plc: TriggeringPlc, timed: Timed, config: Config) -> list[Played1]:
+async def _play(bolted: Sequence[Played], plc: TriggeringPlc, timed: Timed, config: Config) -> list[Shown]:
     station = Station(plc.play, folders_of(config.line[0].source.options))
     shown = []
     for number, part in enumerate(bolted, start=1):
@@ -94,7 +94,7 @@ async def _play(bolted: Sequence[Played], plc: TriggeringPlc, timed: Timed, conf
         if number == len(bolted):  # a hand before the lens
             inspection = replace(inspection, views=inspection.views[1:])
         verdict = await station.play(inspection)
-        shown.append(Played1(part, verdict, timed.milliseconds[-1]))
+        shown.append(Shown(part, verdict, timed.milliseconds[-1]))
     return shown
 
 

@@ -33,6 +33,7 @@ class Desk:
         self._came: deque[Message] = deque()
         self._order: Shoot | None = None
         self._said_at = 0.0
+        self._knows_period = False
 
     def first(self) -> Message:
         """Wait for the first message.
@@ -57,9 +58,9 @@ class Desk:
         return self._order
 
     def alive(self, frames: int, period: float | None) -> None:
-        """Say so, if it has not been said for a second."""
-        if now() - self._said_at >= ALIVE_SECONDS:
-            self._said_at = now()
+        """Say so, if it has not been said for a second, or the period is news."""
+        if now() - self._said_at >= ALIVE_SECONDS or (period and not self._knows_period):
+            self._said_at, self._knows_period = now(), bool(period)
             self.send(Alive(frames, period or 0.0))
 
     def excuse(self, why: str) -> None:

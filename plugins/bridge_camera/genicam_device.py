@@ -8,6 +8,7 @@ that never came the acquisition is begun anew, for it might come yet. The camera
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
 
 import cv2
@@ -54,6 +55,8 @@ class GenicamDevice:
             raise
 
     def _open(self, camera: Settings) -> None:
+        if not Path(camera["producer"]).is_file():
+            raise Away(f"there is no producer {camera['producer']}")
         self._harvester.add_file(camera["producer"], check_existence=True, check_validity=True)
         self._harvester.update()
         found = [str(one.serial_number) for one in self._harvester.device_info_list]

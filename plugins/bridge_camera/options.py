@@ -95,7 +95,7 @@ class Camera(Options):
         if self.kind == "genicam" and self.producer is None:
             raise ValueError("producer: is missing; write the path of the vendor's .cti file")
         if self.kind != "genicam" and self.producer is not None:
-            raise ValueError('producer: only genicam has one; leave it out, or write kind = "genicam"')
+            raise ValueError('producer: only genicam has one; write kind = "genicam", or leave it out')
         if self.trigger not in _TRIGGERS[self.kind]:
             known = " or ".join(_TRIGGERS[self.kind])
             raise ValueError(f"trigger: a camera of the kind {self.kind} knows no {self.trigger}; write {known}")
@@ -136,10 +136,8 @@ def _network(device: str) -> str:
     scheme, separator, _ = device.strip().lower().partition("://")
     if separator and scheme in _NETWORKS:
         return scheme.upper()
-    words = {word.partition("=")[0].strip().lower() for word in device.replace("!", " ! ").split()}
-    if "!" in words:
-        return next((word for word in _BUFFERING if word in words), "")
-    return ""
+    words = [word.partition("=")[0].lower() for word in device.replace("!", " ! ").split()]
+    return next((word for word in words if word in _BUFFERING), "") if "!" in words else ""
 
 
 class CameraSourceOptions(SourceOptions):
@@ -148,9 +146,7 @@ class CameraSourceOptions(SourceOptions):
     trigger: AnySource = Field(examples=[{"type": "modbus", "host": "192.168.0.10"}])
     """a table of the source that asks, with its type and any of its options; what it brings of pictures is not
     used"""
-    camera: Annotated[tuple[Camera, ...], Field(min_length=1, max_length=256)] = Field(
-        examples=[[{"name": "front", "device": "/dev/video0"}]]
-    )
+    camera: tuple[Camera, ...] = Field(examples=[[{"name": "front", "device": "/dev/video0"}]])
     """a table for each camera; their order is that of the views"""
     shoot_within_ms: Milliseconds = 200
     """milliseconds after its trigger during which a part is sure to stand before the cameras; a trigger that is
@@ -162,6 +158,8 @@ class CameraSourceOptions(SourceOptions):
 
     @model_validator(mode="after")
     def _named(self) -> Self:
+        if not self.camera:
+            raise ValueError("camera: there is none; write a [[line.source.camera]] table for each")
         for name, times in Counter(camera.name for camera in self.camera).items():
             if times > 1:
                 raise ValueError(f"camera: the name {name} is there {times} times; write a name for each")

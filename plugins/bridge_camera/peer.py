@@ -52,7 +52,8 @@ async def open_station(options: CameraSourceOptions, habits: Habits) -> AsyncIte
             )
     folders = folders_of(options)
     await asyncio.to_thread(make, folders)
-    async with open_peer(options.trigger, options.home / "trigger") as trigger:
+    opening = await asyncio.to_thread(open_peer, options.trigger, options.home / "trigger")  # loads its module
+    async with opening as trigger:
         yield Station(trigger, folders, Mood(habits)).play
 
 

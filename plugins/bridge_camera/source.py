@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from math import isfinite
 
 from bridge.plugin import Decision, Fetch, Inspect, Inspection, Source, View, count, logger
 from bridge_camera.codec import Shot
@@ -57,7 +58,19 @@ class Shooting:
             picture, _ = await asyncio.shield(shots[view.name])
             return picture
 
-        return await self._inspect(replace(part, views=self._views(tied=True)), developed)
+        decision = await self._inspect(replace(part, views=self._views(tied=True)), developed)
+        await self._held(set(shots.values()), decision.expires)
+        return decision
+
+    @staticmethod
+    async def _held(shots: set[asyncio.Task[tuple[bytes, Shot]]], expires: float) -> None:
+        """Hold the part until it was photographed, where the answer came first, as it does in shadow.
+
+        Who gets an answer lets the part go. At most half of what is left of the deadline is spent on it.
+        """
+        left = expires - asyncio.get_running_loop().time()
+        if left > 0:
+            await asyncio.wait(shots, timeout=left / 2 if isfinite(left) else None)
 
     def _views(self, *, tied: bool) -> tuple[View, ...]:
         return tuple(View(name=camera.options.name, tied=tied) for camera in self._cameras)

@@ -10,6 +10,7 @@ stopped or wedged one.
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import signal
 import socket
@@ -29,6 +30,7 @@ _PR_SET_PDEATHSIG = 1
 def main() -> None:
     """Serve one gateway until it goes away, or the camera does."""
     _die_with_parent()
+    logging.disable()  # of libraries: what matters comes back as a reason
     cv2.setNumThreads(1)  # there are as many workers as cameras
     with socket.socket(fileno=int(sys.argv[-2])) as link, suppress(Gone):
         desk = Desk(link, int(sys.argv[-1]))

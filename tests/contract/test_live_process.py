@@ -79,6 +79,15 @@ goal = 1
 judge = "pins"
 source = {{type = "modbus", role = "server", port = {other}}}
 
+[[line]]
+name = "station"
+goal = 3
+judge = "pins"
+[line.source]
+type = "camera"
+trigger = {{type = "modbus", role = "server", port = {third}}}
+camera = [{{name = "front", kind = "folder", path = "{folder}"}}]
+
 [judge.pins]
 type = "classifier"
 model = "pins"
@@ -104,6 +113,10 @@ NEVER = {
     "bridge.judging.engine",
     "bridge.judging.worker",
     "bridge.judging.preprocess",
+    "harvesters",
+    "genicam",
+    "bridge_camera.worker",
+    "bridge_camera.device",
 }
 """What would make the gateway big, slow to start, or able to load code from data."""
 
@@ -131,11 +144,11 @@ def trace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trace]:
     (site / "sitecustomize.py").write_text(HOOK, encoding="utf-8")
     (home / "aoi").mkdir()
     shutil.copytree(BUNDLE, home / "var" / "models" / "pins" / "live")
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
-    free, other, closed = (one.getsockname()[1] for one in held)
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(4)]
+    free, other, closed, third = (one.getsockname()[1] for one in held)
     for one in held:
         one.close()
-    text = CONFIG.format(folder=home / "aoi", closed=closed, free=free, other=other)
+    text = CONFIG.format(folder=home / "aoi", closed=closed, free=free, other=other, third=third)
     path = home / "bridge.toml"
     path.write_text(text, encoding="utf-8")
     process = subprocess.Popen(
@@ -156,7 +169,7 @@ def finished(process: subprocess.Popen[str], traced: Path) -> Trace:
     assert process.stderr is not None
     lines: list[str] = []
     tried: set[str] = set()
-    wanted = {"source folder", "source stream", "source press", "judge pins", "started"}
+    wanted = {"source folder", "source stream", "source press", "source station", "judge pins", "started"}
     for line in process.stderr:
         lines.append(line)
         said = json.loads(line)
@@ -174,14 +187,14 @@ def finished(process: subprocess.Popen[str], traced: Path) -> Trace:
 def test_the_gateway_process_stays_small(trace: Trace) -> None:
     """Deep learning, image decoding and numbers live in the worker; nothing that unpickles lives anywhere."""
     modules = trace.modules()
-    assert {"bridge.gateway", "bridge.line", "bridge_tcp.source", "bridge_modbus.reporter"} <= modules
+    assert {"bridge.gateway", "bridge.line", "bridge_tcp.source", "bridge_camera.source"} <= modules
     assert NEVER & modules == set()
 
 
 def test_nobody_is_called_but_who_the_configuration_names(trace: Trace) -> None:
     """No name is looked up and nothing outside this machine is connected to, by any process of the gateway."""
     events = trace.events()
-    assert len([event for event, _ in events if event == "process"]) >= 2, "the judging worker was traced too"
+    assert len([event for event, _ in events if event == "process"]) >= 3, "both workers were traced too"
     for event, what in events:
         assert not event.startswith("socket") or local(what), f"{event} {what}"
 

@@ -6,6 +6,7 @@ import ast
 import asyncio
 import importlib.util
 import json
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -20,10 +21,11 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 def script(name: str) -> ModuleType:
     """Load an example's script."""
     path = EXAMPLES / name
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    spec = importlib.util.spec_from_file_location(f"example_{path.parent.name}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # a dataclass looks itself up there
     spec.loader.exec_module(module)
     return module
 
@@ -31,6 +33,7 @@ def script(name: str) -> ModuleType:
 BESIDE_OLD_AOI = script("beside_old_aoi/run.py")
 GOAL_PER_LINE = script("goal_per_line/run.py")
 CUSTOM_REPORTER = script("custom_reporter/reporter.py")
+BOLT_STATION = script("bolt_station/run.py")
 
 
 @pytest.mark.timeout(120)
@@ -54,6 +57,22 @@ async def test_goal_per_line() -> None:
     assert first.fallbacks == second.fallbacks == 0
     assert (third.false_calls_after, third.escapes_after) == (third.false_calls_before, third.escapes_before)
     assert all(line.lost == line.duplicated == 0 for line in (first, second, third))
+
+
+@pytest.mark.timeout(120)
+async def test_bolt_station() -> None:
+    """A PLC's trigger comes back as a verdict on four pictures; a covered lens is NG, and never late."""
+    shown, decisions = await BOLT_STATION.main(parts=12)
+    *bolts, covered = shown
+    assert len(bolts) == 12
+    assert all(one.verdict is not None for one in shown)
+    assert covered.verdict is Verdict.NG
+    judged = {one.part: one for one in decisions}
+    assert all(len(judged[one.part.serial].views) == 4 for one in shown)
+    assert all(not judged[one.part.serial].failures for one in bolts)
+    assert not any(one.part.truth is Verdict.NG and one.verdict is Verdict.OK for one in shown), "an escape"
+    assert any(one.verdict is Verdict.OK for one in bolts)
+    assert all(one.milliseconds < 900 for one in shown), "the paper's own limit, pictures included"
 
 
 def test_custom_reporter_is_at_most_forty_lines() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import cv2
@@ -31,6 +32,7 @@ from bridge.plugin import Unavailable
 from bridge_camera import host
 from bridge_camera.folder_device import SHUTTER
 from bridge_camera.options import Camera
+from bridge_camera.video_device import VideoDevice
 
 
 def a_folder(path: Path, trigger: str = "software", **options: object) -> Camera:
@@ -78,8 +80,6 @@ async def test_a_stalled_reader_hands_over_no_frame_of_before(video: Path) -> No
 
 async def test_a_naive_reader_would_hand_over_the_part_before(video: Path) -> None:
     """The queue that the test above relies on is real: its next frame is far older than the moment it is taken."""
-    from bridge_camera.video_device import VideoDevice  # noqa: PLC0415 - a worker's module, used here alone
-
     device = await asyncio.to_thread(VideoDevice, a_video(video, buffer_frames=8).settings())
     await asyncio.to_thread(device.grab, 1)
     await asyncio.sleep(0.6)
@@ -325,6 +325,7 @@ import asyncio, sys
 from pathlib import Path
 from bridge_camera.keeping import KeptCamera
 from bridge_camera.options import Camera
+from bridge_camera.video_device import VideoDevice
 
 async def main():
     kept = KeptCamera(Camera(name="front", kind="folder", path=Path({str(tmp_path / "front")!r})), 20)
@@ -363,8 +364,6 @@ async def test_a_device_that_cannot_be_opened_says_why(device: str, why: str) ->
 
 async def test_all_cameras_shoot_at_once(tmp_path: Path) -> None:
     """Between the first and the last of eight orders there is next to no time."""
-    from contextlib import AsyncExitStack  # noqa: PLC0415 - this test alone opens so many
-
     async with AsyncExitStack() as stack:
         cameras = []
         for number in range(8):
