@@ -1,29 +1,25 @@
-"""Keeps one plugin open: opens it, notices when it breaks, waits with growing pauses, opens it again.
+"""Keeps one plugin open, and knows how it does: opened again after growing pauses, its state noted.
 
-One plugin's trouble is its own: nothing here can stop another. How it does is noted in ``watched.py``.
+One plugin's trouble is its own: nothing here can stop another. How it does is noted in ``watched.py``; how it is
+opened again, and the wall around it, are in ``plugin/kept.py``, for plugins wrap plugins.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Generic, TypeVar
 
 from bridge import health
-from bridge.explaining import expected, explain, mistake
+from bridge.explaining import expected, explain
 from bridge.log import logger
+from bridge.plugin.kept import back_off, heed_cancellation, kept, wall
 from bridge.watched import State, Watched
 
-T = TypeVar("T")
+__all__ = ["Slot", "back_off", "keep", "persist", "wall"]
 
-FIRST_PAUSE_SECONDS = 0.05
-LONGEST_PAUSE_SECONDS = 5.0
-STEADY_SECONDS = 10.0
-"""A plugin that stayed up this long starts again with the shortest pause."""
-MISTAKE_PAUSE_SECONDS = 15.0
-"""After a mistake that only a person can mend; opening a judge again costs seconds of a processor core."""
+T = TypeVar("T")
 
 
 class Slot(Generic[T]):
@@ -68,31 +64,20 @@ async def keep(
 ) -> None:
     """Keep a plugin open and used until cancelled, or until ``use`` returns by itself.
 
-    An ``Unavailable`` (alone or in a group, from the opener or the use) and any unexpected error close it; after
-    a pause it is opened again. Unexpected errors are logged with their traceback, for they are bugs. A peer that
-    opens and fails at once is paused for as one that does not open.
+    Unexpected errors are logged with their traceback, for they are bugs.
     """
-    pauses = back_off()
+
+    def opened() -> None:
+        watched.opened += 1
+        watched.become(State.UP)
+
+    def failed(error: Exception) -> None:
+        _failed(watched, error)
+        watched.restarting()
+
     with health.instance(watched.line, watched.name):
-        while True:
-            began = watched.clock.monotonic()
-            try:
-                with wall():
-                    async with opener() as verb:
-                        watched.opened += 1
-                        watched.become(State.UP)
-                        await use(verb)
-                watched.become(State.ENDED)
-            except Exception as exc:  # noqa: BLE001 - the plugin's wall: no error of one may reach another
-                _failed(watched, exc)
-                mistaken = mistake(exc) is not None
-            else:
-                return
-            _heed_cancellation()
-            watched.restarting()
-            if watched.clock.monotonic() - began > STEADY_SECONDS:
-                pauses = back_off()
-            await asyncio.sleep(MISTAKE_PAUSE_SECONDS if mistaken else next(pauses))
+        await kept(opener, use, opened=opened, failed=failed, clock=watched.clock)
+        watched.become(State.ENDED)
 
 
 def _failed(watched: Watched, error: Exception) -> None:
@@ -100,27 +85,6 @@ def _failed(watched: Watched, error: Exception) -> None:
         watched.first_error = error
     if watched.become(State.DOWN, explain(error)) and not expected(error):
         logger(line=watched.line, plugin=watched.name).error("plugin failed", exc_info=error)
-
-
-@contextmanager
-def wall() -> Iterator[None]:
-    """Stand around every call into a plugin: whatever comes out of it is an Exception, or meant for us.
-
-    A library may cancel its own call, native code may panic, a script may exit; none of these is an Exception,
-    and each would silently end the task that asked. What is meant for us passes: a cancellation of this task,
-    the close of a coroutine, Ctrl-C.
-    """
-    try:
-        yield
-    except (Exception, GeneratorExit, KeyboardInterrupt):
-        raise
-    except asyncio.CancelledError as exc:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
-            raise
-        raise RuntimeError("the plugin cancelled its own call") from exc
-    except BaseException as exc:
-        raise RuntimeError(f"the plugin raised {explain(exc)}") from exc
 
 
 async def persist(line: str, name: str, work: Callable[[], Awaitable[None]]) -> None:
@@ -131,20 +95,5 @@ async def persist(line: str, name: str, work: Callable[[], Awaitable[None]]) -> 
             await work()
         except Exception:  # noqa: BLE001 - a bug on one part must not end the work for all the others
             logger(line=line).exception("task failed", task=name)
-        _heed_cancellation()
+        heed_cancellation()
         await asyncio.sleep(next(pauses))
-
-
-def _heed_cancellation() -> None:
-    """Go, if we were told to: a task group that fails in the very moment of our cancellation hides it."""
-    task = asyncio.current_task()
-    if task and task.cancelling():
-        raise asyncio.CancelledError
-
-
-def back_off(jitter: Callable[[float, float], float] = random.uniform) -> Iterator[float]:
-    """Yield pauses in seconds: doubling with jitter up to a ceiling, so that peers are not dialled in step."""
-    ceiling = FIRST_PAUSE_SECONDS
-    while True:
-        yield jitter(ceiling / 2, ceiling)
-        ceiling = min(ceiling * 2, LONGEST_PAUSE_SECONDS)

@@ -36,6 +36,7 @@ from bridge.plugin.documents import (
 from bridge.plugin.door import Quiet, listening
 from bridge.plugin.habits import PART_HABITS, Habit, Habits, Mood, moody, with_habits
 from bridge.plugin.host import Host, host
+from bridge.plugin.kept import kept_open
 from bridge.plugin.ledger import Ledger, LedgerAnswer, LedgerDocument
 from bridge.plugin.options import (
     BoxOptions,
@@ -137,6 +138,7 @@ __all__ = [
     "counted",
     "first_mistake",
     "host",
+    "kept_open",
     "leave_pictures",
     "listening",
     "logger",

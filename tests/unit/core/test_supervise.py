@@ -10,18 +10,19 @@ from itertools import islice
 import pytest
 from core_kit import NO_EXCEPTION, a_name, until
 
-from bridge import health, log, supervise
+from bridge import health, log
 from bridge.clock import ManualClock
 from bridge.errors import ConfigError, Refused, Unavailable
 from bridge.explaining import expected, explain, mistake, unavailable
+from bridge.plugin import kept
 from bridge.supervise import Slot, back_off, keep, persist, wall
 from bridge.watched import State, Watched
 
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervise, "FIRST_PAUSE_SECONDS", 0.001)
-    monkeypatch.setattr(supervise, "LONGEST_PAUSE_SECONDS", 0.002)
+    monkeypatch.setattr(kept, "FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(kept, "LONGEST_PAUSE_SECONDS", 0.002)
 
 
 def metric(name: str, of: Watched, **labels: str) -> float | None:
@@ -268,8 +269,8 @@ def test_a_state_remembers_since_when_and_its_last_error() -> None:
 
 
 def test_pauses_double_up_to_a_ceiling_with_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervise, "FIRST_PAUSE_SECONDS", 0.05)
-    monkeypatch.setattr(supervise, "LONGEST_PAUSE_SECONDS", 5.0)
+    monkeypatch.setattr(kept, "FIRST_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(kept, "LONGEST_PAUSE_SECONDS", 5.0)
     longest = list(islice(back_off(lambda _, high: high), 9))
     assert longest == [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
     shortest = list(islice(back_off(lambda low, _: low), 2))
@@ -339,17 +340,17 @@ class TestFlapping:
         pauses: list[float] = []
         clock = ManualClock()
         state = Watched(a_name("line"), "plc", clock)
-        monkeypatch.setattr(supervise, "FIRST_PAUSE_SECONDS", 0.05)
-        monkeypatch.setattr(supervise, "LONGEST_PAUSE_SECONDS", 5.0)
+        monkeypatch.setattr(kept, "FIRST_PAUSE_SECONDS", 0.05)
+        monkeypatch.setattr(kept, "LONGEST_PAUSE_SECONDS", 5.0)
 
         async def paused(seconds: float) -> None:
             pauses.append(seconds)
 
-        monkeypatch.setattr(supervise.asyncio, "sleep", paused)
+        monkeypatch.setattr(kept.asyncio, "sleep", paused)
 
         async def use(_: str) -> None:
             if len(pauses) == 12:
-                clock.advance(supervise.STEADY_SECONDS + 1)
+                clock.advance(kept.STEADY_SECONDS + 1)
             if len(pauses) < 13:
                 raise Unavailable("reset")
 
@@ -367,7 +368,7 @@ class TestMistakes:
         async def paused(seconds: float) -> None:
             pauses.append(seconds)
 
-        monkeypatch.setattr(supervise.asyncio, "sleep", paused)
+        monkeypatch.setattr(kept.asyncio, "sleep", paused)
 
         @asynccontextmanager
         async def opener() -> AsyncIterator[None]:
@@ -380,7 +381,7 @@ class TestMistakes:
 
         state = watched()
         await keep(state, opener, use)
-        assert pauses == [supervise.MISTAKE_PAUSE_SECONDS] * 3
+        assert pauses == [kept.MISTAKE_PAUSE_SECONDS] * 3
         assert state.error == "models/pins: is not there"
 
     async def test_why_the_first_opening_failed_is_kept(self) -> None:
