@@ -118,6 +118,13 @@ class Line(Section):
             raise ValueError(
                 f"reserve_ms: {self.reserve_ms:g} leaves the judge nothing; write less than deadline_ms"
             )
+        held = self.source.options.holds_ms
+        if held + self.reserve_ms >= self.deadline_ms:
+            raise ValueError(
+                f"source: may hold a part back for {held:g} ms, which with reserve_ms = {self.reserve_ms:g} leaves"
+                f" the judge nothing of deadline_ms = {self.deadline_ms:g}; write a shorter window there,"
+                " or a longer deadline_ms"
+            )
         for name, times in Counter(told.options.name for told in self.reporter).items():
             if times > 1:
                 raise ValueError(f"reporter: the name {name} is there {times} times; write a name for each")

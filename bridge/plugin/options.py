@@ -119,6 +119,15 @@ class SourceOptions(Options):
         """
         return ""
 
+    @property
+    def holds_ms(self) -> float:
+        """For how many milliseconds from its event the source may hold a part back before it hands it in.
+
+        A source that waits for something else of the part says so here: a line is refused whose deadline
+        leaves the judge nothing.
+        """
+        return 0.0
+
 
 class ReporterOptions(Options):
     """What every reporter has; a plugin overrides the defaults that suit it."""
