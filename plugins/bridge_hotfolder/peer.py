@@ -98,7 +98,7 @@ class FolderAoi:
             await self._hand.vanish()
             self._made += 1
             stem = re.sub(r"[^\w.-]", "-", part) or f"{self._made:06d}"
-            below = f"{verdict}/" if self.style == "name" else ""
+            below = f"{verdict}/" if self.style == "name" and verdict else ""
             names = {view: f"{below}{stem}_{view}{_suffix(image)}" for view, image in views.items()}
             images = [(names[view], image) for view, image in views.items()]
             race = self._hand.habits.get("race") if self.style != "name" else None
