@@ -34,7 +34,8 @@ from bridge.plugin.documents import (
     read_part,
 )
 from bridge.plugin.door import Quiet, listening
-from bridge.plugin.habits import PART_HABITS, Habit, Habits, Mood, moody, with_habits
+from bridge.plugin.exchange import DialOptions, Exchange
+from bridge.plugin.habits import MES_HABITS, PART_HABITS, Habit, Habits, Mood, moody, with_habits
 from bridge.plugin.host import Host, host
 from bridge.plugin.kept import kept_open
 from bridge.plugin.ledger import Ledger, LedgerAnswer, LedgerDocument
@@ -56,11 +57,15 @@ from bridge.plugin.peers import Book, Play, Station, Taken
 from bridge.plugin.quarantine import Quarantine, Rejects, rejecting
 from bridge.plugin.reading import Unreadable, WordList, WordOptions, Words, short_text, whole_number
 from bridge.plugin.share import ShareOptions, leave_pictures
+from bridge.plugin.stream_book import StreamBook, serve_book, serving
 from bridge.plugin.task_group import together
 from bridge.plugin.tls import ClientTls, EitherTls, Network, ServerTls, allowed, pinned, why
 from bridge.plugin.trial import Place, Trial
+from bridge.plugin.wire import CHUNK_BYTES, Link, context_of, dial, listen
 
 __all__ = [
+    "CHUNK_BYTES",
+    "MES_HABITS",
     "PART_HABITS",
     "AnswerDocument",
     "AnyReporter",
@@ -75,7 +80,9 @@ __all__ = [
     "ConfigError",
     "Decision",
     "DecisionDocument",
+    "DialOptions",
     "EitherTls",
+    "Exchange",
     "Failure",
     "Fetch",
     "Finding",
@@ -93,6 +100,7 @@ __all__ = [
     "Ledger",
     "LedgerAnswer",
     "LedgerDocument",
+    "Link",
     "ManualClock",
     "Milliseconds",
     "Mood",
@@ -119,6 +127,7 @@ __all__ = [
     "SourceOptions",
     "Stage",
     "Station",
+    "StreamBook",
     "SystemClock",
     "Taken",
     "Trial",
@@ -134,12 +143,15 @@ __all__ = [
     "allowed",
     "answer_document",
     "check_of",
+    "context_of",
     "count",
     "counted",
+    "dial",
     "first_mistake",
     "host",
     "kept_open",
     "leave_pictures",
+    "listen",
     "listening",
     "logger",
     "moody",
@@ -149,6 +161,8 @@ __all__ = [
     "pinned",
     "read_part",
     "rejecting",
+    "serve_book",
+    "serving",
     "short_text",
     "together",
     "whole_number",

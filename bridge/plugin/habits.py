@@ -26,6 +26,8 @@ Habits: TypeAlias = Mapping[str, float]
 """The habits being played: name → number. Peers look at it whenever it matters, so it may change meanwhile."""
 
 NO_HABITS: Habits = {}
+DOCUMENTS_BETWEEN = 10
+"""After so many documents comes the next spell of something that lasts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,16 @@ PART_HABITS: Mapping[str, Habit] = {
     "reused-serial": Habit("one part in so many carries the serial number of the part before", 3),
     "code-page": Habit("serial numbers end in letters of the code page that the options name"),
 }
+MES_HABITS: Mapping[str, Habit] = {
+    "refuse": Habit("one document in so many is refused", 3),
+    "stall": Habit(
+        f"after every {DOCUMENTS_BETWEEN}th document nothing is read or answered for so many seconds", 5
+    ),
+    "half-close": Habit("after one document in so many nothing more is sent on its connection", 5),
+    "ack-lost": Habit("one document in so many is kept, and its acknowledgement lost", 3),
+    "die": Habit(f"after every {DOCUMENTS_BETWEEN}th document the MES is gone for so many seconds", 5),
+}
+"""What an MES on a connection may do."""
 _LETTERS = "부품部品零件é"
 
 

@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from bridge.log import conceal
-from bridge.messages import Box
+from bridge.messages import Box, Decision
 
 Port: TypeAlias = Annotated[int, Field(ge=1, le=65535, strict=True)]
 Seconds: TypeAlias = Annotated[float, Field(gt=0, le=86_400)]
@@ -142,6 +142,15 @@ class ReporterOptions(Options):
     """how many guaranteed deliveries may be under way at once, started in order"""
     when_unreachable: WhenUnreachable = "retry"
     """retry (the bridge starts all the same and keeps trying) or stop (it refuses to start without this peer)"""
+
+    def expires(self, decision: Decision) -> float:
+        """Return the instant (monotonic seconds) after which this lane must not be told any more.
+
+        Never for the guaranteed lane; for the realtime lane the decision's own, and backlog it is never told.
+        """
+        if self.lane == "guaranteed":
+            return float("inf")
+        return float("-inf") if decision.backlog else decision.expires
 
 
 class JudgeOptions(Options):

@@ -7,12 +7,23 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from bridge.plugin import Decision, Fetch, Inspect, Inspection, Rejects, Unreadable, count, logger, rejecting
+from bridge.plugin import (
+    CHUNK_BYTES,
+    Decision,
+    Fetch,
+    Inspect,
+    Inspection,
+    Link,
+    Rejects,
+    Unreadable,
+    count,
+    logger,
+    rejecting,
+)
 from bridge_tcp.codec import Parts
 from bridge_tcp.framing import Frame, Framing, Item
 from bridge_tcp.options import TcpSourceOptions
 from bridge_tcp.templates import Replies
-from bridge_tcp.wire import CHUNK_BYTES, Link
 
 UNREADABLE_IN_A_ROW = 3
 """Where no boundary shows in the bytes, so many unreadable records mean that the boundary is lost."""

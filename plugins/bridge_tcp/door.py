@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from bridge.plugin import count, logger
+from bridge.plugin import Link, count, logger
 from bridge_tcp.connection import Connection, Intake
-from bridge_tcp.wire import Link
 
 log = logger()
 

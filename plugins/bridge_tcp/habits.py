@@ -1,4 +1,4 @@
-"""What old inspectors do to their frames on a bad day, and an MES to its acknowledgements."""
+"""What old inspectors do to their frames on a bad day."""
 
 from __future__ import annotations
 
@@ -20,13 +20,6 @@ AOI_HABITS: Mapping[str, Habit] = {
     "garbage": Habit("bytes that mean nothing stand before one frame in so many", 3),
     "drop": Habit("the connection is cut in the middle of one frame in so many, which is then sent anew", 5),
     "vanish": Habit(f"after every {PARTS_BETWEEN}th part the machine is gone for so many seconds", 60),
-}
-MES_HABITS: Mapping[str, Habit] = {
-    "refuse": Habit("one document in so many is refused", 3),
-    "stall": Habit(f"after every {PARTS_BETWEEN}th document nothing is read or answered for so many seconds", 5),
-    "half-close": Habit("after one document in so many nothing more is sent on its connection", 5),
-    "ack-lost": Habit("one document in so many is kept, and its acknowledgement lost", 3),
-    "die": Habit(f"after every {PARTS_BETWEEN}th document the MES is gone for so many seconds", 5),
 }
 
 

@@ -11,14 +11,18 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from bridge.plugin import (
+    CHUNK_BYTES,
     ConfigError,
     Habits,
     Inspection,
+    Link,
     Mood,
     Unavailable,
     Unreadable,
     Verdict,
+    dial,
     leave_pictures,
+    listen,
     moody,
     with_habits,
 )
@@ -28,7 +32,6 @@ from bridge_tcp.habits import AOI_HABITS, Sender
 from bridge_tcp.mes import Document, Mes, as_json, open_mes, serve_mes
 from bridge_tcp.options import TcpSourceOptions
 from bridge_tcp.templates import template_pattern
-from bridge_tcp.wire import CHUNK_BYTES, Link, dial, listen
 
 __all__ = [
     "Closed",

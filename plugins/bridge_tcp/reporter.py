@@ -7,12 +7,24 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from bridge.plugin import Decision, Refused, Report, Unavailable, Unreadable, count, together, why
+from bridge.plugin import (
+    CHUNK_BYTES,
+    Decision,
+    Link,
+    Refused,
+    Report,
+    Unavailable,
+    Unreadable,
+    context_of,
+    count,
+    dial,
+    together,
+    why,
+)
 from bridge_tcp.acks import Ack
 from bridge_tcp.framing import Frame
 from bridge_tcp.options import TcpReporterOptions
 from bridge_tcp.templates import document_fields
-from bridge_tcp.wire import CHUNK_BYTES, Link, context_of, dial
 
 __all__ = ["TcpReporterOptions", "open_reporter"]
 

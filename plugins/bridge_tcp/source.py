@@ -6,11 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from bridge.plugin import Fetch, Inspect, Source, Unavailable
+from bridge.plugin import Fetch, Inspect, Source, Unavailable, context_of, dial, listen
 from bridge_tcp.connection import Connection, taking_in
 from bridge_tcp.door import Door
 from bridge_tcp.options import TcpSourceOptions
-from bridge_tcp.wire import context_of, dial, listen
 
 __all__ = ["TcpSourceOptions", "open_source"]
 

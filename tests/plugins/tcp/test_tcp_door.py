@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
+from bridge.plugin import Link
 from bridge_tcp.door import Door
-from bridge_tcp.wire import Link
 
 
 async def dialled(

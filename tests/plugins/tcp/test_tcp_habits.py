@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from conftest import Host, Run, decision_of, until
 
-from bridge.plugin import Inspection, Refused, Unavailable, Verdict
+from bridge.plugin import MES_HABITS, Inspection, Refused, Unavailable, Verdict
 from bridge_tcp import TcpReporterOptions, open_reporter
-from bridge_tcp.habits import AOI_HABITS, MES_HABITS
+from bridge_tcp.habits import AOI_HABITS
 from bridge_tcp.peer import open_inspector, open_mes
 
 FRAMINGS: list[dict[str, Any]] = [

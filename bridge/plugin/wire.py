@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import struct
+import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from bridge.plugin import ClientTls, Unavailable, listening, why
+from bridge.errors import Unavailable
+from bridge.plugin.door import listening
+from bridge.plugin.tls import ClientTls, why
 
 CHUNK_BYTES = 1 << 16
 """How much is read at once, and about how much is held for a reader that is busy."""
@@ -17,6 +21,8 @@ GOODBYE_SECONDS = 1.0
 """How long the last bytes may take to leave."""
 KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES = 30, 10, 3
 """Seconds of silence, seconds between probes, probes: a pulled cable is noticed within a minute."""
+_NO_LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+"""SO_LINGER for zero seconds: closing sends RST, and what was not delivered is forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,15 @@ class Link:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     peer: str
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once the peer sends nothing more, whoever reads or does not; for a connection that we have dialled."""
+
+    def forget(self) -> None:
+        """Cut the connection so that what has not been delivered never is: a late word tells of another part."""
+        raw = self.writer.get_extra_info("socket")
+        with suppress(OSError, AttributeError):
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        self.writer.transport.abort()
 
     async def close(self) -> None:
         """Send what is left and close, within the time of a goodbye; then without it. Never raises OSError."""
@@ -40,6 +55,22 @@ class Link:
             raise
 
 
+class _Reader(asyncio.StreamReader):
+    """A reader that says when nothing more comes, also to who is not reading."""
+
+    def __init__(self) -> None:
+        super().__init__(limit=CHUNK_BYTES, loop=asyncio.get_running_loop())
+        self.ended = asyncio.Event()
+
+    def feed_eof(self) -> None:
+        super().feed_eof()
+        self.ended.set()
+
+    def set_exception(self, exc: Exception) -> None:
+        super().set_exception(exc)
+        self.ended.set()
+
+
 def link(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Link:
     """Wrap a fresh connection, and have the system probe it while it is silent."""
     raw = writer.get_extra_info("socket")
@@ -49,7 +80,8 @@ def link(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Link:
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
     name = writer.get_extra_info("peername") or ("?", 0)
-    return Link(reader, writer, f"{name[0]}:{name[1]}")
+    ended = reader.ended if isinstance(reader, _Reader) else asyncio.Event()
+    return Link(reader, writer, f"{name[0]}:{name[1]}", ended)
 
 
 @asynccontextmanager
@@ -64,7 +96,7 @@ async def dial(
     named = (name or host) if tls is not None else None
     try:
         async with asyncio.timeout(timeout_seconds):
-            streams = await asyncio.open_connection(host, port, limit=CHUNK_BYTES, ssl=tls, server_hostname=named)
+            streams = await _connected(host, port, tls, named)
     except TimeoutError as exc:
         raise Unavailable(f"{host}:{port} does not answer within {timeout_seconds:g} s") from exc
     except OSError as exc:
@@ -74,6 +106,16 @@ async def dial(
         yield connection
     finally:
         await connection.close()
+
+
+async def _connected(
+    host: str, port: int, tls: ssl.SSLContext | None, named: str | None
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Be ``asyncio.open_connection`` with a reader of our own."""
+    loop, reader = asyncio.get_running_loop(), _Reader()
+    protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+    transport, _ = await loop.create_connection(lambda: protocol, host, port, ssl=tls, server_hostname=named)
+    return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
 
 async def context_of(tls: ClientTls | None) -> ssl.SSLContext | None:
