@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bridge.config.sample import HIDDEN, plugin_sample, table_of, toml
 from bridge.errors import ConfigError
 from bridge.plugin.api import Kind
 from bridge.plugin.discovery import Plugin, find, installed
 from bridge.plugin.options import Options
+from bridge.plugin.sample import HIDDEN, plugin_sample, table_of, toml
 
 
 def options(parser: argparse.ArgumentParser) -> None:

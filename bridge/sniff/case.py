@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bridge.config.sample import toml
 from bridge.errors import ConfigError
 from bridge.messages import Inspection
 from bridge.plugin.discovery import Plugged
+from bridge.plugin.sample import toml
 from bridge.sniff.capture import Capture
 from bridge.sniff.feed import history
 from bridge.sniff.replay import Outcome, Row

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PureWindowsPath
 
-from bridge.config.sample import toml
 from bridge.errors import ConfigError
+from bridge.plugin.sample import toml
 from bridge.sniff import columns as column_kinds
 from bridge.sniff import files
 from bridge.sniff.capture import Capture

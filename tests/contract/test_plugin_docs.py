@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from bridge.config.sample import plugin_sample
 from bridge.plugin.api import Kind
 from bridge.plugin.discovery import GROUPS, find, installed
+from bridge.plugin.sample import plugin_sample
 
 PLUGINS = Path(__file__).parents[2] / "plugins"
 FOLDERS = sorted(path for path in PLUGINS.glob("bridge_*") if path.is_dir())

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from bridge.plugin.api import Kind
+from bridge.plugin.sample import model_sample
 from bridge.plugin.testkit.quiet import listening_in
 from bridge.plugin.testkit.rules import Bench, Broken, Missing, Unfit, rule
 from bridge.plugin.trial import Place
@@ -88,9 +89,9 @@ def options_units(bench: Bench) -> None:
                 raise Broken(f"{name} is in {begins} and does not say so; name it {last}{ending}")
 
 
-@rule("sample.toml lies beside the code, and is taken as it is", needs=())
+@rule("sample.toml lies beside the code, is taken as it is, and says what the options say", needs=())
 def options_sample(bench: Bench) -> None:
-    """What a user copies works."""
+    """What a user copies works, and shows every option with its default."""
     plugin, folder = bench.subject.plugin, bench.subject.folder
     if folder is None:
         raise Unfit("the opener stands in no file")
@@ -106,6 +107,8 @@ def options_sample(bench: Bench) -> None:
         except ValidationError as exc:
             error = exc.errors()[0]
             raise Broken(f"{path}: {'.'.join(map(str, error['loc']))}: {error['msg']}") from exc
+    if model_sample(plugin.kind, plugin.name, plugin.options) not in path.read_text(encoding="utf-8"):
+        raise Broken(f"{path} differs from the options; write it anew: aoi-bridge plugins {plugin.name} --sample")
 
 
 @rule("checking options, and calling the opener without entering it, touches neither network nor disk")

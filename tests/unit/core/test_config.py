@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from bridge.config import Config, ConfigMistakes, Line, load, sample
-from bridge.config.sample import _suits, plugin_sample, table, toml
+from bridge.config.sample import _suits
 from bridge.config.schema import Bypass, Http, Images, Recipe
 from bridge.errors import ConfigError
 from bridge.plugin import Options, ReporterOptions, Secret, SourceOptions
 from bridge.plugin.discovery import AnySource, Plugin, find, installed
 from bridge.plugin.options import BoxOptions
+from bridge.plugin.sample import plugin_sample, table, toml
 
 GOOD = """
 [[line]]

@@ -12,10 +12,10 @@ from pydantic import Field
 
 from bridge.config import Config, load
 from bridge.config.changes import Change, compare, facts
-from bridge.config.sample import plugin_sample
 from bridge.errors import ConfigError
 from bridge.plugin import Name, Options, Secret, SourceOptions, WordOptions, discovery
 from bridge.plugin.discovery import AnySource, Plugin, find
+from bridge.plugin.sample import plugin_sample
 
 
 class EyeOptions(Options):
@@ -66,7 +66,7 @@ def _two_more(monkeypatch: pytest.MonkeyPatch) -> None:
         return find(kind, name)
 
     monkeypatch.setattr(discovery, "find", found)
-    monkeypatch.setattr("bridge.config.sample.find", found)
+    monkeypatch.setattr("bridge.plugin.sample.find", found)
     monkeypatch.setenv("TOKEN", "hunter2")
     monkeypatch.setenv("OTHER", "hunter3")
 
