@@ -65,10 +65,13 @@ class Mes(Ledger):
     mood: Mood = field(default_factory=lambda: Mood({}))
     garbage: int = 0
     """How many messages were no document."""
+    changed: int = 0
+    """How many documents came again in another form: a bug."""
     topics: dict[str, str] = field(default_factory=dict)
     """The topic that each id came on."""
     _held: list[tuple[Session, Arrival]] | None = None
     """What has come while it stalls; None while it does not."""
+    _muted: bool = False
     _session: Session | None = None
     _life: asyncio.Task[None] | None = None
     _ended: bool = False
@@ -80,6 +83,7 @@ class Mes(Ledger):
             Unavailable: the broker cannot be reached.
         """
         self.resume()
+        self._muted = False
         if self._life is not None and not self._life.done() and not self._life.cancelling():
             return
         subscribed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -109,7 +113,8 @@ class Mes(Ledger):
             self._enter(session, arrival)
 
     def half_close(self) -> None:
-        """Do nothing: a broker stands between, so there is no such thing."""
+        """Hear, but say nothing until ``start``; with a broker in between it cannot be seen to be closed."""
+        self._muted = True
 
     async def _live(self, subscribed: asyncio.Future[None]) -> None:
         try:
@@ -132,7 +137,7 @@ class Mes(Ledger):
             f"{options.known_as(options.name)}:mes",
             lasting=True,
             max_bytes=DOCUMENT_BYTES,
-            receive=self._hear,
+            receive=lambda arrival: self._hear(session, arrival),
         )
         self._session = session
         async with connected(options, session):
@@ -141,13 +146,11 @@ class Mes(Ledger):
                 subscribed.set_result(None)
             await session.watch()
 
-    def _hear(self, arrival: Arrival) -> None:
-        if self._session is None:
-            return
+    def _hear(self, session: Session, arrival: Arrival) -> None:
         if self._held is not None:
-            self._held.append((self._session, arrival))
+            self._held.append((session, arrival))
         else:
-            self._enter(self._session, arrival)
+            self._enter(session, arrival)
 
     def _enter(self, session: Session, arrival: Arrival) -> None:
         try:
@@ -158,9 +161,10 @@ class Mes(Ledger):
             session.done(arrival)
             return
         known = str(document["id"]) in self.arrivals
+        self.changed += self.documents.get(str(document["id"]), document) != document
         answer = self.take(document, None if known else self._spoilt())
         session.done(arrival)
-        if self.options.ack_topic and not answer.silent:
+        if self.options.ack_topic and not answer.silent and not self._muted:
             self.tasks.create_task(self._acknowledge(session, document, answer.refused), name="mes-ack")
 
     async def _acknowledge(self, session: Session, document: LedgerDocument, reason: str | None) -> None:

@@ -74,6 +74,7 @@ class Machine:
     _session: Session | None = None
     _watching: asyncio.Task[object] | None = None
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _dialling: asyncio.Lock = field(default_factory=asyncio.Lock)
     _answered: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def connect(self) -> Session:
@@ -82,12 +83,20 @@ class Machine:
         Raises:
             Unavailable: the broker cannot be reached.
         """
-        if self._session is not None and not self._session.over:
+        async with self._dialling:
+            if self._session is None or self._session.over:
+                self._session = await self._dial()
             return self._session
+
+    async def _dial(self) -> Session:
         await self._connection.aclose()
-        session = Session(self.options, f"{self.options.known_as('source')}:{self.name}", receive=self._hear)
+        session = Session(
+            self.options,
+            f"{self.options.known_as('source')}:{self.name}",
+            receive=lambda arrival: self._hear(session, arrival),
+        )
         self._connection = await self.stack.enter_async_context(AsyncExitStack())
-        self._session = await self._connection.enter_async_context(connected(self.options, session))
+        await self._connection.enter_async_context(connected(self.options, session))
         self._connection.callback(asyncio.create_task(_kept(session), name="machine-watch").cancel)
         if self.options.answer_topic:
             await session.listen([self.options.answer_topic])
@@ -133,9 +142,8 @@ class Machine:
             await self._answered.wait()
         return self.answers[name]
 
-    def _hear(self, arrival: Arrival) -> None:
-        if self._session is not None:
-            self._session.done(arrival)
+    def _hear(self, session: Session, arrival: Arrival) -> None:
+        session.done(arrival)
         answer = json.loads(arrival.payload)
         if answer["recorded"]:
             self.answers[answer["key"] or answer["part"]] = answer

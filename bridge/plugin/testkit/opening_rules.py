@@ -30,7 +30,7 @@ FEWEST = 8
 @rule("without its peer it says Unavailable in time, or opens and waits", needs=("trial", "dials"))
 async def peer_away(bench: Bench) -> None:
     """At six in the morning the peers start in any order."""
-    async with leaving_nothing(), stage(bench) as where:
+    async with leaving_nothing(), stage(bench, alone=True) as where:
         await where.in_time(_alone(where), "opening without a peer")
 
 
@@ -40,7 +40,7 @@ async def peer_away(bench: Bench) -> None:
 )
 async def peer_silent(bench: Bench) -> None:
     """A machine whose program hangs still takes connections."""
-    async with leaving_nothing(), stage(bench) as where, _mute(where.near.port):
+    async with leaving_nothing(), stage(bench, alone=True) as where, _mute(where.near.port):
         await where.in_time(_alone(where), "opening with a silent peer", where.trial.seconds * 2)
 
 

@@ -163,8 +163,11 @@ def numbered(part: Inspection, number: int, **changes: Any) -> Inspection:
 
 
 @asynccontextmanager
-async def stage(bench: Bench, *, relayed: bool = False) -> AsyncIterator[Stage]:
-    """Set a stage: free ports, an empty folder, what both sides need, and a network in between where asked for."""
+async def stage(bench: Bench, *, relayed: bool = False, alone: bool = False) -> AsyncIterator[Stage]:
+    """Set a stage: free ports, an empty folder, what both sides need, and a network in between where asked for.
+
+    ``alone``: nothing that the plugin dials is there, also not what both sides need.
+    """
     trial = bench.subject.trial
     assert trial is not None  # noqa: S101 - rules that open anything need one
     own = Path(await asyncio.to_thread(tempfile.mkdtemp, dir=bench.folder))
@@ -177,7 +180,7 @@ async def stage(bench: Bench, *, relayed: bool = False) -> AsyncIterator[Stage]:
         plugin = peer
     near, far = Place(folder, plugin), Place(folder, peer)
     async with AsyncExitStack() as stack:
-        if trial.around is not None:
+        if trial.around is not None and not alone:
             await stack.enter_async_context(trial.around(far))
         relay = None
         if relayed:

@@ -94,6 +94,5 @@ async def test_an_mes_that_is_alive_is_started_once(tmp_path: Path) -> None:
         options = reporter_options(mosquitto)
         async with open_mes(options) as mes, open_reporter(options) as report:
             await mes.start()
-            mes.half_close()
             await report(decision_of(Inspection(part="P1")))
             await until(lambda: len(mes.documents) == 1)
