@@ -42,7 +42,7 @@ LINE = "line"
 DOWN_SECONDS = 0.3
 """How long the broker is dead, at most."""
 ANSWER_SECONDS = 6.0
-"""An inspector without an answer by then publishes its part again; the gateway may pause for 5 s before it dials."""
+"""An inspector without an answer by then publishes its part again; the gateway may pause 5 s before it dials."""
 QUIET_SECONDS = 6.0
 """What has not come while nothing else came for so long is lost."""
 AGAIN_SECONDS = 0.05
