@@ -109,27 +109,28 @@ class Clerk:
             raise Unavailable(f"not connected to {self._place}")
         return work(self._connection)
 
-    async def _submit(self, work: Callable[[], Result], seconds: float) -> Result:
+    async def _submit(self, work: Callable[[], Result], seconds: float, *, each: bool = True) -> Result:
+        """Have work done within so many seconds, or within so many for each of its statements."""
         if self._left:
             raise Unavailable(f"{self._place} does not answer")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
-        self._jobs.put(_Job(loop, future, partial(contextvars.copy_context().run, self._first_step, work)))
+        asked = self._busy_since = time.monotonic()
+        self._jobs.put(_Job(loop, future, partial(contextvars.copy_context().run, self._begin, work)))
         try:
-            asked = time.monotonic()
             while not future.done():
-                left = max(asked, self._busy_since) + seconds - time.monotonic()
+                left = (self._busy_since if each else asked) + seconds - time.monotonic()
                 if left <= 0:
                     self._leave()
                     raise Unavailable(f"{self._place} does not answer within {seconds:g} s")
                 await asyncio.wait({future}, timeout=left)
             return future.result()
         finally:
-            del (
-                future
-            )  # an error holds this frame: with the future in it, a ring that only a collection would free
+            future.cancel()  # nobody waits for it any more
+            # An error holds this frame: with the future in it, a ring that only a collection would free.
+            del future
 
-    def _first_step(self, work: Callable[[], Result]) -> Result:
+    def _begin(self, work: Callable[[], Result]) -> Result:
         self._step()
         return work()
 
@@ -137,7 +138,7 @@ class Clerk:
         """Close the connection; one that does not close in time is left to its thread."""
         if not self._left:
             with contextlib.suppress(Unavailable):
-                await self._submit(self._close, GOODBYE_SECONDS)
+                await self._submit(self._close, GOODBYE_SECONDS, each=False)
         self._jobs.put(None)
 
     def _leave(self) -> None:

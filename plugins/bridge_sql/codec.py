@@ -6,7 +6,6 @@ A verdict is OK only where the configuration lists the very word as meaning OK, 
 from __future__ import annotations
 
 import json
-import math
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -33,6 +32,8 @@ from bridge.plugin import (
 
 Row: TypeAlias = Mapping[str, object]
 """A row: the facts by the names that the options give them."""
+_DIGITS = 40
+"""No database counts further; a number of more digits is left as it is."""
 LISTED = "listed"
 """The fact of a detail row that has no verdict of its own: a table of defects lists nothing that is good."""
 
@@ -41,15 +42,21 @@ def text(value: object) -> str:
     """Return a value as the words that stand for it, without the blanks that fixed widths are filled with."""
     if value is None:
         return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float | Decimal):
-        return str(int(value)) if math.isfinite(value) and value == int(value) else str(value)
-    if isinstance(value, date | datetime | time):
-        return value.isoformat()
+    if isinstance(value, bool | float | Decimal):
+        return _numeral(value)
     if isinstance(value, bytes | bytearray | memoryview):
         return _decoded(bytes(value))
-    return str(value).strip()
+    return value.isoformat() if isinstance(value, date | time) else str(value).strip()
+
+
+def _numeral(value: bool | float | Decimal) -> str:  # noqa: FBT001 - a value, not a switch
+    """Return a number without the digits that say nothing."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() else str(value)
+    whole = value.is_finite() and value.adjusted() < _DIGITS and value == value.to_integral_value()
+    return str(int(value)) if whole else str(value)
 
 
 def _decoded(data: bytes) -> str:

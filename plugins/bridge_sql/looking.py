@@ -85,7 +85,7 @@ class Table:
         self._highest = sa.select(sa.func.max(self._id)).select_from(self._table)
         self._all = self._rows = sa.select(*self._columns.values()).order_by(self._id)
         if options.where:
-            self._rows = self._all.where(sa.literal_column(f"({options.where})"))
+            self._rows = self._all.where(sa.literal_column(f"({options.where}\n)"))
         self._details = _Details(details, options.details_max) if details else None
 
     def probe(self, connection: sa.Connection) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bridge.plugin import ConfigError, Habits, Mood, Unavailable, together, with_habits
+from bridge.plugin import ConfigError, Habits, Mood, together, with_habits
 from bridge_sql.clerk import Clerk
 from bridge_sql.database import database
 from bridge_sql.ddl import table_of
@@ -21,7 +22,7 @@ from bridge_sql.options import SqlReporterOptions
 
 __all__ = ["TableMes", "open_mes"]
 
-LOOK_SECONDS = 0.02
+LOOK_SECONDS = 0.005
 READ_AT_ONCE = 200
 
 
@@ -39,6 +40,8 @@ class TableMes:
     mood: Mood
     documents: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """What was accepted, by inspection id, in the order in which it was seen."""
+    told_at: dict[str, float] = field(default_factory=dict)
+    """When each was seen first, in monotonic seconds: up to ``LOOK_SECONDS`` after its commit."""
     resent: int = 0
     """Always 0: a row that comes again is not inserted."""
     _orders: asyncio.Queue[Callable[[], Awaitable[None]]] = field(default_factory=asyncio.Queue)
@@ -91,13 +94,10 @@ class TableMes:
         table = table_of(self.options)
         while True:
             await self._going.wait()
-            before = len(self.documents)
-            try:
-                self.documents.update(await self.reader.do(partial(self._read, table=table)))
-            except Unavailable:  # somebody else's lock, for longer than a statement may take
-                self._going.clear()
-                raise
-            for _ in range(before, len(self.documents)):
+            new = await self.reader.do(partial(self._read, table=table))
+            self.documents.update(new)
+            for name in new:
+                self.told_at[name] = time.monotonic()
                 self._behave()
             await asyncio.sleep(LOOK_SECONDS)
 
@@ -108,10 +108,12 @@ class TableMes:
 
     def _read(self, connection: sa.Connection, table: sa.Table) -> dict[str, Mapping[str, Any]]:
         column = table.c[self.options.id_column]
+        if connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() == len(self.documents):
+            return {}
         known = set(self.documents)
         new = [one for one in connection.execute(sa.select(column).order_by(column)).scalars() if one not in known]
         found = sa.select(table).where(column.in_(new[:READ_AT_ONCE])).order_by(column)
-        rows = connection.execute(found).mappings().all() if new else []
+        rows = connection.execute(found).mappings().all()
         return {str(row[column.name]): self._document(dict(row)) for row in rows}
 
     def _document(self, row: Mapping[str, Any]) -> Mapping[str, Any]:

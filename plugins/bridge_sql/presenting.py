@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeAlias
 
 from bridge.plugin import Fetch, Inspect, Inspection, Rejects, Unreadable, count
@@ -18,20 +19,25 @@ AGAIN_SECONDS = 1.0
 """After this time a part that could not be recorded is offered again."""
 
 
+SMALL = 50
+"""A part of more details than this is understood in a thread: it takes milliseconds."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """A part to hand in."""
+    """A row to hand in."""
 
-    row: int
+    found: Found
+    event: float | None
+    """None for backlog."""
     generation: int
-    part: Inspection
 
 
 _Lane: TypeAlias = asyncio.Queue[_Job | None]
 
 
 class Presenter:
-    """Turns rows into calls of ``inspect``; its tasks live in the group that it is given."""
+    """Turns rows into calls of ``inspect``, or puts them aside; its tasks live in the group that it is given."""
 
     def __init__(
         self,
@@ -65,22 +71,9 @@ class Presenter:
         return self._backlog.qsize()
 
     def hand_over(self, found: Found, event: float | None, generation: int) -> None:
-        """Queue a row as a part, or put it into the quarantine; a row without an event is backlog."""
-        try:
-            part = self._part(found)
-        except Unreadable as exc:
-            count("unreadable")
-            self._rejects.put(sample(found.row, found.details), str(exc), f"{self._options.table} {found.id}")
-            self._position.finish(found.id, generation)
-            return
-        key = part.key or f"{self._options.table}:{generation}:{found.id}"
-        part = replace(part, key=key, event=event, backlog=event is None)
-        (self._backlog if part.backlog else self._live).put_nowait(_Job(found.id, generation, part))
-
-    def _part(self, found: Found) -> Inspection:
-        if found.excess:
-            raise Unreadable(f"has more than {self._options.details_max} detail rows")
-        return self._read(found.row, found.details, complete=found.complete)
+        """Queue a row; one without an event is backlog."""
+        lane = self._backlog if event is None else self._live
+        lane.put_nowait(_Job(found, event, generation))
 
     def end(self) -> None:
         """Have the lanes end once what is under way was answered; what waits is still owed, and comes again."""
@@ -92,11 +85,31 @@ class Presenter:
 
     async def _serve(self, lane: _Lane) -> None:
         while (job := await lane.get()) is not None:
-            awaited = any(view.reference for view in job.part.views)
-            decision = await self._inspect(job.part, self._fetch if awaited else None)
-            if decision.recorded:
-                self._position.finish(job.row, job.generation)
-                continue
-            count("not_recorded")
-            again = replace(job, part=replace(job.part, backlog=True, event=None))
-            asyncio.get_running_loop().call_later(AGAIN_SECONDS, self._backlog.put_nowait, again)
+            try:
+                part = await self._part(job)
+            except Unreadable as exc:
+                count("unreadable")
+                found = job.found
+                self._rejects.put(sample(found.row, found.details), str(exc), f"{self._options.table} {found.id}")
+                self._position.finish(found.id, job.generation)
+            else:
+                await self._present(job, part)
+
+    async def _part(self, job: _Job) -> Inspection:
+        found = job.found
+        if found.excess:
+            raise Unreadable(f"has more than {self._options.details_max} detail rows")
+        read = partial(self._read, found.row, found.details, complete=found.complete)
+        part = read() if len(found.details) <= SMALL else await asyncio.to_thread(read)
+        key = part.key or f"{self._options.table}:{job.generation}:{found.id}"
+        return replace(part, key=key, event=job.event, backlog=job.event is None)
+
+    async def _present(self, job: _Job, part: Inspection) -> None:
+        awaited = any(view.reference for view in part.views)
+        decision = await self._inspect(part, self._fetch if awaited else None)
+        if decision.recorded:
+            self._position.finish(job.found.id, job.generation)
+            return
+        count("not_recorded")
+        again = replace(job, event=None)
+        asyncio.get_running_loop().call_later(AGAIN_SECONDS, self._backlog.put_nowait, again)

@@ -48,8 +48,8 @@ async def test_an_id_that_is_no_number_is_named(plant: Place, home: Path) -> Non
             pass
 
 
-async def test_an_id_that_is_null_is_named(plant: Place, home: Path) -> None:
-    """Such a column is not the row's number; rows would be missed."""
+async def test_a_row_without_an_id_is_left_alone(plant: Place, home: Path) -> None:
+    """It has no place in any order; those that have one are read."""
     await plant.do('INSERT INTO "TB_AOIResult" ("ResultID", "Barcode", "NgCount") VALUES (1, \'P1\', NULL)')
     host = SqlHost()
     async with reading(host, plant.source(home, columns={**COLUMNS, "id": "NgCount"})):

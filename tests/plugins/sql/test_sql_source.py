@@ -13,6 +13,7 @@ from sql_kit import COLUMNS, DETAIL_COLUMNS, Place, SqlHost, reading, until
 from bridge.plugin import ConfigError, Verdict, counted
 from bridge_sql import open_source
 from bridge_sql.database import database
+from bridge_sql.position import Extent, Position
 
 TABLE = "TB_AOIResult"
 JPEG = b"\xff\xd8picture\xff\xd9"
@@ -359,17 +360,29 @@ async def count_anew(plant: Place, part: str) -> None:
     await plant.do('DELETE FROM "TB_AOIResult"', f"{insert} (1, '{part}', 'OK')")
 
 
-async def test_a_machine_that_counts_anew_is_noticed(
-    plant: Place, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its ids come again, its parts are others: all of them are read, under keys of their own."""
+@pytest.fixture
+def extents(monkeypatch: pytest.MonkeyPatch) -> list[Extent]:
+    """What the source has seen of the table's extent, which it looks at all the time."""
+    seen: list[Extent] = []
+    anew = Position.anew
+
+    def noted(position: Position, extent: Extent) -> bool:
+        seen.append(extent)
+        return anew(position, extent)
+
+    monkeypatch.setattr(Position, "anew", noted)
     monkeypatch.setattr("bridge_sql.watching.EXTENT_SECONDS", 0.01)
+    return seen
+
+
+async def test_a_machine_that_counts_anew_is_noticed(plant: Place, home: Path, extents: list[Extent]) -> None:
+    """Its ids come again, its parts are others: all of them are read, under keys of their own."""
     host, before = SqlHost(), counted("counted_anew")
     await plant.insert(1, "P1", "OK")
     async with reading(host, plant.source(home, start="beginning")):
         await plant.insert(2, "P2", None)
         await host.until("P1")
-        await asyncio.sleep(0.1)
+        await until(lambda: bool(extents) and extents[-1].highest == 2)
         await count_anew(plant, "Q1")
         await host.until("Q1", "P2")
         await plant.insert(2, "Q2", "NG")
@@ -384,17 +397,16 @@ async def test_a_machine_that_counts_anew_is_noticed(
 
 
 async def test_ids_of_deleted_rows_that_are_given_out_again_are_read(
-    plant: Place, home: Path, monkeypatch: pytest.MonkeyPatch
+    plant: Place, home: Path, extents: list[Extent]
 ) -> None:
     """Some databases count on from the highest row that is left; the rows before it are not handed in again."""
-    monkeypatch.setattr("bridge_sql.watching.EXTENT_SECONDS", 0.01)
     host = SqlHost()
     async with reading(host, plant.source(home)):
         for row in (1, 2, 3, 4):
             await plant.insert(row, f"P{row}", "OK")
         await host.until("P1", "P2", "P3", "P4")
         await plant.do('DELETE FROM "TB_AOIResult" WHERE "ResultID" > 2')
-        await asyncio.sleep(0.1)
+        await until(lambda: extents[-1].highest == 2)
         await plant.insert(3, "Q3", "OK")
         await host.until("Q3")
     assert [part.key for part in host.parts[4:]] == ["TB_AOIResult:2:3"]
