@@ -77,11 +77,16 @@ SOURCES: Mapping[str, Road] = {
     "hotfolder": Road('type = "hotfolder"\npath = "{folder}/aoi"\ncomplete = "renamed"\n'),
     "grpc": Road('type = "grpc"\nport = {port}\n'),
     "modbus": Road('type = "modbus"\nrole = "server"\nport = {port}\n', pictures=False),
+    "sql": Road(
+        'type = "sql"\nurl = "sqlite:///{folder}/aoi.db"\ntable = "results"\ncomplete_column = "ended"\n'
+        'views = {{ "1" = "picture" }}\nimages = "{folder}/share"\nimage_settle_ms = 1\nimage_poll_ms = 1\n'
+    ),
 }
 REPORTERS: Mapping[str, Road] = {
     "modbus": Road('type = "modbus"\nhost = "127.0.0.1"\nport = {port}\n'),
     "grpc": Road('type = "grpc"\nhost = "127.0.0.1"\nport = {port}\n'),
     "tcp": Road('type = "tcp"\nhost = "127.0.0.1"\nport = {port}\n'),
+    "sql": Road('type = "sql"\nurl = "sqlite:///{folder}/mes.db"\ntable = "decisions"\n'),
 }
 
 

@@ -67,6 +67,8 @@ def session(options: DatabaseOptions, access: Access) -> Sequence[str]:
         "mysql": ("SET SESSION TRANSACTION READ ONLY",),
         "mariadb": ("SET SESSION TRANSACTION READ ONLY",),
     }
+    if access == "own" and backend == "sqlite":
+        return ["PRAGMA journal_mode = WAL"]
     return [*limits.get(backend, ()), *(reading.get(backend, ()) if access == "read" else ())]
 
 

@@ -185,7 +185,7 @@ class SqlSourceOptions(WordOptions, ShareOptions, DatabaseOptions, SourceOptions
     settle_seconds: Span = 10
     """seconds up to 3600 that a missing id is still looked for: a row may be committed later than one with a
     higher id"""
-    poll_ms: Milliseconds = 25
+    poll_ms: Milliseconds = 20
     """milliseconds between two looks at the table"""
     in_flight: Annotated[int, Field(ge=1, le=256)] = 4
     """a number from 1 to 256: how many parts may be under way at once"""

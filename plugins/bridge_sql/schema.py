@@ -79,4 +79,4 @@ def _instead(wanted: str, there: Collection[str]) -> str:
     close = get_close_matches(wanted.casefold(), folded, n=1)
     if close:
         return f"did you mean {folded[close[0]]}?"
-    return f"write one of {', '.join(sorted(there)[:12])}" if there else "write one that is there"
+    return f"write one of {', '.join(sorted(there)[:12])}" if there else "there is none at all"
