@@ -68,8 +68,6 @@ SYNCHRONOUS = {
 
 LOCKING = ("os.stat", "os.mkdir", "os.unlink", "os.access", "os.path.abspath", "os.path.islink")
 ALLOWED = [
-    # gRPC joins its poller's thread when the last of its objects goes; that thread has nothing left to do by then.
-    ("threading.Lock.acquire", "threading.py", {"join"}),
     # Once, before the first part and after the last one: a handful of calls on the data folder.
     *((name, "bridge/store/lock.py", {"lock"}) for name in LOCKING),
     # A log line goes to a stream that the operating system buffers.

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import grpc
 
-from bridge.plugin import Unavailable
-from bridge_grpc.wire import Arguments, endpoint
+from bridge.plugin import Unavailable, why
+from bridge_grpc.wire import Arguments, endpoint, hold_poller
 
 GOODBYE_SECONDS = 1.0
 """How long calls under way may take to be answered when the server stops."""
@@ -32,10 +32,13 @@ async def bound(
     Raises:
         Unavailable: the port cannot be had.
     """
+    hold_poller()
     server = grpc.aio.server(options=arguments, interceptors=list(interceptors))
     try:
         yield server, await _bind(server, host, port, credentials)
     finally:
+        with suppress(grpc.aio.UsageError):  # it was started already; one that never was would keep its port
+            await server.start()
         await server.stop(goodbye_seconds)
 
 
@@ -51,8 +54,8 @@ async def _bind(server: grpc.aio.Server, host: str, port: int, credentials: grpc
             return server.add_insecure_port(address)
         return server.add_secure_port(address, credentials)
     except RuntimeError as exc:  # gRPC keeps the reason to itself
-        why = await asyncio.to_thread(_tried, found[0], port)
-        raise Unavailable(f"cannot listen on {endpoint(host, port)}: {why}") from exc
+        reason = await asyncio.to_thread(_tried, found[0], port)
+        raise Unavailable(f"cannot listen on {endpoint(host, port)}: {reason}") from exc
 
 
 def _tried(found: tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[object, ...]], port: int) -> str:
@@ -61,4 +64,4 @@ def _tried(found: tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple
         with socket.create_server((str(found[4][0]), port), family=found[0]):
             return "it could not be had a moment ago"
     except OSError as exc:
-        return exc.strerror or str(exc)
+        return why(exc)

@@ -22,7 +22,7 @@ from bridge_grpc.habits import AOI_HABITS, PARTS_BETWEEN
 from bridge_grpc.mes import Mes, open_mes, serve_mes
 from bridge_grpc.options import GrpcSourceOptions
 from bridge_grpc.uploads import chunks
-from bridge_grpc.wire import channel, reason_of
+from bridge_grpc.wire import channel, pinging, reason_of
 
 __all__ = ["Inspector", "Mes", "dial_bridge", "open_inspector", "open_mes", "serve_mes"]
 
@@ -33,6 +33,7 @@ ANSWER_SECONDS = 5.0
 BIG_BYTES = 4 << 20
 """A part whose pictures have more is uploaded in chunks."""
 CHUNK_BYTES = 1 << 20
+PING_SECONDS = 10.0
 
 
 class Inspector:
@@ -96,9 +97,10 @@ async def dial_bridge(
     host: str = "127.0.0.1",
     credentials: grpc.ChannelCredentials | None = None,
     server_name: str | None = None,
+    ping_seconds: float = PING_SECONDS,
 ) -> AsyncIterator[Inspector]:
-    """Be an inspector that calls a source."""
-    async with channel(host, port, credentials, server_name) as line:
+    """Be an inspector that calls a source, and asks from time to time whether it is still there."""
+    async with channel(host, port, credentials, server_name, pinging(ping_seconds)) as line:
         yield Inspector(line)
 
 
@@ -111,7 +113,8 @@ async def open_inspector(options: GrpcSourceOptions, habits: Habits) -> AsyncIte
         ConfigError: a file of the TLS table is not what it should be.
     """
     credentials, name = await playing_dialler(options.tls)
-    async with dial_bridge(options.port, options.host, credentials, name) as inspector:
+    pings = options.client_ping_seconds
+    async with dial_bridge(options.port, options.host, credentials, name, pings) as inspector:
         machine = _Machine(options, inspector, Mood(habits))
         async with moody(machine.play, habits) as play:
             yield play
@@ -119,7 +122,10 @@ async def open_inspector(options: GrpcSourceOptions, habits: Habits) -> AsyncIte
 
 @dataclass
 class _Machine:
-    """Plays parts in the way a source's options say."""
+    """Plays parts in the way a source's options say.
+
+    It tells no deadline but the part's own, so that a part arrives the same however often it is played.
+    """
 
     options: GrpcSourceOptions
     inspector: Inspector
@@ -138,11 +144,12 @@ class _Machine:
             if self.options.images is not None:
                 part = await asyncio.to_thread(_leave, self.options.images, part)
             try:
-                return verdict_of((await self._call(part)).verdict)
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    return verdict_of((await self._call(part)).verdict)
             except grpc.aio.AioRpcError as exc:
-                if (answer := unrecorded(exc)) is not None:
-                    return verdict_of(answer.verdict)
                 raise Unavailable(f"the bridge did not take part {part.part}: {reason_of(exc)}") from exc
+            except TimeoutError as exc:
+                raise Unavailable(f"the bridge did not answer part {part.part}") from exc
 
     def _present(self) -> None:
         """Begin or end the machine's absence."""
@@ -164,7 +171,7 @@ class _Machine:
         if big and self.mood.strikes("damage"):
             with suppress(grpc.aio.AioRpcError):
                 await self.inspector.raw_upload(upload_messages(part, damaged=True), timeout=ANSWER_SECONDS)
-        return await (self.inspector.upload(part) if big else self.inspector.inspect(part))
+        return await (self.inspector.upload if big else self.inspector.inspect)(part, None)
 
     async def _half(self, part: Inspection) -> AsyncIterator[bytes]:
         """Begin an upload and never end it."""

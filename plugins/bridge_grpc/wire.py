@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from typing import TypeAlias
 from urllib.parse import unquote
 
@@ -15,10 +16,14 @@ Arguments: TypeAlias = list[tuple[str, int | str]]
 
 OUR_PING_MS, OUR_PING_TIMEOUT_MS = 30_000, 10_000
 """A client that is silent for so long is asked whether it is there, and has so long to answer."""
+PING_TIMEOUT_MS = 1_000
+"""How long a bridge may take to answer a ping of the simulated inspector."""
 HANDSHAKE_MS = 5_000
 """How long a client may take to agree on TLS and HTTP/2."""
 STREAMS_BESIDE = 16
 """Calls of one connection beside those that are under way or wait for room: health, reflection."""
+BACKOFF_MS = (100, 1000)
+"""The shortest and the longest pause before a channel dials again; gRPC's own grows to two minutes."""
 _NEVER_IDLE = 2**31 - 1
 
 
@@ -33,6 +38,7 @@ def listener_arguments(options: GrpcSourceOptions) -> Arguments:
         ("grpc.server_handshake_timeout_ms", HANDSHAKE_MS),
         ("grpc.keepalive_time_ms", OUR_PING_MS),
         ("grpc.keepalive_timeout_ms", OUR_PING_TIMEOUT_MS),
+        ("grpc.http2.ping_timeout_ms", OUR_PING_TIMEOUT_MS),  # of the pings that measure the road: one at a time
         *welcoming_pings(options.client_ping_seconds),
     ]
 
@@ -42,6 +48,17 @@ def welcoming_pings(seconds: float) -> Arguments:
     return [
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", int(seconds * 1000)),
+    ]
+
+
+def pinging(seconds: float) -> Arguments:
+    """Return the settings of a channel that asks so often, and always, whether the other side is there."""
+    return [
+        ("grpc.keepalive_time_ms", int(seconds * 1000)),
+        ("grpc.keepalive_timeout_ms", PING_TIMEOUT_MS),
+        ("grpc.http2.ping_timeout_ms", PING_TIMEOUT_MS),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.max_pings_without_data", 0),
     ]
 
 
@@ -57,15 +74,32 @@ def dialler_arguments(server_name: str | None) -> Arguments:
         ("grpc.max_send_message_length", LIMIT_BYTES),
         ("grpc.use_local_subchannel_pool", 1),
         ("grpc.client_idle_timeout_ms", _NEVER_IDLE),
+        ("grpc.initial_reconnect_backoff_ms", BACKOFF_MS[0]),
+        ("grpc.max_reconnect_backoff_ms", BACKOFF_MS[1]),
         *name,
     ]
 
 
+@cache
+def hold_poller() -> None:
+    """Start what gRPC does for asyncio, once for the life of the process.
+
+    By itself it starts a thread with the first channel or server, and whenever the last of them is collected it
+    joins that thread, in the loop.
+    """
+    grpc.aio.init_grpc_aio()
+
+
 def channel(
-    host: str, port: int, credentials: grpc.ChannelCredentials | None, server_name: str | None = None
+    host: str,
+    port: int,
+    credentials: grpc.ChannelCredentials | None,
+    server_name: str | None = None,
+    more: Arguments | None = None,
 ) -> grpc.aio.Channel:
     """Return a channel; called in the running loop, and closed by its ``async with``."""
-    target, arguments = endpoint(host, port), dialler_arguments(server_name)
+    hold_poller()
+    target, arguments = endpoint(host, port), dialler_arguments(server_name) + (more or [])
     if credentials is None:
         return grpc.aio.insecure_channel(target, arguments)
     return grpc.aio.secure_channel(target, credentials, arguments)

@@ -262,6 +262,16 @@ async def test_a_port_that_another_has_is_an_error_and_never_shared(tmp_path: Pa
             pass
 
 
+async def test_a_source_that_never_ran_gives_its_port_back(tmp_path: Path) -> None:
+    """As ``aoi-bridge check`` opens and closes it while the gateway is about to start."""
+    port = free_port()
+    for _ in range(3):
+        async with open_source(GrpcSourceOptions(home=tmp_path, port=port)):
+            pass
+    async with running(Host(), tmp_path, port=port), dial_bridge(port) as aoi:
+        assert (await aoi.inspect(a_part())).recorded
+
+
 async def test_calls_before_the_start_are_answered_after_it(tmp_path: Path) -> None:
     """The port is bound when the source opens; who calls meanwhile is not turned away."""
     options = GrpcSourceOptions(home=tmp_path, port=free_port())
