@@ -130,7 +130,9 @@ class Desk:
         try:
             async with asyncio.timeout(seconds):
                 told, images = await receive(caller)
-            return read_inspection(told, images, event, deadline_ms)
+            part = read_inspection(told, images, event, deadline_ms)
+            caller.last = b""  # its pictures are the part's now, and need not be held twice
+            return part  # noqa: TRY300 - what is not understood is told below
         except Unreadable as exc:
             count("unreadable")
             self._rejects.put(caller.last, str(exc), caller.context.peer())

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from io import BytesIO
 
 from aoi_bridge.inspection.v1 import inspection_pb2 as pb
-from bridge.plugin import Unreadable
+from bridge.plugin import Unreadable, short_text
 
 SHA256_BYTES = 32
 
@@ -29,7 +29,7 @@ def announced(told: pb.Inspection, max_bytes: int) -> tuple[Announced, ...]:
         Unreadable: a size or a checksum is none, or they hold more than ``max_bytes`` together.
     """
     found = tuple(
-        Announced(view.name or str(number), view.upload.size_bytes, view.upload.sha256)
+        Announced(short_text("view", view.name) or str(number), view.upload.size_bytes, view.upload.sha256)
         for number, view in enumerate(told.views, start=1)
         if view.WhichOneof("picture") == "upload"
     )

@@ -290,6 +290,13 @@ def test_an_upload_that_is_not_what_it_announced_is_unreadable(
         put_together()
 
 
+def test_a_reason_is_short_whatever_the_caller_wrote() -> None:
+    """It travels in a header, and stands in a log."""
+    told = a_message(views=[{"name": "x" * 100_000, "upload": {"size_bytes": 1}}])
+    with pytest.raises(Unreadable, match=r"^view is longer than 256 characters$"):
+        announced(told, 1000)
+
+
 def test_nothing_may_follow_a_whole_upload() -> None:
     assembly = Assembly(announced(an_upload(b"picture"), 1000))
     assembly.add(b"picture")
