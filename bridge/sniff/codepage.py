@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 KNOWN_WORD = 0.5
 """How much more likely a code page is that reads a word of quality inspection."""
+WEIGHED_BYTES = 1 << 16
 CLOSE = 0.85
 """A code page whose score is this close to the best one's cannot be told from it."""
 
@@ -28,12 +29,20 @@ class CodePage:
 
 
 def code_page(data: bytes) -> CodePage | None:
-    """Return the most likely code page of a text; None where none of those known reads it."""
+    """Return the most likely code page of a text; None where none of those known reads it.
+
+    Of a long text the lines are weighed that are not ASCII, as many as it takes.
+    """
     if data.isascii():
         return CodePage("utf-8", 1.0, certain=True, why="only ASCII was seen, which every code page has")
     if _decoded(data, "utf-8") is not None:
         return CodePage("utf-8", 1.0, certain=True, why="all bytes are valid UTF-8, which is no accident")
-    scores = {name: score for name, rate in _RATES.items() if (score := _score(data, name, rate)) is not None}
+    weighed = _weighed(data)
+    scores = {
+        name: score
+        for name, rate in _RATES.items()
+        if _decoded(data, name) is not None and (score := _score(weighed, name, rate)) is not None
+    }
     if not scores:
         return None
     best = max(scores, key=lambda name: scores[name])
@@ -47,10 +56,10 @@ def readable(data: bytes) -> float:
     """Return the share of bytes that stand in texts: no control characters but blanks and line ends."""
     if not data:
         return 0.0
-    return 1 - sum(data.count(byte) for byte in _CONTROL) / len(data)
+    return len(data.translate(None, delete=_CONTROL)) / len(data)
 
 
-_CONTROL = [byte for byte in range(32) if byte not in b"\t\r\n"] + [0x7F]
+_CONTROL = bytes(byte for byte in (*range(32), 0x7F) if byte not in b"\t\r\n")
 
 
 def _decoded(data: bytes, encoding: str) -> str | None:
@@ -58,6 +67,18 @@ def _decoded(data: bytes, encoding: str) -> str | None:
         return data.decode(encoding)
     except ValueError:
         return None
+
+
+def _weighed(data: bytes) -> bytes:
+    """Return the first lines that are not ASCII; all of it where there are no lines."""
+    lines = [line for line in data.splitlines(keepends=True) if not line.isascii()]
+    kept, size = [], 0
+    for line in lines:
+        kept.append(line)
+        size += len(line)
+        if size > WEIGHED_BYTES:
+            break
+    return b"".join(kept)
 
 
 def _score(data: bytes, encoding: str, rate: Callable[[Sequence[bytes], int], float]) -> float | None:

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Literal, TypeAlias
 
@@ -43,7 +44,7 @@ _NUMBER = re.compile(r"[-+]?\d+([.,]\d+)?")
 _NOTHING = {"", "-", "--", "none", "null", "n/a", "na", "0", "00", "000", "0000"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Column:
     """One place in every message, and what is thought to stand there."""
 
@@ -54,12 +55,12 @@ class Column:
     certain: bool = False
     why: str = ""
 
-    @property
+    @cached_property
     def words(self) -> Mapping[str, int]:
         """Return the different texts, without blanks around and the empty one, and how often each came."""
         return Counter(value.strip() for value in self.values if value.strip())
 
-    @property
+    @cached_property
     def usual(self) -> float:
         """Return the share of values that are usual words for a verdict."""
         said = self.words

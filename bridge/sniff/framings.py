@@ -100,9 +100,8 @@ def _is_json(text: bytes) -> bool:
 def _stx_etx(whole: Sequence[bytes], total: int) -> Framing | None:
     found = [match for stream in whole for match in re.finditer(rb"\x02([^\x02\x03]*)\x03", stream)]
     inside = sum(len(match[0]) for match in found)
-    blank = sum(
-        1 for stream in whole for byte in re.sub(rb"\x02[^\x02\x03]*\x03", b"", stream) if byte in b"\r\n \0"
-    )
+    between = b"".join(re.sub(rb"\x02[^\x02\x03]*\x03", b"", stream) for stream in whole)
+    blank = len(between) - len(between.translate(None, delete=b"\r\n \0"))
     if not found or inside + blank < EXPLAINED * total:
         return None
     outside = total - inside - blank
@@ -123,7 +122,7 @@ def _lines(whole: Sequence[bytes], total: int) -> Framing | None:
         *lines, rest = re.split(rb"\r\n|\n|\r", stream)
         messages += [line for line in lines if line]
         unended += len(rest)
-    binary = sum(1 for stream in whole for byte in stream if byte in _NO_TEXT)
+    binary = total - sum(len(stream.translate(None, delete=_NO_TEXT)) for stream in whole)
     if not messages or max(map(len, messages)) > LONGEST_LINE or binary > (1 - EXPLAINED) * total:
         return None
     if unended > (1 - EXPLAINED) * total and len(messages) < len(whole):
@@ -156,10 +155,10 @@ def _fixed(streams: Sequence[Stream], whole: Sequence[bytes], total: int) -> Fra
 
 
 def _binary(message: bytes) -> float:
-    return sum(1 for byte in message if byte in _NO_TEXT and byte) / max(1, len(message))
+    return 1 - len(message.translate(None, delete=_NO_TEXT.strip(b"\0"))) / max(1, len(message))
 
 
-_NO_TEXT = frozenset(range(0x20)) - frozenset(b"\r\n\t\x1b")
+_NO_TEXT = bytes(byte for byte in range(0x20) if byte not in b"\r\n\t\x1b")
 
 
 _CLASSES = np.full(256, 5, np.uint8)

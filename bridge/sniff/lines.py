@@ -240,6 +240,8 @@ def _table(rows: Sequence[Sequence[str]], separator: str) -> Lines:
     pattern = ""
     for at, column in enumerate(columns):
         piece = _group(column, separator, last=at == most - 1)
+        if at == 0 and column.role == "constant" and separator != " ":
+            piece = _escaped(column.values[0])  # the kind of record: others may come that tell of no part
         pattern += piece if at == 0 else between + piece if at < least else f"(?:{between}{piece}"
     return Lines(pattern + ")?" * (most - least), columns, separator)
 
@@ -259,7 +261,7 @@ _SOME = 5
 
 
 def _group(column: Column, separator: str, *, last: bool) -> str:
-    """Return the expression of one column; the first words of records that are all alike stand as they are."""
+    """Return the expression of one column."""
     quoted = all(value.startswith('"') and value.endswith('"') and len(value) > 1 for value in column.values)
     inside = (r"\S*" if last else r"\S+") if separator == " " else f"[^{separator}]*"
     if column.role == "image" and last:
@@ -267,8 +269,6 @@ def _group(column: Column, separator: str, *, last: bool) -> str:
     if quoted:
         inside = '[^"]*'
     value = f"(?P<{column.role}>{inside})" if column.role in GROUPS else inside
-    if not column.name and column.role == "constant" and all(column.values) and separator != " ":
-        value = _escaped(column.values[0])
     return f'"{value}"' if quoted else value
 
 

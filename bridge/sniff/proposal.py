@@ -21,6 +21,10 @@ from bridge.sniff.columns import Column, Words
 from bridge.sniff.framings import Framing, framing
 from bridge.sniff.lines import GROUPS, Lines, lines
 
+LOOKED_AT_BYTES = 4 << 20
+"""More of a stream says nothing new of how it is to be read."""
+PATHS = 1000
+"""So many image paths show what they have in common."""
 SHOWN = 5
 """So many examples are shown of what was not understood."""
 
@@ -89,8 +93,9 @@ def propose(capture: Capture) -> Proposal:
 
 
 def _tcp(capture: Capture) -> Proposal:
-    found = framing(capture.streams())
-    notes = [*_origin(capture), f"framing: {found.evidence} ({found.seen})"]
+    streams, seen = _beginning(capture.streams())
+    found = framing(streams)
+    notes = [*_origin(capture), *seen, f"framing: {found.evidence} ({found.seen})"]
     options = list(_where(capture))
     if found.kind == "none":
         notes.append("NO FRAMING OF THE tcp SOURCE READS THIS: ask the vendor for an end mark, or write a plugin")
@@ -114,6 +119,20 @@ def _tcp(capture: Capture) -> Proposal:
     notes += [f"not understood: {message[:100]!r}" for message in read.unmatched[:SHOWN]]
     understood = read.matched + sum(read.ignored.values()) if found.kind != "none" else 0
     return Proposal("tcp", options, understood, len(texts), words.unknown, notes + _to_decide(words, verdict))
+
+
+def _beginning(streams: Sequence[Sequence[bytes]]) -> tuple[Sequence[Sequence[bytes]], list[str]]:
+    """Return as much of the streams as is looked at, in whole packets, and a note where that is not all."""
+    kept: list[list[bytes]] = []
+    left = LOOKED_AT_BYTES
+    for packets in streams:
+        kept.append([])
+        for packet in packets:
+            if left <= 0:
+                return kept, [f"only the first {LOOKED_AT_BYTES >> 20} MiB were looked at"]
+            kept[-1].append(packet)
+            left -= len(packet)
+    return kept, []
 
 
 def _origin(capture: Capture) -> list[str]:
@@ -210,7 +229,7 @@ _MEANS = {
 def _images(column: Column | None) -> list[Option]:
     if column is None:
         return []
-    values = [value.strip() for value in column.words]
+    values = [value.strip() for value in column.words][:PATHS]
     between = Counter(sign for value in values for sign in "|;,+" if value.count(".") > value.count(sign) > 0)
     said = []
     if between:
