@@ -80,11 +80,11 @@ class Exchange:
         Args:
             question: the bytes to send.
             answer: reads the answer, no more and no less, such as ``asyncio.StreamReader.readline``; ValueError
-                says that it is none.
+                says that it is none, Refused that the peer will not, and then the connection goes on.
             expires: the instant (monotonic seconds) after which nothing is sent.
 
         Raises:
-            Refused: it was too late when its turn came.
+            Refused: it was too late when its turn came, or the peer has answered so.
             Unavailable: the peer has gone, did not answer in time, or what it answered means nothing.
         """
         async with self._turn:
@@ -97,6 +97,8 @@ class Exchange:
                     self._link.writer.write(question)
                     await self._link.writer.drain()
                     return await answer(self._link.reader)
+            except Refused:  # a whole answer
+                raise
             except BaseException as exc:
                 if (failed := self._failed(exc)) is None:
                     raise
