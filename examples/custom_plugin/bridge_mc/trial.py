@@ -1,0 +1,10 @@
+"""How the contract kit sets the MC reporter up."""
+
+from __future__ import annotations
+
+from bridge.plugin import Trial
+
+TRIAL = Trial(
+    options=lambda place: {"host": "127.0.0.1", "port": place.port, "answer_timeout_seconds": 1},
+    road="dials",
+)
