@@ -112,8 +112,7 @@ async def test_what_has_no_room_waits_unread(tmp_path: Path) -> None:
     host = Host(hold=lambda _: go.wait())
     async with running(host, tmp_path, in_flight=2) as options, dial_bridge(options.port) as aoi:
         calls = [asyncio.create_task(aoi.inspect(a_part(f"P{number}", BIG))) for number in range(6)]
-        await until(lambda: counted("full") == before + 4)
-        assert len(host.parts) == 2
+        await until(lambda: counted("full") == before + 4 and len(host.parts) == 2)
         go.set()
         assert all(answer.recorded for answer in await asyncio.gather(*calls))
     assert host.most == 2
