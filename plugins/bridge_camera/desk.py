@@ -12,9 +12,7 @@ from collections import deque
 from typing import Final
 
 from bridge_camera.codec import Alive, Cutter, Message, Missing, Shoot, Shot, encode
-from bridge_camera.device import Grabbed, Pixels, Settings, now
-from bridge_camera.encoding import Unusable
-from bridge_camera.encoding import encode as picture_of
+from bridge_camera.device import Grabbed, Pixels, Settings, Unusable, now
 
 ALIVE_SECONDS: Final = 1.0
 _CHUNK: Final = 1 << 16
@@ -74,7 +72,7 @@ class Desk:
         order = self._order
         assert order is not None  # noqa: S101 - the caller has looked
         try:
-            data, width, height = picture_of(picture, camera)
+            data, width, height = _encoded(picture, camera)
         except Unusable as exc:
             self.excuse(str(exc))
             return
@@ -111,3 +109,12 @@ class Desk:
         if not data:
             raise Gone
         self._came.extend(self._cutter.feed(data))
+
+
+def _encoded(picture: Pixels | bytes, camera: Settings) -> tuple[bytes, int, int]:
+    """Return a picture's bytes, its width and its height; both 0 where a file is handed on as it is."""
+    if isinstance(picture, bytes) and not camera["rotate"] and camera["encoding"] is None:
+        return picture, 0, 0
+    from bridge_camera.encoding import encode as picture_of  # noqa: PLC0415 - OpenCV takes half a second to load
+
+    return picture_of(picture, camera)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-Pixels: TypeAlias = NDArray[np.uint8]
+Pixels: TypeAlias = "NDArray[np.uint8]"
 """(height, width) grey, or (height, width, 3) blue-green-red."""
 Settings: TypeAlias = dict[str, Any]
 """A camera's options as they came from the gateway, checked there."""
@@ -19,6 +20,10 @@ POLL_SECONDS: Final = 0.004
 
 class Away(Exception):  # noqa: N818 - it says what happened
     """The camera cannot be opened, or is gone; its text says why, in a few words."""
+
+
+class Unusable(Exception):  # noqa: N818 - it says what happened
+    """There is a frame, and no picture can be made of it; its text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,8 @@ def open_device(camera: Settings) -> Device:
     Raises:
         Away: it cannot be opened.
     """
+    if camera["kind"] != "folder" or camera["rotate"] or camera["encoding"]:
+        import bridge_camera.encoding  # noqa: F401, PLC0415 - now, and not while the first part waits
     match camera["kind"]:
         case "opencv":
             from bridge_camera.opencv_device import OpenCvDevice  # noqa: PLC0415 - only what is needed

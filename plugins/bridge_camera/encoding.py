@@ -10,31 +10,26 @@ from typing import Final
 import cv2
 import numpy as np
 
-from bridge_camera.device import Pixels, Settings
+from bridge_camera.device import Pixels, Settings, Unusable
 
 _TURNS: Final = {
     90: cv2.ROTATE_90_CLOCKWISE,
     180: cv2.ROTATE_180,
     270: cv2.ROTATE_90_COUNTERCLOCKWISE,
 }
+cv2.setNumThreads(1)  # there are as many workers as cameras
 _FAST_PNG: Final = 1
 """The lowest compression that still is one: a PNG is chosen for its pixels, not for its size."""
 
 
-class Unusable(Exception):  # noqa: N818 - it says what happened
-    """There is a frame, and no picture can be made of it; its text says why."""
-
-
 def encode(picture: Pixels | bytes, camera: Settings) -> tuple[bytes, int, int]:
-    """Return a picture's bytes, its width and its height; both 0 where a file is handed on as it is.
+    """Return a picture's bytes, its width and its height.
 
     Raises:
         Unusable: a file is no picture, or the picture cannot be encoded.
     """
     turn, encoding = camera["rotate"], camera["encoding"]
     if isinstance(picture, bytes):
-        if not turn and encoding is None:
-            return picture, 0, 0
         picture = _decoded(picture)
     if turn:
         picture = cv2.rotate(picture, _TURNS[turn]).astype(np.uint8, copy=False)

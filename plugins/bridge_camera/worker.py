@@ -17,8 +17,6 @@ import socket
 import sys
 from contextlib import suppress
 
-import cv2
-
 from bridge_camera.codec import Failed, Open, Opened
 from bridge_camera.desk import Desk, Gone
 from bridge_camera.device import Away, Settings, open_device
@@ -31,7 +29,6 @@ def main() -> None:
     """Serve one gateway until it goes away, or the camera does."""
     _die_with_parent()
     logging.disable()  # of libraries: what matters comes back as a reason
-    cv2.setNumThreads(1)  # there are as many workers as cameras
     with socket.socket(fileno=int(sys.argv[-2])) as link, suppress(Gone):
         desk = Desk(link, int(sys.argv[-1]))
         opening = desk.first()
