@@ -47,7 +47,6 @@ class Freshness:
         self._ended: float | None = None
         self._waits = 0
         self._bound = -inf
-        self._stamp = -inf
 
     @property
     def period(self) -> float | None:
@@ -69,9 +68,7 @@ class Freshness:
             return -inf
         lead = LEAD_PERIODS * period if self._lead is None else self._lead
         if stamp is not None and ended - _STAMP_SECONDS < stamp <= ended:
-            if stamp > self._stamp:  # else the sensor stands still, and this is the frame of before
-                self._bound = max(self._bound, stamp - lead)
-            self._stamp = max(self._stamp, stamp)
+            self._bound = max(self._bound, stamp - lead)
         elif waited >= 2:  # noqa: PLR2004 - one alone may be a stall of ours
             self._bound = max(self._bound, began - lead)
         return self._bound

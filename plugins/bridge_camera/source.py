@@ -25,12 +25,12 @@ log = logger()
 
 @asynccontextmanager
 async def open_source(options: CameraSourceOptions) -> AsyncIterator[Source]:
-    """Begin to keep the cameras open, and open what triggers.
+    """Open what triggers, and begin to keep the cameras open; while nothing triggers there is no use for them.
 
     Raises:
         Unavailable: what triggers is away; or a camera is, and the user wants no start without it.
     """
-    async with kept(options) as cameras, options.trigger.open(options.home / "trigger") as trigger:
+    async with options.trigger.open(options.home / "trigger") as trigger, kept(options) as cameras:
 
         async def run(inspect: Inspect) -> None:
             await trigger(Shooting(cameras, inspect, options.shoot_within_ms / 1000))

@@ -25,6 +25,7 @@ class Driver:
     latency: float
     """Seconds from the beginning of an exposure until the frame is in the queue."""
     stamped: bool = False
+    quick: float = QUICK
     now: float = 100.0
     _queue: deque[int] = field(default_factory=deque)
     _seen: int = 0
@@ -49,7 +50,7 @@ class Driver:
             self.now = self.exposed(self._seen) + self.latency
             self._deliver()
         frame = self._queue.popleft()
-        self.now += QUICK + stall
+        self.now += self.quick + stall
         stamp = self.exposed(frame) + self.latency if self.stamped else None
         return frame, began, self.now, stamp
 
@@ -97,6 +98,16 @@ def test_after_a_stall_only_frames_of_after_the_trigger_count(room: int, *, stam
     assert seen, "no frame ever counted"
     assert driver.exposed(seen[0]) > trigger
     assert driver.exposed(seen[0]) < trigger + 6 * PERIOD, "waited longer than the rule asks"
+
+
+@pytest.mark.parametrize("room", range(1, 8))
+def test_a_queue_that_is_full_at_the_start_fools_nobody(room: int) -> None:
+    """Not even where each of its frames takes a while, as if it had been waited for."""
+    driver, fresh = Driver(room, PERIOD, quick=0.0015), Freshness()
+    driver.now += 1.0
+    for _ in range(4 * KNOWN_AFTER):
+        frame, *grabbed = driver.grab()
+        assert fresh.grabbed(*grabbed) <= driver.exposed(frame)
 
 
 def test_nothing_counts_until_the_rate_is_known() -> None:

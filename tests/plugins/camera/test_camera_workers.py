@@ -325,7 +325,6 @@ import asyncio, sys
 from pathlib import Path
 from bridge_camera.keeping import KeptCamera
 from bridge_camera.options import Camera
-from bridge_camera.video_device import VideoDevice
 
 async def main():
     kept = KeptCamera(Camera(name="front", kind="folder", path=Path({str(tmp_path / "front")!r})), 20)
@@ -339,11 +338,13 @@ asyncio.run(main())
     gateway = await asyncio.create_subprocess_exec(
         sys.executable, "-c", script, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
     )
-    assert gateway.stderr is not None
-    worker = int(await asyncio.wait_for(gateway.stderr.readline(), PATIENCE_SECONDS))
-    os.kill(worker, signal.SIGSTOP)
-    gateway.kill()
-    await gateway.wait()
+    try:
+        assert gateway.stderr is not None
+        worker = int(await asyncio.wait_for(gateway.stderr.readline(), PATIENCE_SECONDS))
+        os.kill(worker, signal.SIGSTOP)
+    finally:
+        gateway.kill()
+        await gateway.wait()
     await until(lambda: not psutil.pid_exists(worker) or psutil.Process(worker).status() == psutil.STATUS_ZOMBIE)
 
 
