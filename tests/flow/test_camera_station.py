@@ -35,6 +35,7 @@ stage = "live"
 live_because = "a test, no real line"
 topology = "inline"
 deadline_ms = {deadline_ms}
+reserve_ms = 500
 judge = "brightness"
 views_expected = {views}
 
@@ -158,15 +159,15 @@ async def test_the_verdict_comes_back_in_the_handshake_whatever_the_cameras_do(t
 
 @pytest.mark.timeout(120)
 async def test_a_camera_slower_than_the_deadline_is_ng_in_time(tmp_path: Path) -> None:
-    """Its picture comes after a second, and the deadline is half of that."""
+    """Its picture comes after four seconds, and the deadline is half of that."""
     good = [one for one in parts(16) if one.truth is Verdict.OK]
-    async with a_station(tmp_path, folders(9000), {"slow": 1.0}, deadline_ms=500) as station:
+    async with a_station(tmp_path, folders(9000), {"slow": 4.0}, deadline_ms=2000) as station:
         verdict, seconds = await station.shown(good[0])
         decided = await station.decided()
     assert verdict is Verdict.NG
-    assert seconds < 0.9, "the PLC had its verdict before the picture was there"
+    assert seconds < 4, "the PLC had its verdict before the picture was there"
     assert decided[good[0].serial].failures == (Failure.IMAGE_MISSING,)
-    assert decided[good[0].serial].latency_ms < 500
+    assert decided[good[0].serial].latency_ms < 2000
 
 
 @pytest.mark.timeout(120)
