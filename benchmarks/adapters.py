@@ -72,21 +72,31 @@ class Road:
     """Whether it needs an MQTT broker at ``{broker}``."""
 
 
+STATION = 'host = "127.0.0.1"\nport = {broker}\nsite = "plant"\narea = "smt"\nline = "line"\n'
+"""Where an MQTT broker is, and what both sides call the line there."""
 SOURCES: Mapping[str, Road] = {
     "tcp": Road('type = "tcp"\nframing = "len32be"\nport = {port}\n'),
     "hotfolder": Road('type = "hotfolder"\npath = "{folder}/aoi"\ncomplete = "renamed"\n'),
     "grpc": Road('type = "grpc"\nport = {port}\n'),
     "modbus": Road('type = "modbus"\nrole = "server"\nport = {port}\n', pictures=False),
+<<<<<<< HEAD
     "sql": Road(
         'type = "sql"\nurl = "sqlite:///{folder}/aoi.db"\ntable = "results"\ncomplete_column = "ended"\n'
         'views = {{ "1" = "picture" }}\nimages = "{folder}/share"\nimage_settle_ms = 1\nimage_poll_ms = 1\n'
     ),
+=======
+    "mqtt": Road(f'type = "mqtt"\n{STATION}images = "{{folder}}/aoi"\n', broker=True),
+>>>>>>> 2b223b0 (mqtt: the connection, and what has come on it, in modules of their own)
 }
 REPORTERS: Mapping[str, Road] = {
     "modbus": Road('type = "modbus"\nhost = "127.0.0.1"\nport = {port}\n'),
     "grpc": Road('type = "grpc"\nhost = "127.0.0.1"\nport = {port}\n'),
     "tcp": Road('type = "tcp"\nhost = "127.0.0.1"\nport = {port}\n'),
+<<<<<<< HEAD
     "sql": Road('type = "sql"\nurl = "sqlite:///{folder}/mes.db"\ntable = "decisions"\n'),
+=======
+    "mqtt": Road(f'type = "mqtt"\n{STATION}', broker=True),
+>>>>>>> 2b223b0 (mqtt: the connection, and what has come on it, in modules of their own)
 }
 
 

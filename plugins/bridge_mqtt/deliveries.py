@@ -16,8 +16,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bridge.plugin import count
+from bridge_mqtt.arrivals import Arrival
 from bridge_mqtt.codec import fingerprint
-from bridge_mqtt.session import Arrival
 
 REMEMBERED = 4096
 """So many deliveries are remembered; the broker owes us far fewer at once."""

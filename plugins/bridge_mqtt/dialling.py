@@ -85,7 +85,7 @@ async def connected(options: BrokerOptions, session: Session) -> AsyncIterator[S
         await session.leave()
         raise
     finally:
-        session.cut()
+        session.cut(Unavailable(f"{session.peer} was left"))
 
 
 async def dialled(options: BrokerOptions, tls: ssl.SSLContext | None) -> socket.socket:

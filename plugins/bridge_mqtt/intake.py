@@ -6,11 +6,12 @@ import asyncio
 from dataclasses import dataclass, replace
 
 from bridge.plugin import Decision, Fetch, Inspect, Inspection, Rejects, Unreadable, count, logger
+from bridge_mqtt.arrivals import Arrival
 from bridge_mqtt.codec import fingerprint, read_message, write_answer
 from bridge_mqtt.deliveries import Deliveries
 from bridge_mqtt.options import MqttSourceOptions
 from bridge_mqtt.reasons import said
-from bridge_mqtt.session import Arrival, Session
+from bridge_mqtt.session import Session
 
 AGAIN_SECONDS = 0.5
 """The first pause before a part that could not be recorded is handed in again; it doubles."""

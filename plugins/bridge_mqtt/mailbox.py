@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bridge.plugin import count
+from bridge_mqtt.arrivals import Arrival
 from bridge_mqtt.dialling import Presence
-from bridge_mqtt.session import Arrival, Session
+from bridge_mqtt.session import Session
 from bridge_mqtt.topics import covers
 
 

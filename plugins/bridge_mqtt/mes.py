@@ -19,9 +19,10 @@ from bridge.plugin import (
     together,
     with_habits,
 )
+from bridge_mqtt.arrivals import Arrival
 from bridge_mqtt.dialling import connected
 from bridge_mqtt.options import MqttReporterOptions
-from bridge_mqtt.session import Arrival, Session
+from bridge_mqtt.session import Session
 
 DOCUMENT_BYTES = 16 << 20
 AGAIN_SECONDS = 0.05
@@ -95,7 +96,7 @@ class Mes(Ledger):
         if self._life is not None:
             self._life.cancel()
         if self._session is not None:
-            self._session.cut()
+            self._session.cut(Unavailable("the MES has died"))
 
     def end(self) -> None:
         """Be gone for good."""

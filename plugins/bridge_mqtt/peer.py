@@ -21,11 +21,12 @@ from bridge.plugin import (
     part_document,
     with_habits,
 )
+from bridge_mqtt.arrivals import Arrival
 from bridge_mqtt.dialling import connected
 from bridge_mqtt.mes import Mes, open_mes
 from bridge_mqtt.options import MqttSourceOptions
 from bridge_mqtt.reasons import NOBODY
-from bridge_mqtt.session import Arrival, Session
+from bridge_mqtt.session import Session
 from bridge_mqtt.topics import example
 
 __all__ = ["Machine", "Mes", "machine", "open_inspector", "open_mes"]

@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from bridge.plugin import Decision, Refused, Report, Unavailable, Unreadable, count, together
+from bridge_mqtt.arrivals import Arrival
 from bridge_mqtt.codec import Ack, read_ack, write_result
 from bridge_mqtt.dialling import Presence, connected, present
 from bridge_mqtt.documents import fault_of
 from bridge_mqtt.options import MqttReporterOptions
 from bridge_mqtt.reasons import NOBODY, published
-from bridge_mqtt.session import Arrival, Session
+from bridge_mqtt.session import Session
 
 __all__ = ["MqttReporterOptions", "open_reporter"]
 

@@ -12,9 +12,7 @@ import asyncio
 import logging
 import math
 import socket
-import ssl
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar, cast
 
 import aiomqtt
@@ -32,10 +30,12 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from bridge.plugin import Unavailable, count
+from bridge.plugin import Unavailable, count, logger
+from bridge_mqtt.arrivals import Arrival, Arrivals
 from bridge_mqtt.options import BrokerOptions
-from bridge_mqtt.paho_edge import bound_reading, cut, lend_socket
+from bridge_mqtt.paho_edge import bound_reading, lend_socket
 from bridge_mqtt.reasons import FAILURE, hung_up, refusal, subscription_refused
+from bridge_mqtt.wire import Wire
 
 T = TypeVar("T")
 
@@ -47,31 +47,13 @@ FOR_EVER = 0xFFFF_FFFF
 """How long the broker keeps a lasting session, its subscriptions and what it owes us: until we end it."""
 GOODBYE_SECONDS = 1.0
 """How long the end of a session may take."""
-PROMPT_SECONDS = 0.1
-"""What comes so soon after there is room again has waited for it."""
 
+log = logger()
 _quiet = logging.getLogger("bridge_mqtt.paho")
 _quiet.setLevel(logging.CRITICAL)  # what goes wrong is raised, and said once by the host
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Arrival:
-    """A message as it came."""
-
-    topic: str
-    payload: bytes
-    mid: int
-    """The broker's number of this delivery, the same when it delivers again; 0 where it wants no answer."""
-    qos: int
-    retained: bool
-    """True for old news: it was told before we subscribed."""
-    again: bool
-    """The DUP flag: the broker may have told us before."""
-    at: float
-    """When it came (monotonic seconds); where it had to wait for room, when there was none any more."""
-
-
-class Session(aiomqtt.Client):
+class Session(Wire):
     """A connection that is opened once and ends once; every method but ``open`` belongs to the loop."""
 
     def __init__(
@@ -118,18 +100,13 @@ class Session(aiomqtt.Client):
         """Whether the broker knew us, and may owe us messages."""
         self.largest = 1 << 28
         """How large a packet the broker takes."""
-        self._options, self._most, self._receive = options, most, receive
+        self._options, self._lasting, self._receive = options, lasting, receive
         self._greeted: asyncio.Future[None] = self._loop.create_future()
         self._over: asyncio.Future[None] = self._loop.create_future()
         self._why: Exception = Unavailable(f"{self.peer} was left")
         self._published: dict[int, asyncio.Future[ReasonCode | None]] = {}
         self._room = asyncio.Semaphore(IN_FLIGHT_OUT)
-        self._under_way: dict[int, Arrival] = {}
-        self._unanswered = 0
-        """How many arrivals are not done."""
-        self._paused = False
-        self._full_since: float | None = None
-        self._freed = 0.0
+        self._arrivals = Arrivals(most)
         self._client.manual_ack_set(True)  # noqa: FBT003 - paho's own
         bound_reading(self._client, max_bytes + HEAD_BYTES)
 
@@ -214,16 +191,10 @@ class Session(aiomqtt.Client):
 
     def done(self, arrival: Arrival) -> None:
         """Acknowledge a message that came on this session; the broker then forgets it."""
-        if self._unanswered == self._most:
-            self._freed = self._loop.time()
-        self._unanswered -= 1
-        if arrival.qos and self._under_way.get(arrival.mid) is arrival:
-            del self._under_way[arrival.mid]
-            if not self._over.done():
-                self._client.ack(arrival.mid, arrival.qos)
-        if self._paused and self._unanswered <= self._most:
-            self._paused = False
-            self._read_on()
+        if self._arrivals.leave(arrival, self._loop.time()) and not self._over.done():
+            self._client.ack(arrival.mid, arrival.qos)
+        if self.paused and not self._arrivals.too_many:
+            self.read_on()
 
     async def watch(self) -> NoReturn:
         """Keep the connection alive; raise why it ended, once it has."""
@@ -236,11 +207,6 @@ class Session(aiomqtt.Client):
         """Say goodbye to the broker, which then says no Will; within the time of a goodbye."""
         if not self._over.done() and self._client.disconnect() == MQTT_ERR_SUCCESS:
             await asyncio.wait({self._over}, timeout=GOODBYE_SECONDS)
-
-    def cut(self, why: Exception | None = None) -> None:
-        """End the connection now; nothing that has not left yet leaves any more."""
-        self._end(why or Unavailable(f"{self.peer} was left"))
-        cut(self._client)
 
     @property
     def over(self) -> bool:
@@ -293,6 +259,8 @@ class Session(aiomqtt.Client):
             self._end(refusal(self.peer, reason_code))
         elif not self._greeted.done():
             self.resumed = flags.session_present
+            if (kept := getattr(properties, "SessionExpiryInterval", FOR_EVER)) != FOR_EVER and self._lasting:
+                log.info("the broker forgets us, and what it owes us, after an absence", seconds=kept)
             self.largest = getattr(properties, "MaximumPacketSize", self.largest)
             self._room = asyncio.Semaphore(
                 min(getattr(properties, "ReceiveMaximum", IN_FLIGHT_OUT), IN_FLIGHT_OUT)
@@ -306,82 +274,18 @@ class Session(aiomqtt.Client):
         self._end(hung_up(self.peer, said, greeted=self._greeted.done()))
 
     def _on_message(self, _: Client, __: Any, message: MQTTMessage) -> None:
-        try:
-            topic = message.topic
-        except UnicodeDecodeError:
-            topic = ""
-        if message.qos and message.mid in self._under_way:
-            return  # an impatient broker tells again what we are at
-        arrival = Arrival(
-            topic,
-            bytes(message.payload),
-            message.mid,
-            message.qos,
-            message.retain,
-            message.dup,
-            self._waited_since(),
-        )
-        if arrival.qos:
-            self._under_way[arrival.mid] = arrival
-        self._unanswered += 1
-        if self._unanswered >= self._most:
-            self._full_since = self._loop.time()
+        arrival = self._arrivals.enter(message, self._loop.time())
+        if arrival is None:
+            return
+        if self._arrivals.too_many:
+            count("full")
+            self.pause()
         self._receive(arrival)
-
-    def _waited_since(self) -> float:
-        """Return since when the message that has come may have waited for room: from now, where there was some."""
-        now, since = self._loop.time(), self._full_since
-        self._full_since = None
-        return since if since is not None and now - self._freed < PROMPT_SECONDS else now
 
     def _on_publish(self, _: Client, __: Any, mid: int, reason_code: ReasonCode, ___: Properties) -> None:
         answer = self._published.pop(mid, None)
         if answer is not None and not answer.done():
             answer.set_result(reason_code)
-
-    def _on_socket_open(self, _: Client, __: Any, ___: Any) -> None:
-        self._read_on()
-
-    def _on_socket_close(self, _: Client, __: Any, sock: Any) -> None:
-        if (number := sock.fileno()) >= 0:
-            self._loop.remove_reader(number)
-            self._loop.remove_writer(number)
-
-    def _on_socket_register_write(self, _: Client, __: Any, sock: Any) -> None:
-        self._loop.add_writer(sock.fileno(), self._write)
-
-    def _on_socket_unregister_write(self, _: Client, __: Any, sock: Any) -> None:
-        if (number := sock.fileno()) >= 0:
-            self._loop.remove_writer(number)
-
-    def _read_on(self) -> None:
-        if (sock := self._client.socket()) is not None:
-            self._loop.add_reader(sock.fileno(), self._read)
-            if isinstance(sock, ssl.SSLSocket):  # what TLS holds already wakes no reader
-                self._loop.call_soon(self._read)
-
-    def _read(self) -> None:
-        """Take what has come, or as much of it as there is room for."""
-        while not self._paused and (sock := self._client.socket()) is not None:
-            self._try(self._client.loop_read)
-            if self._unanswered > self._most and (sock := self._client.socket()) is not None:
-                count("full")
-                self._paused = True
-                self._loop.remove_reader(sock.fileno())
-            if not (isinstance(sock, ssl.SSLSocket) and sock.pending()):
-                break
-
-    def _write(self) -> None:
-        self._try(self._client.loop_write)
-
-    def _try(self, step: Callable[[], object]) -> None:
-        """A step of paho's that fails ends the connection; a bug of ours comes out of ``watch`` as it is."""
-        try:
-            step()
-        except OSError as exc:
-            self.cut(Unavailable(f"{self.peer} is gone: {exc}"))
-        except Exception as exc:  # noqa: BLE001 - raised where somebody hears it
-            self.cut(exc)
 
 
 def _asked(most: int, *, lasting: bool) -> Properties:

@@ -11,12 +11,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from bridge.plugin import Fetch, Inspect, Source, logger, rejecting, together
+from bridge_mqtt.arrivals import Arrival
 from bridge_mqtt.deliveries import Deliveries
 from bridge_mqtt.dialling import Presence, connected, present
 from bridge_mqtt.intake import Intake
 from bridge_mqtt.mailbox import Mailbox
 from bridge_mqtt.options import MqttSourceOptions
-from bridge_mqtt.session import Arrival, Session
+from bridge_mqtt.session import Session
 
 __all__ = ["MqttSourceOptions", "open_source"]
 

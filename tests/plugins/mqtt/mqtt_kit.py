@@ -17,9 +17,10 @@ import pytest
 from bridge.plugin import Decision, Fetch, Goal, Inspection, Stage
 from bridge.simulate.factory import free_ports
 from bridge_mqtt import MqttReporterOptions, MqttSourceOptions, open_source
+from bridge_mqtt.arrivals import Arrival
 from bridge_mqtt.dialling import connected
 from bridge_mqtt.peer import _kept
-from bridge_mqtt.session import Arrival, Session
+from bridge_mqtt.session import Session
 
 _SPEC = importlib.util.spec_from_file_location(
     "mosquitto_process", Path(__file__).parents[3] / "benchmarks" / "mosquitto_process.py"

@@ -10,9 +10,9 @@ import pytest
 from mqtt_kit import BOTH, Line, broker, needs_mosquitto, payload, running, source_options, until
 
 from bridge.plugin import Inspection, Unavailable
+from bridge_mqtt.arrivals import Arrival
 from bridge_mqtt.deliveries import FILE, REMEMBERED, Deliveries
 from bridge_mqtt.peer import machine
-from bridge_mqtt.session import Arrival
 
 ALIKE = payload("")
 
