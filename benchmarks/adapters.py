@@ -19,12 +19,13 @@ import asyncio
 import statistics
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import big_pictures
 from harness import bare_commits, config, finish, picture, quantiles, tiny_bundle
+from mosquitto_process import FORGETFUL, MosquittoProcess
 from rich.console import Console
 from rich.table import Table
 
@@ -40,6 +41,8 @@ from bridge.store import Reader
 RATE = 20.0
 WARM = 20
 """Parts that do not count: the first ones open connections and fill caches."""
+COMMENT = b"\xff\xfe\x00\x06"
+"""What stands before four bytes of comment in a JPEG; one that ends as it should is complete at first sight."""
 BARE_SECONDS, BARE_RATE = 2.0, 100.0
 TARGET_MS, GRPC_TARGET_MS = 6.0, 4.0
 
@@ -79,24 +82,18 @@ SOURCES: Mapping[str, Road] = {
     "hotfolder": Road('type = "hotfolder"\npath = "{folder}/aoi"\ncomplete = "renamed"\n'),
     "grpc": Road('type = "grpc"\nport = {port}\n'),
     "modbus": Road('type = "modbus"\nrole = "server"\nport = {port}\n', pictures=False),
-<<<<<<< HEAD
     "sql": Road(
         'type = "sql"\nurl = "sqlite:///{folder}/aoi.db"\ntable = "results"\ncomplete_column = "ended"\n'
         'views = {{ "1" = "picture" }}\nimages = "{folder}/share"\nimage_settle_ms = 1\nimage_poll_ms = 1\n'
     ),
-=======
     "mqtt": Road(f'type = "mqtt"\n{STATION}images = "{{folder}}/aoi"\n', broker=True),
->>>>>>> 2b223b0 (mqtt: the connection, and what has come on it, in modules of their own)
 }
 REPORTERS: Mapping[str, Road] = {
     "modbus": Road('type = "modbus"\nhost = "127.0.0.1"\nport = {port}\n'),
     "grpc": Road('type = "grpc"\nhost = "127.0.0.1"\nport = {port}\n'),
     "tcp": Road('type = "tcp"\nhost = "127.0.0.1"\nport = {port}\n'),
-<<<<<<< HEAD
     "sql": Road('type = "sql"\nurl = "sqlite:///{folder}/mes.db"\ntable = "decisions"\n'),
-=======
     "mqtt": Road(f'type = "mqtt"\n{STATION}', broker=True),
->>>>>>> 2b223b0 (mqtt: the connection, and what has come on it, in modules of their own)
 }
 
 
@@ -110,7 +107,7 @@ def pairs(only: str) -> Iterator[tuple[str, str]]:
 
 
 def parts(count: int, seed: int, *, pictures: bool) -> list[Played]:
-    """Return parts with pictures of their own: the same JPEG, told apart by a few bytes behind its end."""
+    """Return parts with pictures of their own: the same JPEG, told apart by a comment of four bytes."""
     image = picture(70, seed=seed)
     return [
         Played(
@@ -118,7 +115,7 @@ def parts(count: int, seed: int, *, pictures: bool) -> list[Played]:
             truth=Verdict.OK,
             legacy=Verdict.OK,
             oddness=0.0,
-            images={"1": image + number.to_bytes(4, "big")} if pictures else {},
+            images={"1": image[:2] + COMMENT + number.to_bytes(4, "big") + image[2:]} if pictures else {},
         )
         for number in range(count)
     ]
@@ -126,10 +123,12 @@ def parts(count: int, seed: int, *, pictures: bool) -> list[Played]:
 
 async def pair(source: str, reporter: str, folder: Path, seconds: float) -> dict[str, object]:
     """Run one pair, and return its figures."""
-    path = await written(source, reporter, folder)
+    port = free_ports(1)[0]
+    path = await written(source, reporter, folder, port)
     loaded = await asyncio.to_thread(load, path)
     bare = await asyncio.to_thread(bare_commits, folder, BARE_SECONDS, BARE_RATE)
-    async with running(path) as stand:
+    needed = SOURCES[source].broker or REPORTERS[reporter].broker
+    async with broker(folder / "broker", port) if needed else nullcontext(), running(path) as stand:
         pictures = SOURCES[source].pictures
         await stand.play(parts(WARM, 1, pictures=pictures), RATE)
         await stand.play(parts(int(seconds * RATE), 2, pictures=pictures), RATE)
@@ -149,10 +148,21 @@ async def pair(source: str, reporter: str, folder: Path, seconds: float) -> dict
     }
 
 
-async def written(source: str, reporter: str, folder: Path) -> Path:
+@asynccontextmanager
+async def broker(folder: Path, port: int) -> AsyncIterator[None]:
+    """Hold a Mosquitto that keeps nothing on its disk, whose time is not ours."""
+    mosquitto = MosquittoProcess(folder, port, settings=FORGETFUL)
+    await mosquitto.start()
+    try:
+        yield
+    finally:
+        mosquitto.kill()
+
+
+async def written(source: str, reporter: str, folder: Path, broker_port: int) -> Path:
     """Write the bridge.toml of a pair; return its path."""
     free = free_ports(4)
-    fill = {"folder": folder, "port": free[0], "port2": free[1]}
+    fill = {"folder": folder, "port": free[0], "port2": free[1], "broker": broker_port}
     text = config(
         [
             LINE.format(

@@ -32,6 +32,9 @@ allow_anonymous true
 log_dest none
 """
 
+FORGETFUL = "listener {port} 127.0.0.1\nallow_anonymous true\nlog_dest none\n"
+"""Nothing is kept on the disk: a killed broker has forgotten everything."""
+
 
 class MosquittoProcess:
     """One broker in a folder; what it keeps outlives the process."""
