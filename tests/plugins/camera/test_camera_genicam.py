@@ -16,6 +16,7 @@ import pytest
 from camera_rig import VIKY, keeping, shoot, steady
 
 from bridge.plugin import Unavailable
+from bridge_camera.device import Away
 from bridge_camera.freshness import Freshness
 from bridge_camera.genicam_device import GenicamDevice
 from bridge_camera.options import Camera
@@ -105,3 +106,40 @@ async def test_what_the_camera_does_not_take_is_one_line(options: dict[str, obje
         assert "\n" not in camera.why
         with pytest.raises(Unavailable, match="is away"):
             await shoot(camera)
+
+
+async def test_after_a_shot_without_an_answer_the_acquisition_begins_anew() -> None:
+    """A frame that comes late would be taken for the next part's; the count goes on over the new beginning."""
+
+    def look() -> tuple[int, int, int]:
+        device = GenicamDevice(viky().settings())
+
+        def frame() -> int:
+            while (one := device.grab(1)) is None:
+                pass
+            return one.frame
+
+        try:
+            before = [frame() for _ in range(5)][-1]
+            device._unanswered = True
+            device.flush()
+            after = frame()
+            return before, after, device._starts
+        finally:
+            device.close()
+
+    before, after, starts = await asyncio.to_thread(look)
+    assert starts == 1
+    assert after > before
+
+
+async def test_a_camera_without_a_software_trigger_says_so() -> None:
+    def tell() -> None:
+        device = GenicamDevice(viky().settings())
+        try:
+            device.shoot()
+        finally:
+            device.close()
+
+    with pytest.raises(Away, match="takes no software trigger"):
+        await asyncio.to_thread(tell)
