@@ -27,6 +27,7 @@ COMMANDS = {
     "bypass": "let the inspector's verdict count for an approved time",
     "reset": "clear a line's error",
     "plugins": "list what is installed, with its options",
+    "plugin": "write a new plugin, or hold one to the contract",
     "schema": "print the JSON Schema of a part, an answer or a decision",
     "train": "train a judge on labelled folders",
     "sniff": "record an unknown machine, propose how to read it, replay that",

@@ -56,6 +56,7 @@ from bridge.plugin.options import (
 from bridge.plugin.peers import Book, Play, Station, Taken
 from bridge.plugin.quarantine import Quarantine, Rejects, rejecting
 from bridge.plugin.reading import Unreadable, WordList, WordOptions, Words, short_text, whole_number
+from bridge.plugin.reception import ListenOptions, Reception
 from bridge.plugin.share import ShareOptions, leave_pictures
 from bridge.plugin.stream_book import StreamBook, serve_book, serving
 from bridge.plugin.task_group import together
@@ -101,6 +102,7 @@ __all__ = [
     "LedgerAnswer",
     "LedgerDocument",
     "Link",
+    "ListenOptions",
     "ManualClock",
     "Milliseconds",
     "Mood",
@@ -115,6 +117,7 @@ __all__ = [
     "Port",
     "Quarantine",
     "Quiet",
+    "Reception",
     "Refused",
     "Rejects",
     "Report",

@@ -6,12 +6,11 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from bridge.explaining import explain
 from bridge.messages import Judgement, View
 from bridge.plugin.api import Judge
-from bridge.plugin.discovery import Plugged
 from bridge.plugin.options import JudgeOptions
 from bridge.plugin.testkit.leaks import leaving_nothing, started
 from bridge.plugin.testkit.rules import Bench, Broken, Unfit, rule
@@ -95,7 +94,7 @@ async def pinned_is_the_same(bench: Bench) -> None:
         second, again = await asyncio.to_thread(first.pinned)
         if (first, name) != (second, again):
             raise Broken(f"pinned twice it is {name!r} and then {again!r}")
-        async with Plugged(where.subject.plugin, first).open(where.home) as judge:
+        async with _judging(where) as judge:
             identity = getattr(judge, "identity", name)
         if name and identity != name:
             raise Broken(f"pinned it calls itself {name!r}, and opened {identity!r}")
@@ -133,8 +132,11 @@ async def _judged_by_the_dead(where: Stage) -> None:
 
 @asynccontextmanager
 async def _judging(where: Stage) -> AsyncIterator[Judge]:
-    async with where.open() as judge:
-        yield judge
+    """Open the judge, beside its server where it has one."""
+    async with AsyncExitStack() as stack:
+        if where.subject.peer is not None:
+            await stack.enter_async_context(where.peer())
+        yield await stack.enter_async_context(where.open())
 
 
 async def _judged(where: Stage, judge: Judge, pictures: Sequence[bytes]) -> Sequence[Judgement]:

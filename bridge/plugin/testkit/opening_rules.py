@@ -204,7 +204,7 @@ def _work(where: Stage) -> tuple[Callable[[], Coroutine[Any, Any, None]], asynci
 @asynccontextmanager
 async def _beside(where: Stage, done: asyncio.Event) -> AsyncIterator[None]:
     """Hold the peer, and have it do its part for as long as the plugin works."""
-    if where.subject.plugin.kind == "judge" or where.subject.peer is None:
+    if where.subject.peer is None:
         yield
         return
     async with where.peer() as peer:
