@@ -136,10 +136,12 @@ class Clerk:
 
     async def close(self) -> None:
         """Close the connection; one that does not close in time is left to its thread."""
-        if not self._left:
-            with contextlib.suppress(Unavailable):
-                await self._submit(self._close, GOODBYE_SECONDS, each=False)
-        self._jobs.put(None)
+        try:
+            if not self._left:
+                with contextlib.suppress(Unavailable):
+                    await self._submit(self._close, GOODBYE_SECONDS, each=False)
+        finally:
+            self._jobs.put(None)  # the thread ends, now or when it comes back
 
     def _leave(self) -> None:
         """Give the thread up, and ask the driver in another one to break off what hangs."""
