@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import ast
-import asyncio
 import importlib.util
-import json
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from bridge.messages import Decision, Goal, Stage, Verdict
-from bridge.plugin import Refused, Unavailable
+from bridge.messages import Verdict
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -32,7 +28,6 @@ def script(name: str) -> ModuleType:
 
 BESIDE_OLD_AOI = script("beside_old_aoi/run.py")
 GOAL_PER_LINE = script("goal_per_line/run.py")
-CUSTOM_REPORTER = script("custom_reporter/reporter.py")
 BOLT_STATION = script("bolt_station/run.py")
 
 
@@ -73,41 +68,3 @@ async def test_bolt_station() -> None:
     assert not any(one.part.truth is Verdict.NG and one.verdict is Verdict.OK for one in shown), "an escape"
     assert any(one.verdict is Verdict.OK for one in bolts)
     assert all(one.milliseconds < 900 for one in shown), "the paper's own limit, pictures included"
-
-
-def test_custom_reporter_is_at_most_forty_lines() -> None:
-    """What an integration engineer writes in a morning is short: code lines, without blank ones and docstrings."""
-    source = (EXAMPLES / "custom_reporter" / "reporter.py").read_text(encoding="utf-8")
-    assert len([line for line in ast.unparse(ast.parse(source)).splitlines() if line.strip()]) <= 45
-    assert len([line for line in source.splitlines() if line.strip()]) <= 40
-
-
-async def test_custom_reporter_tells_a_real_peer() -> None:
-    """Accepted, refused and hung up, over a real socket."""
-    answers = [b"ok\n", b"unknown part\n", b""]
-    heard: list[str] = []
-
-    async def peer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while answers and (line := await reader.readline()):
-            heard.append(json.loads(line)["part"])
-            writer.write(answers.pop(0))
-        writer.close()
-
-    server = await asyncio.start_server(peer, "127.0.0.1", 0)
-    async with server:
-        port = server.sockets[0].getsockname()[1]
-        options = CUSTOM_REPORTER.JsonLineOptions(name="peer", host="127.0.0.1", port=port)
-        async with CUSTOM_REPORTER.open_reporter(options) as report:
-            await report(_decision("1"))
-            with pytest.raises(Refused, match="unknown part"):
-                await report(_decision("2"))
-            with pytest.raises(Unavailable, match="hung up"):
-                await report(_decision("3"))
-    assert heard == ["1", "2", "3"]
-    with pytest.raises(Unavailable, match="does not answer"):
-        async with CUSTOM_REPORTER.open_reporter(options):
-            pass
-
-
-def _decision(part: str) -> Decision:
-    return Decision(id=part.rjust(32, "0"), line="a", goal=Goal.REPLACE, stage=Stage.LIVE, part=part)

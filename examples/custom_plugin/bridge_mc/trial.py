@@ -1,4 +1,4 @@
-"""How the contract kit sets the MC reporter up."""
+"""How the contract kit sets this plugin up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reporter keeps the contract of every plugin."""
+"""The bridge's contract, held by this plugin: each rule is a test."""
 
 from bridge.plugin.testkit import contract
 
