@@ -21,6 +21,14 @@ def rate(text: str) -> float:
     return number
 
 
+def above_zero(text: str) -> float:
+    """Return an amount or a span: a number above 0."""
+    number = _number(text)
+    if not 0 < number < math.inf:
+        raise ArgumentTypeError(f"{text} is no amount; write a number above 0")
+    return number
+
+
 def share(text: str) -> float:
     """Return a share of a whole, 0 to 1."""
     number = _number(text)

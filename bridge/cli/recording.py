@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.status import Status
 
 from bridge.cli.shown import amount
@@ -137,10 +138,10 @@ class _Said:
             while True:
                 await asyncio.sleep(SAY_SECONDS)
                 self.line(self._now())
-        with Status(self._now(), console=self.console) as status:
+        with Status(escape(self._now()), console=self.console) as status:
             while True:
                 await asyncio.sleep(TELL_SECONDS)
-                status.update(self._now())
+                status.update(escape(self._now()))
 
     def end(self, why: str, path: str) -> None:
         """Say how it ended, and what comes next."""
@@ -153,6 +154,6 @@ class _Said:
         tap = self.tap
         lost = f", {tap.lost} LOST to a slow disk" if tap.lost else ""
         opened = f", {tap.open} open" if tap.open else ""
-        last = f", the last {tap.last[-60:]!r}" if tap.last else ""
+        last = f", the last {tap.last[-40:]!r}" if tap.last else ""
         packets = "1 packet" if tap.packets == 1 else f"{tap.packets} packets"
         return f"{packets} of {amount(tap.size)} recorded{opened}{lost}{last}"

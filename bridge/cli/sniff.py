@@ -21,7 +21,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from bridge.cli.numbers import count, rate
+from bridge.cli.numbers import above_zero, count
 from bridge.cli.recording import record
 from bridge.cli.shown import amount, plain
 from bridge.config import load
@@ -63,7 +63,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         )
         command.add_argument("--line", help="the line; may be left out if there is only one")
     pace = replay.add_mutually_exclusive_group()
-    pace.add_argument("--speed", type=rate, help="so many times as fast as it was recorded")
+    pace.add_argument("--speed", type=above_zero, help="so many times as fast as it was recorded")
     pace.add_argument("--all-at-once", action="store_true", help="without waiting (the default)")
     replay.add_argument(
         "--split",
@@ -112,8 +112,8 @@ def _record_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="the capture file; one that is there is gone on with",
     )
-    parser.add_argument("--megabytes", type=rate, default=100.0, help="how large the file may become (100)")
-    parser.add_argument("--minutes", type=rate, default=24 * 60.0, help="how long to record (1440, a day)")
+    parser.add_argument("--megabytes", type=above_zero, default=100.0, help="how large the file may become (100)")
+    parser.add_argument("--minutes", type=above_zero, default=24 * 60.0, help="how long to record (1440, a day)")
     parser.set_defaults(sniff_run=record)
 
 
