@@ -87,6 +87,10 @@ SOURCES: Mapping[str, Road] = {
         'views = {{ "1" = "picture" }}\nimages = "{folder}/share"\nimage_settle_ms = 1\nimage_poll_ms = 1\n'
     ),
     "mqtt": Road(f'type = "mqtt"\n{STATION}images = "{{folder}}/aoi"\n', broker=True),
+    "join": Road(
+        'type = "join"\nverdicts = {{type = "tcp", port = {port}}}\n'
+        'pictures = {{type = "tcp", framing = "len32be", port = {port2}}}\n'
+    ),
 }
 REPORTERS: Mapping[str, Road] = {
     "modbus": Road('type = "modbus"\nhost = "127.0.0.1"\nport = {port}\n'),

@@ -51,6 +51,7 @@ class Junction:
         self._loop = asyncio.get_running_loop()
         self._context = copy_context()  # of the join itself: what it counts is its own, not a road's
         self._alarm: asyncio.TimerHandle | None = None
+        self._hinted = False
 
     def road(self, side: Side) -> Inspect:
         """Return what the source on this side calls with its halves."""
@@ -157,9 +158,21 @@ class Junction:
             self._matching.disturb(handed.halves[0].part, self._loop.time())
             tied = False
         _count(handed, tied=tied)
+        if handed.late and handed.lone is Side.PICTURES:
+            self._hint(parts[0].part)
         part = joined(verdict, parts, tied=tied, whole=handed.whole)
         key = handed.before.key if handed.before else part.key
         return replace(part, key=key, backlog=part.backlog or handed.late), tied
+
+    def _hint(self, part: str) -> None:
+        """Say once what pictures after their part mean, for each may be of a camera that nobody counted."""
+        if not self._hinted:
+            self._hinted = True
+            logger().warning(
+                "pictures came after their part was handed in;"
+                " more than one delivery a part needs pictures_per_part, later ones a longer window_ms",
+                part=part,
+            )
 
 
 def _count(handed: Handed[Delivery], *, tied: bool) -> None:

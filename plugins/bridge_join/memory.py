@@ -179,20 +179,23 @@ class _Files:
 
 @asynccontextmanager
 async def remembering(folder: Path, most: int) -> AsyncIterator[Memory]:
-    """Open the memory in a folder of its own.
+    """Open the memory in a folder of its own; whatever is cancelled, what was opened is closed.
 
     Raises:
         Unavailable: the disk refuses.
     """
+    opening = asyncio.ensure_future(asyncio.to_thread(_open, folder, most))
     try:
-        memory = await asyncio.to_thread(_open, folder, most)
-    except OSError as exc:
-        raise Unavailable(f"{folder} cannot be written ({exc.strerror or exc})") from exc
-    try:
-        yield memory
+        await asyncio.wait({opening})
+        if isinstance(refused := opening.exception(), OSError):
+            raise Unavailable(f"{folder} cannot be written ({refused.strerror or refused})") from refused
+        yield opening.result()
     finally:
-        closing = asyncio.create_task(asyncio.to_thread(memory.close), name="join-close")
-        await asyncio.wait({closing}, timeout=CLOSE_SECONDS)
+        if not opening.done():
+            await asyncio.wait({opening}, timeout=CLOSE_SECONDS)
+        if opening.done() and opening.exception() is None:
+            closing = asyncio.ensure_future(asyncio.to_thread(opening.result().close))
+            await asyncio.wait({closing}, timeout=CLOSE_SECONDS)
 
 
 def _open(folder: Path, most: int) -> Memory:

@@ -22,11 +22,12 @@ from bridge.plugin import (
 )
 from bridge_join.options import JoinOptions
 
-BEHIND_WINDOWS = 0.1
-"""How far the pictures are behind the verdict, in windows, on a good day."""
+AHEAD_WINDOWS, LATE_WINDOWS = 0.1, 1.5
+"""How far the pictures are before or behind their verdict where a habit wants it."""
 
 JOIN_HABITS: Mapping[str, Habit] = {
     **PART_HABITS,
+    "pictures-behind": Habit("the pictures come so many seconds after the verdict", 0.1),
     "pictures-late": Habit("the pictures of one part in so many come after the window", 3),
     "pictures-lost": Habit("the pictures of one part in so many never come", 3),
     "verdict-lost": Habit("the verdict of one part in so many never comes", 3),
@@ -80,8 +81,11 @@ class _Machine:
 
     def _behind(self) -> float:
         """Return how many seconds the pictures are behind the verdict, negative where they come first."""
-        late = self.options.window * (1.5 if self.mood.strikes("pictures-late") else BEHIND_WINDOWS)
-        return -late if self.mood.strikes("pictures-first") else late
+        if self.mood.strikes("pictures-late"):
+            return LATE_WINDOWS * self.options.window
+        if self.mood.strikes("pictures-first"):
+            return -AHEAD_WINDOWS * self.options.window
+        return self.mood.habits.get("pictures-behind", 0.0)
 
     async def _told(self, part: Inspection, wait: float) -> Verdict | None:
         await asyncio.sleep(wait)

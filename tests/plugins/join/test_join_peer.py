@@ -57,9 +57,12 @@ async def test_cameras_drop_their_pictures_one_by_one(tmp_path: Path) -> None:
     assert {view.name for view in host.parts[0].views} == set(views)
 
 
-async def test_pictures_that_come_first_are_joined_all_the_same(tmp_path: Path) -> None:
+@pytest.mark.parametrize("habits", [{"pictures-first": 1}, {"pictures-behind": 0.05}])
+async def test_pictures_before_or_behind_are_joined_all_the_same(
+    tmp_path: Path, habits: Mapping[str, float]
+) -> None:
     host = Host()
-    async with machine(host, tmp_path, {"pictures-first": 1}) as play:
+    async with machine(host, tmp_path, habits) as play:
         assert await play(a_part(1)) is Verdict.NG
     assert counts(tmp_path)("joined") == 1
 

@@ -113,7 +113,9 @@ class TestAlone:
         assert [view.image is None for view in host.parts[0].views] == [False, True]
         assert counts(tmp_path)("pictures_short") == 1
 
-    async def test_pictures_past_the_window_are_a_late_part_of_their_own(self, tmp_path: Path) -> None:
+    async def test_pictures_past_the_window_are_a_late_part_of_their_own(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         """No PLC is told of them: the part that they show was answered."""
         host = Host()
         async with running(host, tmp_path, **SHORT) as roads:
@@ -123,6 +125,7 @@ class TestAlone:
             first, second = await host.got(2)
         assert (first.backlog, second.backlog, second.legacy) == (False, True, None)
         assert counts(tmp_path)("late") == 1
+        assert capsys.readouterr().err.count("pictures_per_part") == 1
 
     async def test_too_many_that_wait_go_the_oldest_first(self, tmp_path: Path) -> None:
         host = Host()
