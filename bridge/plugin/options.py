@@ -53,17 +53,20 @@ def _resolve(reference: object) -> object:
     """Read a secret from where the reference points; the reference itself is no secret."""
     if not isinstance(reference, str):
         return reference
+    secret = _followed(reference)
+    conceal(secret)
+    return secret
+
+
+def _followed(reference: str) -> str:
     scheme, _, name = reference.partition(":")
     if scheme == "env" and name:
         if not os.environ.get(name):
             raise ValueError(f"names the environment variable {name}, which is not set")
-        secret = os.environ[name]
-    elif scheme == "file" and name:
-        secret = _read(Path(name))
-    else:
-        raise ValueError("is not a reference")
-    conceal(secret)
-    return secret
+        return os.environ[name]
+    if scheme == "file" and name:
+        return _read(Path(name))
+    raise ValueError("is not a reference")
 
 
 def _read(path: Path) -> str:
@@ -80,6 +83,17 @@ def _read(path: Path) -> str:
 
 Secret: TypeAlias = Annotated[SecretStr, BeforeValidator(_resolve)]
 """A secret by reference only: ``env:NAME`` or ``file:/path``; never logged, never written back."""
+
+
+def _looked_up(said: object) -> object:
+    """Follow a reference; anything else is the name itself."""
+    if isinstance(said, str) and said.startswith(("env:", "file:")):
+        return _followed(said)
+    return said
+
+
+Login: TypeAlias = Annotated[str, BeforeValidator(_looked_up)]
+"""A user's name, or a reference to it as to a secret: ``env:NAME`` or ``file:/path``."""
 
 
 class Options(BaseModel):

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from bridge.plugin import (
     ClientTls,
     HostName,
+    Login,
     Options,
     Port,
     ReporterOptions,
@@ -33,8 +34,8 @@ class BrokerOptions(Options):
     """a port from 1 to 65535; brokers mostly listen on 1883, and on 8883 with TLS"""
     tls: ClientTls | None = Field(default=None, examples=[{"ca": "tls/plant-ca.pem"}])
     """a table for TLS: ca (whom we believe), cert, key, key_password, server_name; left out, plain TCP"""
-    user: str = ""
-    """the user name at the broker; empty for none"""
+    user: Login = ""
+    """the user name at the broker, or a reference to it (env:NAME or file:/path); empty for none"""
     password: Secret | None = Field(default=None, examples=["env:MQTT_PASSWORD"])
     """a reference to the user's password"""
     protocol: Literal["5", "3.1.1"] = "5"

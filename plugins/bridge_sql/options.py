@@ -11,6 +11,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from bridge.plugin import (
     Decision,
     Goal,
+    Login,
     Milliseconds,
     Options,
     ReporterOptions,
@@ -52,8 +53,9 @@ class DatabaseOptions(Options):
     url: str = Field(examples=["postgresql+psycopg://192.168.0.30/KY_AOI"])
     """an SQLAlchemy URL without user and password, for instance postgresql+psycopg://192.168.0.30/KY_AOI,
     mssql+pyodbc://192.168.0.30/KY_AOI?driver=ODBC+Driver+18+for+SQL+Server or sqlite:////var/aoi/aoi.db"""
-    user: str = ""
-    """the user's name; best one that may do nothing but what this plugin does"""
+    user: Login = ""
+    """the user's name, or a reference to it (env:NAME or file:/path); best one that may do nothing but what this
+    plugin does"""
     password: Secret | None = Field(default=None, examples=["env:AOI_DB_PASSWORD"])
     """a reference to the password: env:NAME or file:/path"""
     connect_timeout_seconds: Annotated[float, Field(ge=2, le=3600)] = 5

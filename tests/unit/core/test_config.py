@@ -17,7 +17,7 @@ from bridge.config import Config, ConfigMistakes, Line, load, sample
 from bridge.config.sample import _suits
 from bridge.config.schema import Bypass, Http, Images, Recipe
 from bridge.errors import ConfigError
-from bridge.plugin import Options, ReporterOptions, Secret, SourceOptions
+from bridge.plugin import Login, Options, ReporterOptions, Secret, SourceOptions
 from bridge.plugin.discovery import AnySource, Plugin, find, installed
 from bridge.plugin.options import BoxOptions
 from bridge.plugin.sample import plugin_sample, table, toml
@@ -406,6 +406,11 @@ class TokenOptions(Options):
     """env:NAME or file:/path"""
 
 
+class LoginOptions(Options):
+    user: Login = ""
+    """a name, or a reference to it"""
+
+
 @pytest.fixture
 def _joined(monkeypatch: pytest.MonkeyPatch) -> None:
     """A source that wraps another, as cameras behind a trigger do."""
@@ -632,3 +637,12 @@ def test_a_sample_names_a_reporter_by_its_lane_not_by_its_plugin() -> None:
     assert (_suits(FieldbusOptions), _suits(ReporterOptions)) == ("plc", "mes")
     named = tomllib.loads(sample.sample(reporters=("modbus", "tcp", "modbus")))["line"][0]["reporter"]
     assert [told["name"] for told in named] == ["plc", "mes", "plc-2"]
+
+    def test_a_user_is_named_or_referred_to(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A name is no secret, but where the password comes from a vault the name does too."""
+        monkeypatch.setenv("WHO", "line-7")
+        assert LoginOptions.model_validate({"user": "bridge"}).user == "bridge"
+        assert LoginOptions.model_validate({"user": "env:WHO"}).user == "line-7"
+        monkeypatch.delenv("WHO")
+        with pytest.raises(ValueError, match="names the environment variable WHO, which is not set"):
+            LoginOptions.model_validate({"user": "env:WHO"})
