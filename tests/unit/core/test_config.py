@@ -638,11 +638,12 @@ def test_a_sample_names_a_reporter_by_its_lane_not_by_its_plugin() -> None:
     named = tomllib.loads(sample.sample(reporters=("modbus", "tcp", "modbus")))["line"][0]["reporter"]
     assert [told["name"] for told in named] == ["plc", "mes", "plc-2"]
 
-    def test_a_user_is_named_or_referred_to(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A name is no secret, but where the password comes from a vault the name does too."""
-        monkeypatch.setenv("WHO", "line-7")
-        assert LoginOptions.model_validate({"user": "bridge"}).user == "bridge"
-        assert LoginOptions.model_validate({"user": "env:WHO"}).user == "line-7"
-        monkeypatch.delenv("WHO")
-        with pytest.raises(ValueError, match="names the environment variable WHO, which is not set"):
-            LoginOptions.model_validate({"user": "env:WHO"})
+
+def test_a_user_is_named_or_referred_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name is no secret, but where the password comes from a vault the name does too."""
+    monkeypatch.setenv("WHO", "line-7")
+    assert LoginOptions.model_validate({"user": "bridge"}).user == "bridge"
+    assert LoginOptions.model_validate({"user": "env:WHO"}).user == "line-7"
+    monkeypatch.delenv("WHO")
+    with pytest.raises(ValueError, match="names the environment variable WHO, which is not set"):
+        LoginOptions.model_validate({"user": "env:WHO"})
