@@ -32,7 +32,15 @@ class ConfigError(BridgeError):
 
 
 class Unavailable(BridgeError):  # noqa: N818 - named after who acts: it is unavailable now, so retry
-    """A peer or a part of the bridge is away for now; the host retries with back-off."""
+    """A peer or a part of the bridge is away for now; the host retries with back-off.
+
+    Attributes:
+        after_seconds: how long the peer asks us to wait before that; 0 where it does not say.
+    """
+
+    def __init__(self, *said: object, after_seconds: float = 0.0) -> None:
+        self.after_seconds = after_seconds
+        super().__init__(*said)
 
 
 class Refused(BridgeError):  # noqa: N818 - named after what the peer said

@@ -36,6 +36,13 @@ def mistake(error: BaseException) -> ConfigError | None:
     return error if isinstance(error, ConfigError) else None
 
 
+def asked_pause(error: BaseException) -> float:
+    """Return the seconds for which a peer asks us to wait, looking into groups; 0 where none does."""
+    if isinstance(error, BaseExceptionGroup):
+        return max(map(asked_pause, error.exceptions))
+    return error.after_seconds if isinstance(error, Unavailable) else 0.0
+
+
 def unavailable(error: Exception) -> Unavailable:
     """Return any error of a plugin's verb as the one that makes the host reopen it."""
     return error if isinstance(error, Unavailable) else Unavailable(explain(error))

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from bridge import health
 from bridge.clock import Clock, SystemClock
 from bridge.echo import Echo
-from bridge.explaining import expected, explain, mistake
+from bridge.explaining import asked_pause, expected, explain, mistake
 from bridge.log import logger
 from bridge.plugin.discovery import Plugged
 
@@ -26,6 +26,8 @@ FIRST_PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 5.0
 STEADY_SECONDS = 10.0
 """A plugin that stayed up this long starts again with the shortest pause."""
+LONGEST_ASKED_SECONDS = 60.0
+"""A peer that asks for a longer pause is asked again by then all the same."""
 MISTAKE_PAUSE_SECONDS = 15.0
 """After a mistake that only a person can mend; opening a judge again costs seconds of a processor core."""
 
@@ -41,7 +43,8 @@ async def kept(
     """Open and use, again and again until cancelled, or until ``use`` returns by itself.
 
     An ``Unavailable`` (alone or in a group, from the opener or the use) and any unexpected error close it; after
-    a pause it is opened again. A peer that opens and fails at once is paused for as one that does not open.
+    a pause, no shorter than the peer asked for, it is opened again. A peer that opens and fails at once is paused
+    for as one that does not open.
 
     Args:
         opener: opens it anew.
@@ -60,13 +63,13 @@ async def kept(
                     await use(verb)
         except Exception as exc:  # noqa: BLE001 - the plugin's wall: no error of one may reach another
             failed(exc)
-            mistaken = mistake(exc) is not None
+            mistaken, asked = mistake(exc) is not None, min(asked_pause(exc), LONGEST_ASKED_SECONDS)
         else:
             return
         heed_cancellation()
         if clock.monotonic() - began > STEADY_SECONDS:
             pauses = back_off()
-        await asyncio.sleep(MISTAKE_PAUSE_SECONDS if mistaken else next(pauses))
+        await asyncio.sleep(MISTAKE_PAUSE_SECONDS if mistaken else max(next(pauses), asked))
 
 
 async def kept_open(plugged: Plugged, home: Path, name: str, use: Callable[[Any], Awaitable[None]]) -> None:

@@ -360,6 +360,32 @@ class TestFlapping:
         assert pauses[12] <= 0.05
 
 
+@pytest.mark.parametrize(("asked", "paused"), [(0.0, 0.002), (7.0, 7.0), (1e9, kept.LONGEST_ASKED_SECONDS)])
+async def test_a_peer_that_asks_for_a_pause_has_it(
+    asked: float, paused: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within reason, and never a shorter one than ours; also where it is one of several that failed."""
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr(kept.asyncio, "sleep", pause)
+    monkeypatch.setattr(kept, "back_off", lambda: iter([0.002]))
+
+    @asynccontextmanager
+    async def opener() -> AsyncIterator[None]:
+        if not pauses:
+            raise ExceptionGroup("", [Unavailable("gone"), Unavailable("busy", after_seconds=asked)])
+        yield
+
+    async def use(_: None) -> None:
+        return
+
+    await keep(watched(), opener, use)
+    assert pauses == [paused]
+
+
 class TestMistakes:
     async def test_a_mistake_is_tried_again_only_now_and_then(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Loading a judge costs seconds of a core, and only a person can mend its bundle."""
