@@ -81,6 +81,7 @@ SOURCES: Mapping[str, Road] = {
     "tcp": Road('type = "tcp"\nframing = "len32be"\nport = {port}\n'),
     "hotfolder": Road('type = "hotfolder"\npath = "{folder}/aoi"\ncomplete = "renamed"\n'),
     "grpc": Road('type = "grpc"\nport = {port}\n'),
+    "http": Road('type = "http"\nport = {port}\n'),
     "modbus": Road('type = "modbus"\nrole = "server"\nport = {port}\n', pictures=False),
     "sql": Road(
         'type = "sql"\nurl = "sqlite:///{folder}/aoi.db"\ntable = "results"\ncomplete_column = "ended"\n'
@@ -98,6 +99,7 @@ REPORTERS: Mapping[str, Road] = {
     "tcp": Road('type = "tcp"\nhost = "127.0.0.1"\nport = {port}\n'),
     "sql": Road('type = "sql"\nurl = "sqlite:///{folder}/mes.db"\ntable = "decisions"\n'),
     "mqtt": Road(f'type = "mqtt"\n{STATION}', broker=True),
+    "http": Road('type = "http"\nurl = "http://127.0.0.1:{port}/"\n'),
 }
 
 
