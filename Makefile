@@ -10,7 +10,7 @@ INSTALL = $(UV) pip install --quiet
 RM_ENVS = .venv .venv-dev .venv-train .venv-wheel
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-bundle test check protos format clean test-core test-learning test-wheel
+.PHONY: help demo demo-bundle test check protos generate format clean test-core test-learning test-wheel
 
 help:
 	@sed -n '1,4s/^# //p' Makefile
@@ -38,6 +38,10 @@ demo-bundle: .venv-train/stamp
 # The code that protoc writes from protos/*.proto stands beside them and is committed; check holds it fresh.
 protos: .venv-dev/stamp
 	.venv-dev/bin/python .ci/protos.py
+
+# Samples and READMEs of the plugins, and the JSON Schemas, are written from the options; the tests hold them fresh.
+generate: .venv-dev/stamp
+	.venv-dev/bin/python .ci/generate.py
 
 format: .venv-dev/stamp
 	.venv-dev/bin/ruff format .

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
+from bridge.config.completion import FIRST_LINE, SCHEMA, config_schema_text, loadable
 from bridge.config.sample import sample
 from bridge.errors import ConfigError
 from bridge.plugin.discovery import installed
@@ -17,6 +19,11 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reporter", action="append", choices=sorted(installed("reporter")), help="may be given again"
     )
+    parser.add_argument(
+        "--schema",
+        action="store_true",
+        help="write bridge.schema.json beside it, by which editors complete and check",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -24,7 +31,10 @@ def run(args: argparse.Namespace) -> int:
     text = sample(args.source, args.reporter or ("modbus", "tcp"))
     try:
         with args.out.open("x", encoding="utf-8") as file:
-            file.write(text)
+            file.write(FIRST_LINE + text if args.schema else text)
+        if args.schema:
+            schema = config_schema_text(loadable(lambda line: print(line, file=sys.stderr)))
+            args.out.with_name(SCHEMA).write_text(schema, encoding="utf-8")
     except FileExistsError as exc:
         raise ConfigError(str(args.out), "is there already", "write --out with another name") from exc
     except OSError as exc:

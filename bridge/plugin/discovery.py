@@ -17,7 +17,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias, get_type_hints
 
-from pydantic import BeforeValidator, InstanceOf, ValidationError
+from pydantic import BeforeValidator, InstanceOf, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from bridge.errors import ConfigError
@@ -211,6 +211,14 @@ def _plug(kind: Kind) -> Callable[[object], Plugged]:
     return plug
 
 
-AnySource: TypeAlias = Annotated[InstanceOf[Plugged], BeforeValidator(_plug("source"))]
-AnyReporter: TypeAlias = Annotated[InstanceOf[Plugged], BeforeValidator(_plug("reporter"))]
-AnyJudge: TypeAlias = Annotated[InstanceOf[Plugged], BeforeValidator(_plug("judge"))]
+PLUGIN_KIND = "x-plugin"
+"""Where this key stands in a JSON Schema, a plugin of the kind that it says is written."""
+AnySource: TypeAlias = Annotated[
+    InstanceOf[Plugged], BeforeValidator(_plug("source")), WithJsonSchema({PLUGIN_KIND: "source"})
+]
+AnyReporter: TypeAlias = Annotated[
+    InstanceOf[Plugged], BeforeValidator(_plug("reporter")), WithJsonSchema({PLUGIN_KIND: "reporter"})
+]
+AnyJudge: TypeAlias = Annotated[
+    InstanceOf[Plugged], BeforeValidator(_plug("judge")), WithJsonSchema({PLUGIN_KIND: "judge"})
+]
