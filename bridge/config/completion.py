@@ -73,10 +73,8 @@ class _Generator(GenerateJsonSchema):
 
 def _schema_of(model: type[BaseModel], place: str) -> dict[str, Any]:
     """Return a model's schema, whose parts have names of their own beside those of other models."""
-    template = f"#/$defs/{place}/{{model}}"
-    made = model.model_json_schema(
-        ref_template=template.replace(f"{place}/", f"{place}."), schema_generator=_Generator
-    )
+    template = f"#/$defs/{place}.{{model}}"
+    made = model.model_json_schema(ref_template=template, schema_generator=_Generator)
     made["$defs"] = {f"{place}.{name}": part for name, part in made.get("$defs", {}).items()}
     return made
 

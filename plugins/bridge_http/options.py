@@ -76,7 +76,7 @@ class HttpSourceOptions(WordOptions, ShareOptions, SourceOptions):
     under way, or is closed at once"""
     head_timeout_seconds: Span = 10
     """seconds up to 3600 that the head of a request may take from its first byte to its last"""
-    body_timeout_seconds: Span = 30
+    body_timeout_seconds: Span = 10
     """seconds up to 3600 that the body of a request may take"""
     idle_timeout_seconds: Span = 75
     """seconds up to 3600 that a connection may stay open without a request"""
