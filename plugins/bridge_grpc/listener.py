@@ -38,8 +38,13 @@ async def bound(
         yield server, await _bind(server, host, port, credentials)
     finally:
         with suppress(grpc.aio.UsageError):  # it was started already; one that never was would keep its port
-            await server.start()
+            await started(server)
         await server.stop(goodbye_seconds)
+
+
+async def started(server: grpc.aio.Server) -> None:
+    """Start a server; a start that is cancelled still ends by itself, as gRPC cannot take it back."""
+    await asyncio.shield(server.start())
 
 
 async def _bind(server: grpc.aio.Server, host: str, port: int, credentials: grpc.ServerCredentials | None) -> int:

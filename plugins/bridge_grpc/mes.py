@@ -15,7 +15,7 @@ from bridge.plugin import Habits, Ledger, Mood, Unavailable, together, with_habi
 from bridge_grpc.credentials import playing_listener
 from bridge_grpc.decisions import document_of
 from bridge_grpc.habits import MES_HABITS, PARTS_BETWEEN
-from bridge_grpc.listener import bound
+from bridge_grpc.listener import bound, started
 from bridge_grpc.options import LIMIT_BYTES, GrpcReporterOptions
 from bridge_grpc.reporter import SERVICE
 from bridge_grpc.wire import Arguments, welcoming_pings
@@ -91,7 +91,7 @@ class Mes(Ledger):
             "Report": stream(self._report, None, pb.ReportResponse.SerializeToString)
         }
         server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(SERVICE, methods)])
-        await server.start()
+        await started(server)
         self._open = stack
 
     async def _report(self, _: object, context: grpc.aio.ServicerContext[bytes, Any]) -> pb.ReportResponse:

@@ -13,7 +13,7 @@ from bridge.plugin import Inspect, Source, host, rejecting
 from bridge_grpc.credentials import listener_credentials
 from bridge_grpc.desk import SERVICE, Desk
 from bridge_grpc.door import Door
-from bridge_grpc.listener import GOODBYE_SECONDS, bound
+from bridge_grpc.listener import GOODBYE_SECONDS, bound, started
 from bridge_grpc.options import GrpcSourceOptions
 from bridge_grpc.vitals import Vitals
 from bridge_grpc.wire import listener_arguments
@@ -42,7 +42,7 @@ async def open_source(options: GrpcSourceOptions) -> AsyncIterator[Source]:
             async with rejecting(options.home) as rejects:
                 desk = Desk(options, inspect, fetch, rejects)
                 _furnish(server, desk, vitals, options)
-                await server.start()
+                await started(server)
                 try:
                     await vitals.keep()
                 finally:

@@ -284,6 +284,18 @@ async def test_calls_before_the_start_are_answered_after_it(tmp_path: Path) -> N
         await asyncio.wait([task])
 
 
+async def test_a_stop_while_it_starts_leaves_grpc_well(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A reload may come at any moment; a start of gRPC that is cut short ends in an error of its own."""
+    for turns in range(8):
+        async with open_source(GrpcSourceOptions(home=tmp_path, port=free_port())) as source:
+            task = asyncio.create_task(source(Host()))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait([task])
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("grpc")] == []
+
+
 async def test_a_stop_answers_what_is_under_way_and_takes_no_more(tmp_path: Path) -> None:
     """A part that is decided while the source closes is still told to its machine."""
     go = asyncio.Event()
