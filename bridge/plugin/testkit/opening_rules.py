@@ -131,24 +131,28 @@ async def _once(where: Stage) -> None:
 async def _cancelled(bench: Bench, at: int | None) -> int:
     """Run once, cancelled at this await; return how many awaits there were."""
     awaits = Awaits(at, bench.subject.package)
-    async with leaving_nothing(f"cancelled at await {at or 'the last'}"), stage(bench) as where:
+    async with _said_where(awaits), leaving_nothing("after it was cancelled"), stage(bench) as where:
         run, done = _work(where)
         async with _beside(where, done):
             task = awaits.start(run)
-            try:
-                await _ended(where, task, done, awaits)
-            except Broken as exc:
-                raise Broken(f"cancelled at await {awaits.at}{_at(awaits)}: {exc}") from exc
+            await _ended(where, task, done, awaits)
             asyncio.get_running_loop().set_task_factory(None)
             if left := [one for one in awaits.tasks if not one.done()]:
                 await asyncio.wait(left, timeout=where.trial.close_seconds)
             if left := [one for one in left if not one.done()]:
-                raise Broken(f"cancelled at await {at}{_at(awaits)}: the task {left[0].get_name()!r} runs on")
+                raise Broken(f"the task {left[0].get_name()!r} runs on")
     return awaits.met
 
 
-def _at(awaits: Awaits) -> str:
-    return f" ({awaits.place})" if awaits.place else ""
+@asynccontextmanager
+async def _said_where(awaits: Awaits) -> AsyncIterator[None]:
+    """Have a flaw tell at which await, and in which line of the plugin, the run was cancelled."""
+    try:
+        yield
+    except Broken as exc:
+        place = f" ({awaits.place})" if awaits.place else ""
+        when = f"at await {awaits.at}{place}" if awaits.at else "at the end"
+        raise Broken(f"cancelled {when}: {exc}") from exc
 
 
 async def _ended(
