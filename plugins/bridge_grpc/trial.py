@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -9,8 +10,15 @@ import grpc
 from bridge.plugin import Trial
 from bridge_grpc.wire import hold_poller
 
-# What gRPC opens once for the process is there before a plugin could be blamed for it.
-hold_poller()
+
+async def _hold_poller() -> None:
+    hold_poller()
+
+
+# What gRPC opens once for the process is there before a plugin could be blamed for it. It wants a loop to start
+# in, and whoever loads this may have one, or have closed it: so it gets its own.
+with ThreadPoolExecutor(1) as _elsewhere:
+    _elsewhere.submit(asyncio.run, _hold_poller()).result()
 _KEPT = grpc.server(ThreadPoolExecutor(1))
 _KEPT.add_insecure_port("127.0.0.1:0")
 
