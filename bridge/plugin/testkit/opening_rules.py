@@ -88,10 +88,12 @@ async def cancelled_anywhere(bench: Bench) -> None:
 async def nothing_blocks_the_loop(bench: Bench) -> None:
     """All lines of a gateway share one loop: who blocks it blocks every other line."""
     with nothing_blocks(bench.subject.package) as blocked:
-        async with stage(bench) as where:
-            await _once(where)
-    if blocked:
-        raise Broken(blocked[0])
+        try:
+            async with stage(bench) as where:
+                await _once(where)
+        finally:
+            if blocked:
+                raise Broken(blocked[0])
 
 
 async def _alone(where: Stage) -> None:

@@ -35,7 +35,9 @@ class Flow:
     pause_seconds: float = 0.0
     """How long each packet is held back."""
     sever_after: int | None = None
-    """After so many more bytes the connection is cut, on both sides, without a goodbye."""
+    """After so many more bytes the connection is cut, on both sides."""
+    goodbye: bool = False
+    """Whether it is closed then, as the system does for a program that was killed, or aborted."""
     seen: bytearray = field(default_factory=bytearray)
     """All bytes of this direction."""
     longest: int = 0
@@ -142,6 +144,9 @@ class Relay:
                     if rest or not flow.sever_after:
                         flow.sever_after = None
                         await _let_it_arrive()
+                        if flow.goodbye:
+                            pair.plugin.close()
+                            await _let_it_arrive()
                         pair.sever()
                         return
                     continue

@@ -135,25 +135,26 @@ async def troubled_peer(bench: Bench) -> None:
 
 
 @rule(
-    "a peer that dies while nothing is told is noticed, or the next report is Unavailable or taken",
+    "after an outage while nothing was told, the next report is Unavailable, or its decision is there",
     "reporter",
     needs=PEER,
 )
 async def idle_loss(bench: Bench) -> None:
     """The night shift ends, the MES is restarted, the first part of the morning must not be lost."""
     async with leaving_nothing(), stage(bench) as where, where.peer() as peer:
-        book = _book(peer)
-        keeping = asyncio.create_task(_first_only(where), name="trial-reporter")
+        book, decision = _book(peer), told_to(where, 1)
         try:
-            await where.until(lambda: where.opened > 0, "opening")
-            book.die()
-            await book.start()
-            await _again(where, told_to(where, 1))
-            if document_of(book, told_to(where, 1)) is None:
-                raise Broken("a decision told after an outage was taken for accepted, and the MES has none")
-        finally:
-            keeping.cancel()
-            await asyncio.wait({keeping})
+            async with where.open() as report:
+                where.opened += 1
+                book.die()
+                await book.start()
+                await where.in_time(report(decision), "telling a decision after an outage")
+        except Exception as exc:
+            if not is_unavailable(exc):
+                raise Broken(f"after an outage it says {explain(exc)}, not Unavailable") from exc
+            await _again(where, decision)
+        if document_of(book, decision) is None:
+            raise Broken("a decision told after an outage was taken for accepted, and the MES has none")
 
 
 @rule("several decisions told at once are all taken, each once", "reporter", needs=PEER)
@@ -285,16 +286,6 @@ async def _again(where: Stage, decision: Decision, report: Report | None = None)
                 await asyncio.sleep(AGAIN_SECONDS)
     except TimeoutError as exc:
         raise Broken(f"a decision could not be told in {where.trial.seconds:g} s{where.said()}") from exc
-
-
-async def _first_only(where: Stage) -> None:
-    """Keep the reporter open, telling nothing, until it says that it is Unavailable."""
-    try:
-        async with where.open():
-            where.opened += 1
-            await asyncio.Event().wait()
-    except Unavailable as exc:
-        where.unavailable.append(str(exc))
 
 
 async def _settled(where: Stage, told: Awaitable[object]) -> None:

@@ -174,7 +174,9 @@ def _unheard(context: dict[str, Any]) -> str:
 def _complaints() -> Iterator[list[str]]:
     """Hear of what was left behind for the collector: an open file, a coroutine that nobody awaited."""
     heard: list[str] = []
-    gc.collect()  # what an earlier trial left is not this one's
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gc.collect()  # what an earlier trial left is not this one's
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield heard

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, replace
+from itertools import product
 
 from bridge.errors import Unavailable
 from bridge.messages import Inspection, Verdict
@@ -85,13 +88,10 @@ async def garbage(bench: Bench) -> None:
         await _read(where, play, where.part())
         played = {where.part().part}
         for number, noise in enumerate(_noises(), start=1):
-            if not where.wire.connections and where.trial.road == "listens":
-                await where.play(play, where.part(100 + number))
-                played.add(where.part(100 + number).part)
-            await where.wire.inject(noise)
             part = where.part(number)
             played.add(part.part)
-            await _until_it_comes(where, play, part)
+            async with _noisy(where, noise):
+                await _until_it_comes(where, play, part)
             if strange := [one for one in where.line.parts if one.part not in played and one.legacy is Verdict.OK]:
                 raise Broken(f"{noise[:16]!r}… became part {strange[0].part!r} with the verdict OK")
 
@@ -102,11 +102,16 @@ async def cut_off(bench: Bench) -> None:
     async with leaving_nothing(), at_work(bench, relayed=True) as (where, play):
         whole, _ = await _read(where, play, where.part())
         longest = where.wire.into.longest
-        for number, after in enumerate((1, longest // 3, longest // 2, longest - 1), start=1):
-            where.wire.into.sever_after = max(1, after)
+        places = sorted({1, longest // 3, longest // 2, longest - 3, longest - 2, longest - 1})
+        played = {where.part().part}
+        for number, (after, goodbye) in enumerate(product(places, (False, True)), start=1):
+            where.wire.into.sever_after, where.wire.into.goodbye = max(1, after), goodbye
             part = where.part(number)
             await _until_it_comes(where, play, part)
             where.wire.into.sever_after = None
+            played.add(part.part)
+            if strange := [one.part for one in where.line.parts if one.part not in played]:
+                raise Broken(f"cut off after byte {after} a part arrived as {strange[0]!r}")
             for found in [
                 _facts_of(where, at) for at, one in enumerate(where.line.parts) if one.part == part.part
             ]:
@@ -139,6 +144,23 @@ async def peer_lost(bench: Bench) -> None:
         await _until_it_comes(where, play, where.part(1))
 
 
+@asynccontextmanager
+async def _noisy(where: Stage, noise: bytes) -> AsyncIterator[None]:
+    """Send garbage to the plugin on every connection that it has, and where it listens on one of its own too."""
+    await where.wire.inject(noise)
+    if where.trial.road == "dials":
+        yield
+        return
+    _, writer = await asyncio.open_connection("127.0.0.1", where.near.port)
+    try:
+        with suppress(OSError):
+            writer.write(noise)
+            await where.in_time(writer.drain(), "taking in garbage")
+        yield
+    finally:
+        writer.transport.abort()
+
+
 async def _read(where: Stage, play: Play, part: Inspection) -> tuple[dict[str, object], Verdict | None]:
     """Hand a part over and return what the line saw of it, and what was answered."""
     answer = await where.play(play, part)
@@ -159,7 +181,7 @@ async def _until_it_comes(where: Stage, play: Play, part: Inspection) -> None:
 
 async def _soon(where: Stage, part: Inspection) -> None:
     """Give a part that was handed over the time to arrive."""
-    for _ in range(50):
+    for _ in range(20):
         if where.line.of(part.part):
             return
         await asyncio.sleep(0.01)
