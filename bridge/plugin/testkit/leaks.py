@@ -30,8 +30,9 @@ class Held:
 
     def beyond(self, before: Held) -> str:
         """Return what is there that was not there before, in words; empty if nothing is."""
-        if tasks := [task for task in self.tasks - before.tasks if not task.done()]:
-            return f"the task {tasks[0].get_name()!r} runs on"
+        if running := [task for task in self.tasks - before.tasks if not task.done()]:
+            what = getattr(running[0].get_coro(), "__qualname__", "?")
+            return f"the task {running[0].get_name()!r} ({what}) runs on"
         if threads := [one for one in self.threads - before.threads if one.is_alive()]:
             return f"the thread {threads[0].name!r} runs on"
         if children := self.children - before.children:

@@ -24,6 +24,8 @@ from bridge.plugin.trial import Place
 PEER: tuple[Need, ...] = ("trial", "peer")
 STANDS_SECONDS = 1.0
 """So long a part stands at the station that must not hear of it any more."""
+OUTAGE_SECONDS = 0.3
+"""So long an MES is away that is started again at once."""
 MANY = 8
 """So many decisions are told at once."""
 
@@ -142,16 +144,21 @@ async def troubled_peer(bench: Bench) -> None:
 async def idle_loss(bench: Bench) -> None:
     """The night shift ends, the MES is restarted, the first part of the morning must not be lost."""
     async with leaving_nothing(), stage(bench) as where, where.peer() as peer:
-        book, decision = _book(peer), told_to(where, 1)
-        try:
-            async with where.open() as report:
-                where.opened += 1
-                book.die()
-                await book.start()
-                await where.in_time(report(decision), "telling a decision after an outage")
-        except Exception as exc:
-            if not is_unavailable(exc):
-                raise Broken(f"after an outage it says {explain(exc)}, not Unavailable") from exc
+        book, decision = _book(peer), told_to(where, 2)
+        restarted = asyncio.Event()
+
+        async def use(report: Report) -> None:
+            await report(told_to(where, 1))
+            book.die()
+            await restarted.wait()  # unless the loss is noticed, which ends this
+            await report(decision)
+
+        using = asyncio.create_task(_used(where, use), name="trial-reporter")
+        await where.until(lambda: document_of(book, told_to(where, 1)) is not None, "first decision")
+        await asyncio.sleep(OUTAGE_SECONDS)
+        await book.start()
+        restarted.set()
+        if not await where.in_time(using, "telling a decision after an outage"):
             await _again(where, decision)
         if document_of(book, decision) is None:
             raise Broken("a decision told after an outage was taken for accepted, and the MES has none")
@@ -252,20 +259,23 @@ async def _opened(stack: AsyncExitStack, opener: Callable[[], Any]) -> Report:
             return report
 
 
-async def _trouble(where: Stage, what: str, use: Callable[[Report], Awaitable[object]]) -> None:
-    """Open a reporter and use it; that must end with Unavailable, in time."""
-    limit = asyncio.timeout(where.trial.seconds)
+async def _used(where: Stage, use: Callable[[Report], Awaitable[object]]) -> bool:
+    """Open a reporter and use it; return whether that went well, or was Unavailable."""
     try:
-        async with limit, where.open() as report:
+        async with where.open() as report:
             where.opened += 1
             await use(report)
     except Exception as exc:
         if is_unavailable(exc):
-            return
-        if limit.expired():
-            raise Broken(f"{what} was not noticed in {where.trial.seconds:g} s") from exc
-        raise Broken(f"{what}: it says {explain(exc)}, not Unavailable") from exc
-    raise Broken(f"{what} went unnoticed: what was told was taken for accepted")
+            return False
+        raise Broken(f"it says {explain(exc)}, not Unavailable") from exc
+    return True
+
+
+async def _trouble(where: Stage, what: str, use: Callable[[Report], Awaitable[object]]) -> None:
+    """Open a reporter and use it; that must end with Unavailable, in time."""
+    if await where.in_time(_used(where, use), f"noticing {what}"):
+        raise Broken(f"{what} went unnoticed: what was told was taken for accepted")
 
 
 async def _again(where: Stage, decision: Decision, report: Report | None = None) -> None:
