@@ -55,13 +55,7 @@ def encode(decision: Decision) -> bytes:
 @asynccontextmanager
 async def open_reporter(options: TellOptions) -> AsyncIterator[Report]:
     """Dial, as soundly as the flaws allow."""
-    if {
-        "has no timeout",
-        "lets OSError out",
-        "does not take turns",
-        "does not wait",
-        "waits for a greeting",
-    } & FLAWS:
+    if ROUGH & FLAWS:
         async with _rough(options) as report:
             yield report
         return
