@@ -19,7 +19,8 @@ from contextlib import suppress
 
 from bridge_camera.codec import Failed, Open, Opened
 from bridge_camera.desk import Desk, Gone
-from bridge_camera.device import Away, Settings, open_device
+from bridge_camera.device import Away, Settings
+from bridge_camera.devices import open_device
 from bridge_camera.taking import take
 
 _PR_SET_PDEATHSIG = 1

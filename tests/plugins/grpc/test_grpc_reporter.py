@@ -10,8 +10,8 @@ from typing import Any
 
 import grpc
 import pytest
+from adapter_host import PATIENCE_SECONDS, decision_of, free_port, until
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_host import PATIENCE_SECONDS, decision_of, free_port, until
 from plant_tls import PASSWORD, Plant
 
 from aoi_bridge.inspection.v1 import report_service_pb2 as pb

@@ -10,8 +10,9 @@ from typing import Any
 
 import grpc
 import pytest
+from adapter_host import Host, free_port
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_host import Host, a_part, free_port, running
+from grpc_host import a_part, running
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from plant_tls import PASSWORD, Plant
 from pydantic import ValidationError

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import grpc
 import pytest
-from grpc_host import PATIENCE_SECONDS, PICTURE, Host, a_part, free_port, running, until
+from adapter_host import PATIENCE_SECONDS, Host, free_port, until
+from grpc_host import PICTURE, a_part, running
 
 from aoi_bridge.inspection.v1 import inspection_pb2 as pb
 from bridge.plugin import Inspection, Unavailable, Verdict, View, counted

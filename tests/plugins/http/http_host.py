@@ -4,86 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from adapter_host import PATIENCE_SECONDS, Host
 
-from bridge.plugin import Decision, Fetch, Goal, Inspection, Stage
 from bridge_http import HttpSourceOptions, open_source
 from bridge_http.source import _started
 
-PATIENCE_SECONDS = 20.0
-"""Of everything that is waited for; an idle machine needs milliseconds."""
 JPEG = b"\xff\xd8picture\r\n--\r\n\xff\xd9"
-
-
-def decision_of(part: Inspection, number: int = 1, *, recorded: bool = True) -> Decision:
-    return Decision(
-        id=f"{number:032x}",
-        line="L",
-        goal=Goal.CUT_FALSE_CALLS,
-        stage=Stage.LIVE,
-        part=part.part,
-        key=part.key,
-        legacy=part.legacy,
-        final=part.legacy,
-        number=number if recorded else 0,
-        recorded=recorded,
-    )
-
-
-@dataclass
-class Decider:
-    """What the host does for a source: takes each part, answers with its legacy verdict."""
-
-    recorded: bool = True
-    hold: Callable[[Inspection], Awaitable[object]] | None = None
-    """Awaited before a part is answered."""
-    parts: list[Inspection] = field(default_factory=list)
-    images: dict[str, bytes] = field(default_factory=dict)
-    answered: list[str] = field(default_factory=list)
-    most: int = 0
-    """The most parts that were under way at once."""
-    _inside: int = 0
-    _changed: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def __call__(self, part: Inspection, fetch: Fetch | None = None) -> Decision:
-        task = asyncio.create_task(self._decide(part, fetch))
-        return await asyncio.shield(task)  # as a line does: cancelling the wait never cancels the part
-
-    async def _decide(self, part: Inspection, fetch: Fetch | None) -> Decision:
-        self.parts.append(part)
-        number = len(self.parts)
-        self._inside += 1
-        self.most = max(self.most, self._inside)
-        self._changed.set()
-        if self.hold is not None:
-            await self.hold(part)
-        if fetch is not None:
-            for view in part.views:
-                self.images[view.name] = await fetch(view)
-        self._inside -= 1
-        self.answered.append(part.part)
-        self._changed.set()
-        return decision_of(part, number, recorded=self.recorded)
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait for something to be true of this host, looked at whenever a part comes or goes."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while not condition():
-                self._changed.clear()
-                await self._changed.wait()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that no event tells of."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not condition():  # noqa: ASYNC110 - counts and files tell nobody when they change
-            await asyncio.sleep(0.005)
 
 
 @dataclass
@@ -120,7 +53,7 @@ def _listening(patch: pytest.MonkeyPatch) -> asyncio.Event:
 
 
 @asynccontextmanager
-async def running(decider: Decider, home: Path, port: int, **options: Any) -> AsyncIterator[Running]:
+async def running(decider: Host, home: Path, port: int, **options: Any) -> AsyncIterator[Running]:
     """Open a source for a host and run it until the block ends."""
     checked = HttpSourceOptions(home=home, port=port, **options)
     async with open_source(checked) as source:

@@ -9,7 +9,8 @@ from typing import Any
 
 import jsonschema
 import pytest
-from http_host import JPEG, decision_of
+from adapter_host import decision_of
+from http_host import JPEG
 
 from bridge.plugin import Inspection, Unreadable, Verdict, View, Words
 from bridge.plugin.documents import AnswerDocument

@@ -15,8 +15,8 @@ from typing import Any
 
 import jsonschema
 import pytest
+from adapter_host import decision_of, until
 from aiohttp import web
-from http_host import decision_of, until
 
 from bridge.plugin import ConfigError, Decision, Inspection, Refused, Unavailable, Verdict
 from bridge.plugin.documents import DecisionDocument

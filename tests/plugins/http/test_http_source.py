@@ -11,7 +11,8 @@ from typing import Any
 
 import aiohttp
 import pytest
-from http_host import JPEG, Decider, Run, answer, dialled, request, running, until
+from adapter_host import Host, until
+from http_host import JPEG, Run, answer, dialled, request, running
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -47,7 +48,7 @@ async def curl(*words: str) -> tuple[int, Any]:
 async def test_curl_hands_over_a_part(run: Run, tmp_path: Path) -> None:
     """The line of the README, as it stands there."""
     (tmp_path / "top.jpg").write_bytes(JPEG)
-    decider = Decider()
+    decider = Host()
     async with run(decider) as source:
         fields = ["-F", "part=0815", "-F", "verdict=NG", "-F", f"top=@{tmp_path / 'top.jpg'}"]
         status, said = await curl(*fields, source.url)
@@ -61,7 +62,7 @@ async def test_curl_hands_over_big_pictures_in_chunks_and_asks_first(run: Run, t
     (tmp_path / "big.jpg").write_bytes(picture)
     document = '{"part": "P", "verdict": "OK", "views": [{"name": "top", "verdict": "OK"}]}'
     fields = ["-F", f"document={document};type=application/json", "-F", f"top=@{tmp_path / 'big.jpg'}"]
-    decider = Decider()
+    decider = Host()
     async with run(decider) as source:
         for more in ([], ["-H", "Transfer-Encoding: chunked"], ["-H", "Expect: 100-continue"], ["--http1.0"]):
             assert (await curl(*more, *fields, source.url))[0] == 200
@@ -71,7 +72,7 @@ async def test_curl_hands_over_big_pictures_in_chunks_and_asks_first(run: Run, t
 async def test_a_document_names_pictures_on_a_share(run: Run, tmp_path: Path) -> None:
     (tmp_path / "share").mkdir()
     (tmp_path / "share" / "a.jpg").write_bytes(JPEG)
-    decider = Decider()
+    decider = Host()
     async with run(decider, images=tmp_path / "share") as source:
         status, _ = await curl("--json", '{"part": "P", "views": [{"name": "top", "image": "a.jpg"}]}', source.url)
     assert (status, decider.images) == (200, {"top": JPEG})
@@ -79,7 +80,7 @@ async def test_a_document_names_pictures_on_a_share(run: Run, tmp_path: Path) ->
 
 async def test_a_key_is_a_header_or_in_the_document(run: Run) -> None:
     """And the two may not differ, for only one of them can find the stored decision."""
-    decider = Decider()
+    decider = Host()
     async with run(decider) as source:
         post = ["--json", '{"key": "k1"}', source.url, "-H"]
         assert (await curl(*post, "Idempotency-Key: k1"))[1]["key"] == "k1"
@@ -90,7 +91,7 @@ async def test_a_key_is_a_header_or_in_the_document(run: Run) -> None:
 
 
 async def test_an_unrecorded_decision_is_no_acknowledgement(run: Run, port: int) -> None:
-    async with run(Decider(recorded=False)), dialled(port) as (reader, writer):
+    async with run(Host(recorded=False)), dialled(port) as (reader, writer):
         writer.write(request(PART))
         said = await answer(reader)
     assert (said.status, said.headers["retry-after"]) == (503, "1")
@@ -99,7 +100,7 @@ async def test_an_unrecorded_decision_is_no_acknowledgement(run: Run, port: int)
 
 async def test_the_deadline_counts_from_the_first_byte(run: Run, port: int) -> None:
     """A slow upload is the part's own lateness."""
-    decider, loop = Decider(), asyncio.get_running_loop()
+    decider, loop = Host(), asyncio.get_running_loop()
     async with run(decider), dialled(port) as (reader, writer):
         before = loop.time()
         writer.write(request(FORM, MEDIA)[:10])
@@ -121,7 +122,7 @@ async def test_the_deadline_counts_from_the_first_byte(run: Run, port: int) -> N
 @settings(max_examples=15)
 async def test_a_request_may_come_in_any_two_pieces(at: int) -> None:
     """Wherever the network cuts; every cut of the form itself is tried without a network."""
-    decider, (port,) = Decider(), free_ports(1)
+    decider, (port,) = Host(), free_ports(1)
     async with running(decider, Path(), port), dialled(port) as (reader, writer):
         writer.write(request(FORM, MEDIA)[:at])
         await writer.drain()
@@ -134,7 +135,7 @@ async def test_a_request_may_come_in_any_two_pieces(at: int) -> None:
 
 async def test_a_connection_is_used_again_and_requests_may_be_sent_ahead(run: Run, port: int) -> None:
     """Answers come in the order of the requests; what was refused costs what comes behind it nothing."""
-    async with run(Decider()), dialled(port) as (reader, writer):
+    async with run(Host()), dialled(port) as (reader, writer):
         writer.write(request(PART) + request(b"{") + request(FORM, MEDIA))
         assert [(await answer(reader)).status for _ in range(3)] == [200, 400, 200]
 
@@ -142,7 +143,7 @@ async def test_a_connection_is_used_again_and_requests_may_be_sent_ahead(run: Ru
 async def test_what_is_not_understood_is_kept_with_its_reason(run: Run, port: int) -> None:
     """One clear line to the sender, the same in the quarantine, and it is counted."""
     before = counted("unreadable")
-    async with run(Decider()) as source, dialled(port) as (reader, writer):
+    async with run(Host()) as source, dialled(port) as (reader, writer):
         writer.write(request(FORM[:-9], MEDIA))
         said = await answer(reader)
         assert (said.status, said.headers["content-type"]) == (400, "application/problem+json")
@@ -170,7 +171,7 @@ async def test_what_is_not_understood_is_kept_with_its_reason(run: Run, port: in
 )
 async def test_what_is_not_for_us_is_told_so_in_one_line(sent: bytes, status: int, run: Run, port: int) -> None:
     """By the head alone, and no part comes of it."""
-    decider = Decider()
+    decider = Host()
     async with run(decider, max_request_bytes=1024), dialled(port) as (reader, writer):
         writer.write(sent)
         said = await answer(reader)
@@ -181,7 +182,7 @@ async def test_what_is_not_for_us_is_told_so_in_one_line(sent: bytes, status: in
 
 async def test_what_is_too_large_is_told_so_before_its_body_is_sent(run: Run, port: int) -> None:
     """The head alone is enough; nothing of the body ever comes."""
-    async with run(Decider(), max_request_bytes=1024), dialled(port) as (reader, writer):
+    async with run(Host(), max_request_bytes=1024), dialled(port) as (reader, writer):
         writer.write(request(b"x" * 2000, headers="Expect: 100-continue\r\n")[:-2000])
         assert (await answer(reader)).status == 413
 
@@ -196,7 +197,7 @@ async def test_what_grows_too_large_on_its_way_is_stopped(limits: Any, name: str
         f"POST /v1/inspections HTTP/1.1\r\nHost: b\r\nContent-Type: {MEDIA}\r\nTransfer-Encoding: chunked\r\n\r\n"
     )
     begin = FORM[: FORM.index(JPEG)]
-    async with run(Decider(), **limits), dialled(port) as (reader, writer):
+    async with run(Host(), **limits), dialled(port) as (reader, writer):
         writer.write(head.encode() + b"%x\r\n%s\r\n" % (len(begin), begin))
         for _ in range(5):
             writer.write(b"200\r\n%s\r\n" % bytes(512))
@@ -205,7 +206,7 @@ async def test_what_grows_too_large_on_its_way_is_stopped(limits: Any, name: str
 
 
 async def test_a_form_has_only_so_many_fields(run: Run) -> None:
-    async with run(Decider(), fields_max=3) as source:
+    async with run(Host(), fields_max=3) as source:
         fields = [word for number in range(4) for word in ("-F", f"v{number}=@/dev/null;filename=a")]
         status, said = await curl(*fields, source.url)
     assert (status, said["detail"]) == (413, "the form has more than 3 fields")
@@ -214,7 +215,7 @@ async def test_a_form_has_only_so_many_fields(run: Run) -> None:
 @pytest.mark.parametrize("frame", [b"zz\r\n", b"-5\r\n"])
 async def test_chunks_that_are_none_are_told_so(frame: bytes, run: Run, port: int) -> None:
     head = b"POST /v1/inspections HTTP/1.1\r\nHost: b\r\nContent-Type: application/json\r\n"
-    async with run(Decider()), dialled(port) as (reader, writer):
+    async with run(Host()), dialled(port) as (reader, writer):
         writer.write(head + b"Transfer-Encoding: chunked\r\n\r\n")
         await writer.drain()
         writer.write(frame)
@@ -226,7 +227,7 @@ async def test_what_is_no_http_is_counted_and_costs_no_log(
 ) -> None:
     """A log that a stranger can fill is a disk that he can fill."""
     before = counted("garbage")
-    async with run(Decider()):
+    async with run(Host()):
         for noise in (b"\x16\x03\x01\x02\x00\x01\x00", b"hello\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"):
             async with dialled(port) as (reader, writer):
                 writer.write(noise + b"\r\n\r\n")
@@ -238,7 +239,7 @@ async def test_what_is_no_http_is_counted_and_costs_no_log(
 async def test_a_burst_waits_and_only_so_many_bodies_are_read(run: Run) -> None:
     """More than may be under way at once: all are taken in the end."""
     gate = asyncio.Event()
-    decider, full = Decider(hold=lambda _: gate.wait()), counted("full")
+    decider, full = Host(hold=lambda _: gate.wait()), counted("full")
     async with run(decider, in_flight=2) as source, aiohttp.ClientSession() as session:
 
         async def post(number: int) -> int:
@@ -256,7 +257,7 @@ async def test_a_burst_waits_and_only_so_many_bodies_are_read(run: Run) -> None:
 async def test_who_finds_no_room_in_time_keeps_the_part(run: Run, port: int) -> None:
     """503 and when to come again; nothing of the body was read, and curl would try again by itself."""
     gate = asyncio.Event()
-    decider = Decider(hold=lambda _: gate.wait())
+    decider = Host(hold=lambda _: gate.wait())
     async with run(decider, in_flight=1, room_timeout_seconds=0.05), dialled(port) as (first, one):
         one.write(request(PART))
         await decider.until(lambda: len(decider.parts) == 1)
@@ -272,7 +273,7 @@ async def test_who_finds_no_room_in_time_keeps_the_part(run: Run, port: int) -> 
 async def test_a_client_that_goes_cancels_no_part(run: Run, port: int) -> None:
     """What was handed in is finished, and its place is free again."""
     gate = asyncio.Event()
-    decider = Decider(hold=lambda _: gate.wait())
+    decider = Host(hold=lambda _: gate.wait())
     async with run(decider, in_flight=1):
         async with dialled(port) as (_, writer):
             writer.write(request(PART))
@@ -287,7 +288,7 @@ async def test_a_client_that_goes_cancels_no_part(run: Run, port: int) -> None:
 @pytest.mark.parametrize("cut", [0.3, 0.9])
 async def test_a_client_that_goes_in_the_middle_has_handed_over_nothing(cut: float, run: Run, port: int) -> None:
     """No half picture is a part; the next client is served."""
-    decider, before = Decider(), counted("upload_lost")
+    decider, before = Host(), counted("upload_lost")
     sent = request(FORM, MEDIA)
     async with run(decider):
         async with dialled(port) as (_, writer):
@@ -302,7 +303,7 @@ async def test_a_client_that_goes_in_the_middle_has_handed_over_nothing(cut: flo
 
 async def test_a_client_that_said_all_still_hears_the_answer(run: Run, port: int) -> None:
     """Some close their sending side; then ours is closed behind the answer."""
-    decider = Decider(hold=lambda _: asyncio.sleep(0.02))
+    decider = Host(hold=lambda _: asyncio.sleep(0.02))
     async with run(decider), dialled(port) as (reader, writer):
         writer.write(request(PART))
         writer.write_eof()
@@ -311,7 +312,7 @@ async def test_a_client_that_said_all_still_hears_the_answer(run: Run, port: int
 
 
 async def test_a_body_that_is_cut_by_a_goodbye_is_no_part(run: Run, port: int) -> None:
-    decider = Decider()
+    decider = Host()
     async with run(decider), dialled(port) as (reader, writer):
         writer.write(request(PART)[:-1])
         writer.write_eof()
@@ -323,7 +324,7 @@ async def test_a_body_that_is_cut_by_a_goodbye_is_no_part(run: Run, port: int) -
 async def test_a_slow_head_is_cut_and_a_slow_body_is_told(run: Run, port: int) -> None:
     """Whoever dribbles a byte now and then holds no place for long."""
     before = counted("slow")
-    async with run(Decider(), head_timeout_seconds=0.1, body_timeout_seconds=0.1):
+    async with run(Host(), head_timeout_seconds=0.1, body_timeout_seconds=0.1):
         async with dialled(port) as (reader, writer):
             writer.write(request(PART)[:20])
             with suppress(ConnectionError):
@@ -336,14 +337,14 @@ async def test_a_slow_head_is_cut_and_a_slow_body_is_told(run: Run, port: int) -
 
 
 async def test_a_silent_connection_is_closed(run: Run, port: int) -> None:
-    async with run(Decider(), idle_timeout_seconds=0.05), dialled(port) as (reader, _):
+    async with run(Host(), idle_timeout_seconds=0.05), dialled(port) as (reader, _):
         assert await reader.read() == b""
 
 
 async def test_an_idle_connection_makes_room_and_a_busy_one_does_not(run: Run, port: int) -> None:
     """A port scanner keeps no machine out; one whose part is under way is never cut for another."""
     gate = asyncio.Event()
-    decider = Decider(hold=lambda _: gate.wait())
+    decider = Host(hold=lambda _: gate.wait())
     dropped, refused = counted("connections_dropped"), counted("connections_refused")
     async with run(decider, connections_max=2), dialled(port) as (busy, one), dialled(port) as (idle, _):
         one.write(request(PART))
@@ -366,7 +367,7 @@ async def test_an_idle_connection_makes_room_and_a_busy_one_does_not(run: Run, p
 async def test_a_token_is_needed_where_there_is_one(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AOI_TOKEN", "open sesame")
     before = counted("unauthorised")
-    async with run(Decider(), token="env:AOI_TOKEN") as source:
+    async with run(Host(), token="env:AOI_TOKEN") as source:
         assert (await curl("--json", "{}", source.url))[0] == 401
         assert (await curl("--json", "{}", source.url, "-H", "Authorization: Bearer open sesame"))[0] == 200
         assert (await curl(source.url.replace("/v1/inspections", "/healthz")))[1]["status"] == "ok"
@@ -375,7 +376,7 @@ async def test_a_token_is_needed_where_there_is_one(run: Run, monkeypatch: pytes
 
 async def test_only_who_is_allowed_may_connect(run: Run, port: int) -> None:
     """Turned away before a byte is read."""
-    async with run(Decider(), allow=["192.0.2.1"]), dialled(port) as (reader, _):
+    async with run(Host(), allow=["192.0.2.1"]), dialled(port) as (reader, _):
         with suppress(ConnectionError):
             assert await reader.read() == b""
 
@@ -383,7 +384,7 @@ async def test_only_who_is_allowed_may_connect(run: Run, port: int) -> None:
 async def test_a_source_that_closes_answers_what_is_under_way(run: Run, port: int) -> None:
     """And closes at once whoever is idle."""
     gate = asyncio.Event()
-    decider = Decider(hold=lambda _: gate.wait())
+    decider = Host(hold=lambda _: gate.wait())
     async with run(decider) as source, dialled(port) as (idle, _), dialled(port) as (reader, writer):
         writer.write(request(PART))
         await decider.until(lambda: len(decider.parts) == 1)
@@ -394,7 +395,7 @@ async def test_a_source_that_closes_answers_what_is_under_way(run: Run, port: in
 
 
 async def test_a_port_that_another_has_is_unavailable(run: Run) -> None:
-    async with run(Decider()) as source:
+    async with run(Host()) as source:
         with pytest.raises(Unavailable, match=f"cannot listen on 127.0.0.1:{source.options.port}"):
             async with open_source(source.options):
                 pass
@@ -410,7 +411,7 @@ async def test_the_simulated_inspector_is_understood(
 ) -> None:
     """As a form or by a share, and on its bad days."""
     (tmp_path / "share").mkdir()
-    decider = Decider()
+    decider = Host()
     more = {"images": tmp_path / "share"} if road == "share" else {}
     part = Inspection(part="P1", legacy=Verdict.NG, key="k", views=(View(name="top", image=JPEG),))
     async with run(decider, **more) as source, open_inspector(source.options, habit) as play:

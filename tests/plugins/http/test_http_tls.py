@@ -6,7 +6,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from http_host import Decider, Run, decision_of
+from adapter_host import Host, decision_of
+from http_host import Run
 from plant_tls import PASSWORD, Plant
 
 from bridge.plugin import ConfigError, Inspection, ServerTls, Unavailable, Verdict, counted
@@ -30,13 +31,13 @@ def post(url: str, *more: str) -> list[str]:
 
 async def test_curl_knows_the_source_by_its_certificate(plant: Plant, run: Run) -> None:
     """And does not believe another."""
-    async with run(Decider(), tls=plant.bridge.table) as source:
+    async with run(Host(), tls=plant.bridge.table) as source:
         assert await curl(*post(source.url, "--cacert", str(plant.ca))) == "200"
         assert await curl(*post(source.url, "--cacert", str(plant.strange_ca))) == "000"
 
 
 async def test_only_a_client_with_a_certificate_of_ours_may_post(plant: Plant, run: Run) -> None:
-    decider = Decider()
+    decider = Host()
     async with run(decider, tls={**plant.bridge.table, "client_ca": str(plant.ca)}) as source:
         ours = ["--cert", str(plant.machine.cert), "--key", str(plant.machine.key)]
         theirs = ["--cert", str(plant.stranger.cert), "--key", str(plant.stranger.key)]
@@ -49,7 +50,7 @@ async def test_only_a_client_with_a_certificate_of_ours_may_post(plant: Plant, r
 
 async def test_a_client_without_tls_is_turned_away_and_counted(plant: Plant, run: Run) -> None:
     before = counted("tls_refused")
-    async with run(Decider(), tls=plant.bridge.table) as source:
+    async with run(Host(), tls=plant.bridge.table) as source:
         assert await curl(*post(source.url.replace("https", "http"))) == "000"
     assert counted("tls_refused") == before + 1
 
@@ -58,20 +59,20 @@ async def test_a_client_without_tls_is_turned_away_and_counted(plant: Plant, run
 async def test_the_simulated_inspector_speaks_tls(mutual: Any, plant: Plant, run: Run) -> None:
     """By the very options of the source."""
     tls = plant.bridge.table | ({"client_ca": str(plant.ca)} if mutual else {})
-    async with run(Decider(), tls=tls) as source, open_inspector(source.options) as play:
+    async with run(Host(), tls=tls) as source, open_inspector(source.options) as play:
         assert await play(PART) is Verdict.NG
 
 
 async def test_a_key_may_be_encrypted(plant: Plant, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KEY_PASSWORD", PASSWORD)
     tls = {"cert": plant.bridge.cert, "key": plant.encrypted, "key_password": "env:KEY_PASSWORD"}
-    async with run(Decider(), tls=tls) as source:
+    async with run(Host(), tls=tls) as source:
         assert await curl(*post(source.url, "--cacert", str(plant.ca))) == "200"
 
 
 async def test_a_file_that_is_missing_is_the_users_mistake(plant: Plant, run: Run) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
-        async with run(Decider(), tls={**plant.bridge.table, "cert": "/nowhere.pem"}):
+        async with run(Host(), tls={**plant.bridge.table, "cert": "/nowhere.pem"}):
             pass
 
 

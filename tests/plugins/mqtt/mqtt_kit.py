@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from adapter_host import decision_of
 
-from bridge.plugin import Decision, Fetch, Goal, Inspection, Stage
+from bridge.plugin import Decision, Fetch, Inspection
 from bridge.simulate.factory import free_ports
 from bridge_mqtt import MqttReporterOptions, MqttSourceOptions, open_source
 from bridge_mqtt.arrivals import Arrival
@@ -60,21 +61,6 @@ def source_options(mosquitto: Any, home: Path, **more: Any) -> MqttSourceOptions
 def reporter_options(mosquitto: Any, **more: Any) -> MqttReporterOptions:
     more.setdefault("ack_timeout_seconds", 10)
     return MqttReporterOptions(**({"name": "mes", "port": mosquitto.port} | PLACE | more))
-
-
-def decision_of(part: Inspection, number: int = 1, *, recorded: bool = True) -> Decision:
-    return Decision(
-        id=f"{number:032x}",
-        line="L",
-        goal=Goal.CUT_FALSE_CALLS,
-        stage=Stage.LIVE,
-        part=part.part,
-        key=part.key,
-        legacy=part.legacy,
-        final=part.legacy,
-        number=number,
-        recorded=recorded,
-    )
 
 
 @dataclass

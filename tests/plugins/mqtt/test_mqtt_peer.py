@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mqtt_kit import Line, broker, decision_of, needs_mosquitto, reporter_options, running, source_options, until
+from adapter_host import decision_of
+from mqtt_kit import Line, broker, needs_mosquitto, reporter_options, running, source_options, until
 
 from bridge.plugin import Inspection, Unavailable, Verdict, View
 from bridge_mqtt import open_reporter

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mqtt_kit import BASE, BOTH, broker, decision_of, needs_mosquitto, reporter_options, subscriber, until
+from adapter_host import decision_of
+from mqtt_kit import BASE, BOTH, broker, needs_mosquitto, reporter_options, subscriber, until
 
 from bridge.plugin import Decision, Failure, Inspection, Refused, Unavailable, Verdict, counted
 from bridge_mqtt import open_reporter

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import adapter_host
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
-from bridge.plugin import Decision, Fetch, Goal, Inspection, Stage, Verdict
+from bridge.plugin import Decision, Fetch, Inspection, Verdict
 from bridge_sql import SqlReporterOptions, SqlSourceOptions, open_source
 
 PATIENCE_SECONDS = 20.0
@@ -37,19 +38,9 @@ DETAIL_COLUMNS = {
 
 
 def decision_of(part: Inspection, number: int = 1, *, recorded: bool = True) -> Decision:
-    return Decision(
-        id=f"{number:032x}",
-        line="L",
-        goal=Goal.CUT_FALSE_CALLS,
-        stage=Stage.LIVE,
-        part=part.part,
-        key=part.key,
-        legacy=part.legacy,
-        final=part.legacy or Verdict.NG,
-        number=number,
-        recorded=recorded,
-        event_at=1_700_000_000.25,
-    )
+    """Return a decision that fills every column of an MES table."""
+    final = part.legacy or Verdict.NG
+    return adapter_host.decision_of(part, number, recorded=recorded, final=final, event_at=1_700_000_000.25)
 
 
 @dataclass

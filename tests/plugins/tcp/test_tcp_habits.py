@@ -7,7 +7,8 @@ import socket
 from typing import Any
 
 import pytest
-from conftest import Host, Run, decision_of, until
+from adapter_host import Host, decision_of, until
+from conftest import Run
 
 from bridge.plugin import MES_HABITS, Inspection, Refused, Unavailable, Verdict
 from bridge_tcp import TcpReporterOptions, open_reporter

@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from conftest import decision_of
+from adapter_host import decision_of
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Host, Run, decision_of
+from adapter_host import Host, decision_of
+from conftest import Run
 
 from bridge.plugin import ConfigError, Inspection, Unavailable, Verdict, View
 from bridge_tcp import TcpReporterOptions, TcpSourceOptions, open_reporter

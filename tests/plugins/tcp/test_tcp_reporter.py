@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from conftest import decision_of, until
+from adapter_host import decision_of, until
 
 from bridge.plugin import Decision, Inspection, Refused, Unavailable, Verdict, counted
 from bridge_tcp import TcpReporterOptions, open_reporter

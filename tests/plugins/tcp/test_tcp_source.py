@@ -8,7 +8,8 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from conftest import Host, Run, until
+from adapter_host import Host, until
+from conftest import Run
 
 from bridge.plugin import Inspection, Unavailable, Verdict, View, counted
 from bridge_tcp import TcpSourceOptions, open_source

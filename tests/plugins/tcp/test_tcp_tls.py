@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Host, Run, decision_of, until
+from adapter_host import Host, decision_of, until
+from conftest import Run
 from plant_tls import PASSWORD, Pair, Plant
 from pydantic import ValidationError
 
