@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal, TypeAlias
 from urllib.parse import quote
 
 import sqlalchemy as sa
+from sqlalchemy import event
 from sqlalchemy.pool import NullPool
 
 from bridge_sql.clerk import Clerk, connected
@@ -27,7 +29,29 @@ def engine_of(options: DatabaseOptions, access: Access) -> sa.Engine:
         mode = {"mode": {"read": "ro", "write": "rw", "own": "rwc"}[access], "uri": "true"}
         url = url.set(database=f"file:{quote(url.database or '')}", query={**url.query, **mode})
     level: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"} if access == "read" else {}
-    return sa.create_engine(url, connect_args=arguments, poolclass=NullPool, **level)
+    engine = sa.create_engine(url, connect_args=arguments, poolclass=NullPool, **level)
+    if access == "read":
+        event.listen(engine, "connect", _forgiving)
+    return engine
+
+
+def _forgiving(driver: Any, _: object) -> None:
+    """Have a driver hand over what Python cannot hold, for one such value would hold up every row behind it."""
+    if isinstance(driver, sqlite3.Connection):
+        driver.text_factory = _text_or_bytes
+    elif hasattr(driver, "adapters"):  # psycopg
+        from psycopg.types.string import TextLoader  # noqa: PLC0415 - it may not be installed
+
+        for moment in ("date", "time", "timetz", "timestamp", "timestamptz"):  # infinity, or 24 o'clock
+            driver.adapters.register_loader(moment, TextLoader)
+
+
+def _text_or_bytes(data: bytes) -> str | bytes:
+    """Return a text, or the bytes of one in an old machine's code page."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data
 
 
 def _arguments(url: sa.URL, options: DatabaseOptions) -> dict[str, Any]:

@@ -73,7 +73,7 @@ class DatabaseOptions(Options):
             raise ValueError(
                 f"names a kind of database that is not known here ({text.partition(':')[0]})"
             ) from exc
-        except ArgumentError as exc:
+        except (ArgumentError, ValueError) as exc:  # the latter of a port that is no number
             raise ValueError("is no SQLAlchemy URL") from exc
         if url.username or url.password is not None:
             raise ValueError("names a user or a password, which have keys of their own: user and password")

@@ -80,8 +80,8 @@ class _Desk:
             Refused: the database takes no such row.
             SQLAlchemyError: it could not be written now.
         """
-        row = self._writing(decision, self._types)
         try:
+            row = self._writing(decision, self._types)
             with connection.begin():
                 connection.execute(self._table.insert(), row)
         except IntegrityError as exc:
@@ -92,7 +92,7 @@ class _Desk:
             if of_the_row(exc):
                 raise Refused(said(exc)) from exc
             raise
-        except (OverflowError, ValueError) as exc:  # a value that its driver cannot bring to the database
+        except (OverflowError, TypeError, ValueError) as exc:  # a value that no driver brings to such a column
             raise Refused(f"cannot be written: {exc}") from exc
 
     def _there(self, connection: sa.Connection, row: Mapping[str, object]) -> bool:

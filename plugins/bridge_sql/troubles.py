@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DataError,
+    IntegrityError,
+    ProgrammingError,
+    SQLAlchemyError,
+    StatementError,
+)
 
 from bridge.plugin import ConfigError, Unavailable
 
@@ -19,14 +25,15 @@ _ABSENT = ("does not exist", "unknown database", "cannot open database")
 
 def said(error: BaseException) -> str:
     """Return the first line of what the driver said, without the statement and its values."""
-    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    cause = error.orig if isinstance(error, StatementError) and error.orig is not None else error
     lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
     return lines[0][:LONGEST_LINE] if lines else type(cause).__name__
 
 
 def of_the_row(error: SQLAlchemyError) -> bool:
-    """Say whether the database refused this very row, and will refuse it again."""
-    return isinstance(error, DataError | IntegrityError) or _state(error).startswith(_OF_THE_ROW)
+    """Say whether this very row is refused, by the database or already by its driver, and will be again."""
+    unfit = isinstance(error, StatementError) and isinstance(error.orig, OverflowError | TypeError | ValueError)
+    return unfit or isinstance(error, DataError | IntegrityError) or _state(error).startswith(_OF_THE_ROW)
 
 
 def of_the_statement(error: SQLAlchemyError) -> bool:

@@ -149,6 +149,7 @@ def mistake(model: type[DatabaseOptions], **values: Any) -> str:
     ("values", "found"),
     [
         ({"url": "plant"}, "url.Value error, is no SQLAlchemy URL"),
+        ({"url": "postgresql+psycopg://db:port/plant"}, "url.Value error, is no SQLAlchemy URL"),
         ({"url": "nosuch://db/plant"}, "names a kind of database that is not known here (nosuch)"),
         (
             {"url": "postgresql+psycopg://joe:secret@db/plant"},

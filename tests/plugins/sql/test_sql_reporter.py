@@ -163,6 +163,17 @@ async def test_a_number_that_no_database_holds_is_refused(place: Place) -> None:
         await report(FULL)
 
 
+@pytest.mark.parametrize("kind", ["TIMESTAMP", "DATE", "BOOLEAN", "UUID", "NUMERIC", "bytes"])
+async def test_a_value_that_no_driver_brings_to_its_column_is_refused(place: Place, kind: str) -> None:
+    """It is parked: told again for ever, it would hold up all that is owed to the MES behind it."""
+    column = {"sqlite": "BLOB", "postgresql": "BYTEA"}[place.kind] if kind == "bytes" else kind
+    await place.do(f"CREATE TABLE decisions (id VARCHAR(32) PRIMARY KEY, part {column})")
+    async with open_reporter(place.reporter(create="never", columns={"id": "id", "part": "part"})) as report:
+        with pytest.raises(Refused, match=r"^[^(]"):
+            await report(replace(FULL, part="no such thing"))
+    assert await place.do("SELECT count(*) FROM decisions") == [(0,)]
+
+
 async def test_a_table_of_ours_is_made_once(place: Place) -> None:
     """Only where it is wanted and only where it is missing."""
     for _ in range(2):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sql_kit import COLUMNS, DETAIL_COLUMNS, Place, SqlHost, reading, until
+from sql_kit import COLUMNS, DETAIL_COLUMNS, RESULTS, Place, SqlHost, reading, until
 
 from bridge.plugin import ConfigError, Verdict, counted
 from bridge_sql import open_source
@@ -340,6 +340,34 @@ async def test_a_row_that_tells_of_no_part_is_quarantined_and_the_next_one_lives
     assert host.names == ["P3"]
 
 
+async def test_a_text_in_an_old_code_page_holds_up_nobody(sqlite: Place, home: Path) -> None:
+    """SQLite keeps whatever bytes a machine writes as text: a name is told in hexadecimal, and is no word."""
+    sqlite._do([RESULTS])
+    host = SqlHost()
+    async with reading(host, sqlite.source(home)):
+        for row, part, verdict in ((1, "c4e3", "4f4b"), (2, "4f4b", "c4e3"), (3, "4131", "4f4b")):
+            said = f"CAST(x'{part}' AS TEXT), CAST(x'{verdict}' AS TEXT)"
+            await sqlite.do(f'INSERT INTO "TB_AOIResult" ("ResultID", "Barcode", "Result") VALUES ({row}, {said})')
+        await host.until("c4e3", "OK", "A1")
+    legacies = {part.part: (part.legacy, part.legacy_understood) for part in host.parts}
+    assert legacies == {"c4e3": (Verdict.OK, True), "OK": (None, False), "A1": (Verdict.OK, True)}
+
+
+async def test_a_moment_that_python_cannot_hold_holds_up_nobody(postgresql: Place, home: Path) -> None:
+    """PostgreSQL has an infinity and a 24 o'clock."""
+    await postgresql.do(
+        'CREATE TABLE "TB_AOIResult" ("ResultID" INTEGER, "Barcode" TEXT, "Done" TIMESTAMP, "At" TIME)'
+    )
+    columns = {"id": "ResultID", "part": "Barcode", "verdict": "", "recipe": "At"}
+    options = postgresql.source(home, columns=columns, complete_column="Done")
+    host = SqlHost()
+    async with reading(host, options):
+        for row, moment in ((1, "infinity"), (2, "0044-03-15 BC"), (3, "2026-01-02")):
+            await postgresql.do(f"INSERT INTO \"TB_AOIResult\" VALUES ({row}, 'P{row}', '{moment}', '24:00')")
+        await host.until("P1", "P2", "P3")
+    assert {part.recipe for part in host.parts} == {"24:00:00"}
+
+
 async def test_more_details_than_a_part_can_have_are_quarantined(plant: Place, home: Path) -> None:
     """What is read of one part is bounded before it fills the memory."""
     host = SqlHost()
@@ -405,6 +433,7 @@ async def test_ids_of_deleted_rows_that_are_given_out_again_are_read(
         for row in (1, 2, 3, 4):
             await plant.insert(row, f"P{row}", "OK")
         await host.until("P1", "P2", "P3", "P4")
+        await until(lambda: extents[-1].highest == 4)
         await plant.do('DELETE FROM "TB_AOIResult" WHERE "ResultID" > 2')
         await until(lambda: extents[-1].highest == 2)
         await plant.insert(3, "Q3", "OK")
