@@ -138,7 +138,10 @@ class Worker:
         if shot.size <= INLINE_BYTES:
             data = os.pread(self._fd, shot.size, shot.at)
         else:
-            data = await asyncio.to_thread(_get, os.dup(self._fd), shot.size, shot.at)
+            loop = asyncio.get_running_loop()
+            reading = loop.run_in_executor(None, _get, os.dup(self._fd), shot.size, shot.at)
+            # Whoever stops waiting before a thread was free must not keep ``_get`` from closing its descriptor.
+            data = await asyncio.shield(reading)
         if len(data) != shot.size:
             raise Unavailable("its picture is not complete")
         return data

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import cv2
 import numpy as np
 
@@ -15,6 +17,8 @@ _MANUAL = 1
 _MICROSECONDS = 100
 """V4L2 counts exposure times in steps of 100 µs."""
 _FOURCC_LETTERS = 4
+_IN_A_URL = re.compile(r"(?<=://)\S*@")
+"""User and password, which stand in most addresses of network cameras and in no message."""
 
 
 class OpenCvDevice:
@@ -26,7 +30,7 @@ class OpenCvDevice:
         if not self._capture.isOpened():
             self._capture.release()
             raise Away(_why_not(device))
-        self._name = device
+        self._name = _named(device)
         self._frame = 0
         self._stamped = self._capture.getBackendName() == "V4L2"
         try:
@@ -115,10 +119,15 @@ def _opened(device: str) -> cv2.VideoCapture:
     return cv2.VideoCapture(device, cv2.CAP_V4L2)
 
 
+def _named(device: str) -> str:
+    """Return a device as it may stand in a message."""
+    return _IN_A_URL.sub("", device)
+
+
 def _why_not(device: str) -> str:
     if "!" in device and "GStreamer:                   NO" in cv2.getBuildInformation():
         return "this OpenCV was built without GStreamer; install one that was"
-    return f"{device} cannot be opened: it is not there, in use by another program, or not ours to read"
+    return f"{_named(device)} cannot be opened: it is not there, in use by another program, or not ours to read"
 
 
 def _property(name: str) -> int:

@@ -6,6 +6,8 @@ import asyncio
 import os
 import signal
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -248,6 +250,36 @@ async def test_five_megabytes_cost_little(tmp_path: Path) -> None:
     assert handed < 0.5, "an idle machine needs ten milliseconds"
 
 
+async def test_a_picture_that_no_thread_was_free_to_read_leaves_nothing_open(tmp_path: Path) -> None:
+    """A disk so slow that every thread waits for it costs views, and no file descriptors."""
+    folder, gate = tmp_path / "front", threading.Event()
+    big = b"\xff\xd8" + os.urandom(2 * host.INLINE_BYTES) + b"\xff\xd9"
+    loop = asyncio.get_running_loop()
+    async with keeping(a_folder(folder, timeout_ms=300)) as kept:
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        busy = loop.run_in_executor(None, gate.wait, PATIENCE_SECONDS)
+        before = _open_files()
+        for number in range(host.SLOTS + 1):
+            taking = asyncio.create_task(shoot(kept))
+            await until(lambda number=number: _shots(folder) > number)
+            put(folder, f"{number}.jpg", big)
+            with pytest.raises(Unavailable, match="did not answer in time"):
+                await taking
+        gate.set()
+        await busy
+        await until(lambda: _open_files() <= before)
+
+
+def _open_files() -> int:
+    return psutil.Process().num_fds()
+
+
+def _shots(folder: Path) -> int:
+    """Return how often a camera was told to shoot."""
+    shutter = folder / SHUTTER
+    return int(shutter.read_text(encoding="ascii").split()[1]) if shutter.exists() else 0
+
+
 # -- cameras that are away, hang or crash -------------------------------------------------------------------------
 
 
@@ -354,6 +386,7 @@ asyncio.run(main())
         ("/dev/video77", "/dev/video77 cannot be opened"),
         ("77", "77 cannot be opened"),
         ("rtsp://127.0.0.1:9/x", "rtsp://127.0.0.1:9/x cannot be opened"),
+        ("rtsp://admin:s3cret@127.0.0.1:9/x", "rtsp://127.0.0.1:9/x cannot be opened"),
         ("videotestsrc ! appsink", "this OpenCV was built without GStreamer"),
     ],
 )
