@@ -119,6 +119,29 @@ async def test_what_has_no_room_waits_unread(tmp_path: Path) -> None:
     assert host.most == 2
 
 
+async def test_a_call_too_many_of_one_connection_is_to_be_sent_again(tmp_path: Path) -> None:
+    """More at once than a connection may have open: each is recorded, or says that it is not acknowledged."""
+    calls, host = 200, Host()
+    async with running(host, tmp_path, in_flight=1) as options, dial_bridge(options.port) as aoi:
+
+        async def insist(number: int) -> int:
+            for tries in range(calls):
+                try:
+                    assert (await aoi.inspect(a_part(f"P{number}", b"\xff\xd8", key=f"K{number}"), 30)).recorded
+                except grpc.aio.AioRpcError as exc:
+                    if exc.code() is not grpc.StatusCode.UNAVAILABLE:
+                        raise
+                    await asyncio.sleep(0.01)
+                else:
+                    return tries
+            pytest.fail("it was never taken")
+
+        tries = await asyncio.gather(*map(insist, range(calls)))
+    assert sum(tries) > 0
+    assert {part.key for part in host.parts} == {f"K{number}" for number in range(calls)}
+    assert host.most == 1
+
+
 async def test_a_caller_that_dribbles_makes_room(tmp_path: Path) -> None:
     """An upload that never ends is over after the time it may take, and the next part comes in."""
     host, before = Host(), counted("unfinished")

@@ -36,11 +36,12 @@ class InspectionServiceStub:
     OK                 the part is recorded, and this is its verdict
     UNAVAILABLE        not acknowledged: send the part again with the same key, after a moment. If the bridge had a
     verdict that it could not record, it lies as a serialized Answer in the trailing metadata
-    under aoi-bridge-answer-bin, for a machine that must steer something now.
+    under aoi-bridge-answer-bin, for a machine that must steer something now. A call too many,
+    where more wait on one connection than the bridge lets, is one of these
     DEADLINE_EXCEEDED  not acknowledged, as above; a call that waited its whole deadline for room is one of these
     INVALID_ARGUMENT   the call makes no sense (the message says why); sent again it will make none either
     PERMISSION_DENIED  the caller's address is not in the bridge's option allow
-    RESOURCE_EXHAUSTED the message is larger than the bridge's option max_message_bytes, or too many calls wait
+    RESOURCE_EXHAUSTED the message is larger than the bridge's option max_message_bytes
 
     Whether the line would answer as planned is told by grpc.health.v1.Health under the line's name.
     """
@@ -74,11 +75,12 @@ class InspectionServiceServicer:
     OK                 the part is recorded, and this is its verdict
     UNAVAILABLE        not acknowledged: send the part again with the same key, after a moment. If the bridge had a
     verdict that it could not record, it lies as a serialized Answer in the trailing metadata
-    under aoi-bridge-answer-bin, for a machine that must steer something now.
+    under aoi-bridge-answer-bin, for a machine that must steer something now. A call too many,
+    where more wait on one connection than the bridge lets, is one of these
     DEADLINE_EXCEEDED  not acknowledged, as above; a call that waited its whole deadline for room is one of these
     INVALID_ARGUMENT   the call makes no sense (the message says why); sent again it will make none either
     PERMISSION_DENIED  the caller's address is not in the bridge's option allow
-    RESOURCE_EXHAUSTED the message is larger than the bridge's option max_message_bytes, or too many calls wait
+    RESOURCE_EXHAUSTED the message is larger than the bridge's option max_message_bytes
 
     Whether the line would answer as planned is told by grpc.health.v1.Health under the line's name.
     """
@@ -132,11 +134,12 @@ class InspectionService:
     OK                 the part is recorded, and this is its verdict
     UNAVAILABLE        not acknowledged: send the part again with the same key, after a moment. If the bridge had a
     verdict that it could not record, it lies as a serialized Answer in the trailing metadata
-    under aoi-bridge-answer-bin, for a machine that must steer something now.
+    under aoi-bridge-answer-bin, for a machine that must steer something now. A call too many,
+    where more wait on one connection than the bridge lets, is one of these
     DEADLINE_EXCEEDED  not acknowledged, as above; a call that waited its whole deadline for room is one of these
     INVALID_ARGUMENT   the call makes no sense (the message says why); sent again it will make none either
     PERMISSION_DENIED  the caller's address is not in the bridge's option allow
-    RESOURCE_EXHAUSTED the message is larger than the bridge's option max_message_bytes, or too many calls wait
+    RESOURCE_EXHAUSTED the message is larger than the bridge's option max_message_bytes
 
     Whether the line would answer as planned is told by grpc.health.v1.Health under the line's name.
     """
