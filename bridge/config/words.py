@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -11,6 +12,8 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+_IN_A_URL = re.compile(r"(?<=://)\S*@")
+"""User and password; greedy, for a password may hold what it should not."""
 _SIZE = {
     "greater_than": "is too small",
     "greater_than_equal": "is too small",
@@ -102,12 +105,12 @@ def _secret(annotation: Any) -> bool:
 
 
 def shown(value: object) -> str:
-    """Return a value as it would stand in a TOML file, shortened."""
+    """Return a value as it would stand in a TOML file, shortened, without user and password of a URL."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, Mapping):
         return "{…}"
-    text = f'"{_printable(value)}"' if isinstance(value, str) else _text(value)
+    text = f'"{_printable(_IN_A_URL.sub("…@", value))}"' if isinstance(value, str) else _text(value)
     return text if len(text) <= 60 else text[:57] + "…"  # noqa: PLR2004 - about half a terminal's width
 
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from bridge.config import Config, ConfigMistakes, Line, load, sample
 from bridge.config.sample import _suits
 from bridge.config.schema import Bypass, Http, Images, Recipe
+from bridge.config.words import shown
 from bridge.errors import ConfigError
 from bridge.plugin import Login, Options, ReporterOptions, Secret, SourceOptions
 from bridge.plugin.discovery import AnySource, Plugin, find, installed
@@ -458,6 +459,11 @@ class TestSecrets:
     def test_a_secret_in_the_file_itself_is_refused_and_not_shown(self) -> None:
         sentence = self.said("hunter2")
         assert sentence == "token: what stands there is not a reference; write env:NAME or file:/path"
+
+    @pytest.mark.parametrize("password", ["s3cret", "s3/cr@et", "s3cret" * 20])
+    def test_a_password_in_a_url_is_not_shown(self, password: str) -> None:
+        """Where it does not belong, and where it does: the address of a network camera has one, as a rule."""
+        assert shown(f"rtsp://admin:{password}@camera/1") == '"rtsp://…@camera/1"'
 
     @pytest.mark.parametrize("empty", ["", None])
     def test_a_variable_that_is_not_set_is_named(self, monkeypatch: pytest.MonkeyPatch, empty: str | None) -> None:
