@@ -36,6 +36,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     test.add_argument("name", help="the plugin, as in type = …")
     test.add_argument("--kind", choices=KINDS, help="only the plugin of this kind, where there are several")
     test.add_argument("--rule", action="append", metavar="ID", help="only this rule; may be given several times")
+    test.add_argument("--cases", type=Path, metavar="FOLDER", help="also replay the recorded streams below it")
     test.set_defaults(does=_test)
 
 
@@ -76,9 +77,17 @@ def _test(args: argparse.Namespace) -> int:
     for kind in kinds:
         for subject in testkit.subjects(kind, args.name):
             asked = [one for one in testkit.rules_for(kind) if not args.rule or one.id in args.rule]
+            if args.cases is not None and kind == "source" and not subject.variant:
+                asked += testkit.case_rules(_folder(args.cases))
             console.print(f"[bold]{escape(subject.name)}[/]  ({escape(subject.plugin.distribution)})")
             failed |= _shown(console, _proven(subject, asked))
     return 1 if failed else 0
+
+
+def _folder(cases: Path) -> Path:
+    if not cases.is_dir():
+        raise ConfigError(f"--cases {cases}", "is no folder", "write one that holds a folder for each case")
+    return cases
 
 
 def _known(asked: tuple[str, ...] | list[str], rules: dict[str, Rule]) -> None:

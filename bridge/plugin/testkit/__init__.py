@@ -17,20 +17,25 @@ from bridge.plugin.testkit import options_rules, opening_rules, source_rules, wi
 from bridge.plugin.testkit import reporter_rules, judge_rules  # noqa: F401
 
 # isort: on
-from bridge.plugin.testkit.contract import contract
+from bridge.plugin.testkit.cases import Case, case_rules, read_case
+from bridge.plugin.testkit.contract import contract, replayed
 from bridge.plugin.testkit.rules import RULES, Broken, Finding, Outcome, Rule, Unfit, prove, rules_for
 from bridge.plugin.testkit.subject import Subject, subjects
 
 __all__ = [
     "RULES",
     "Broken",
+    "Case",
     "Finding",
     "Outcome",
     "Rule",
     "Subject",
     "Unfit",
+    "case_rules",
     "contract",
     "prove",
+    "read_case",
+    "replayed",
     "rules_for",
     "subjects",
 ]

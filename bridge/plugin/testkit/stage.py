@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -39,6 +39,8 @@ class Stage:
     far: Place
     """What its peer is told."""
     relay: Relay | None = None
+    options: Mapping[str, object] = field(default_factory=dict)
+    """What the plugin is told beside the trial's own options."""
     line: Line = field(default_factory=Line)
     opened: int = 0
     """How often the plugin was opened."""
@@ -66,7 +68,7 @@ class Stage:
     @property
     def plugged(self) -> Plugged:
         """The plugin with the options of this stage."""
-        return self.subject.plugged(self.near)
+        return self.subject.plugged(self.near, self.options)
 
     def open(self) -> AbstractAsyncContextManager[Any]:
         """Open the plugin once."""
@@ -163,10 +165,13 @@ def numbered(part: Inspection, number: int, **changes: Any) -> Inspection:
 
 
 @asynccontextmanager
-async def stage(bench: Bench, *, relayed: bool = False, alone: bool = False) -> AsyncIterator[Stage]:
+async def stage(
+    bench: Bench, *, relayed: bool = False, alone: bool = False, options: Mapping[str, object] | None = None
+) -> AsyncIterator[Stage]:
     """Set a stage: free ports, an empty folder, what both sides need, and a network in between where asked for.
 
-    ``alone``: nothing that the plugin dials is there, also not what both sides need.
+    ``alone``: nothing that the plugin dials is there, also not what both sides need. ``options`` are told to the
+    plugin beside the trial's own.
     """
     trial = bench.subject.trial
     assert trial is not None  # noqa: S101 - rules that open anything need one
@@ -186,7 +191,7 @@ async def stage(bench: Bench, *, relayed: bool = False, alone: bool = False) -> 
         if relayed:
             ports = (near.port, far.port) if dials else (far.port, near.port)
             relay = await stack.enter_async_context(relaying(*ports, plugin_dials=dials))
-        yield Stage(bench, home, near, far, relay)
+        yield Stage(bench, home, near, far, relay, options or {})
 
 
 @asynccontextmanager

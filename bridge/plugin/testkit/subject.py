@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from importlib import import_module
@@ -46,13 +46,13 @@ class Subject:
         file = getattr(import_module(_home_of(self.plugin)), "__file__", None)
         return Path(file).parent if file else None
 
-    def plugged(self, place: Place) -> Plugged:
-        """Return the plugin with the trial's options for a place.
+    def plugged(self, place: Place, more: Mapping[str, object] | None = None) -> Plugged:
+        """Return the plugin with the trial's options for a place, and more.
 
         Raises:
             pydantic.ValidationError: they are not what the plugin takes.
         """
-        return Plugged(self.plugin, self.plugin.options.model_validate(self.table(place)))
+        return Plugged(self.plugin, self.plugin.options.model_validate(self.table(place) | dict(more or {})))
 
     def table(self, place: Place) -> dict[str, object]:
         """Return the trial's table for a place; a reporter that it gives no name is called ``trial``."""
