@@ -39,6 +39,7 @@ from bridge.plugin.habits import MES_HABITS, PART_HABITS, Habit, Habits, Mood, m
 from bridge.plugin.host import Host, host
 from bridge.plugin.kept import kept_open
 from bridge.plugin.ledger import Ledger, LedgerAnswer, LedgerDocument
+from bridge.plugin.moody_book import MoodyBook
 from bridge.plugin.options import (
     BoxOptions,
     CodePage,
@@ -108,6 +109,7 @@ __all__ = [
     "ManualClock",
     "Milliseconds",
     "Mood",
+    "MoodyBook",
     "Name",
     "Network",
     "Options",

@@ -7,17 +7,16 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeAlias, TypeVar
 
 from bridge.errors import Unavailable
 from bridge.plugin.exchange import DialOptions
-from bridge.plugin.habits import DOCUMENTS_BETWEEN, Habits, Mood
-from bridge.plugin.ledger import Ledger, LedgerDocument
+from bridge.plugin.habits import Habits, Mood
+from bridge.plugin.ledger import LedgerDocument
+from bridge.plugin.moody_book import MoodyBook
 from bridge.plugin.task_group import together
 from bridge.plugin.wire import CHUNK_BYTES, Link
-
-AGAIN_SECONDS = 0.05
-"""Pause before a port that another has is tried again."""
 
 Hear: TypeAlias = Callable[[asyncio.StreamReader], Awaitable[LedgerDocument]]
 """Reads one message of a reporter, no more and no less, and returns its document; it has an ``id``.
@@ -28,21 +27,17 @@ Say: TypeAlias = Callable[[LedgerDocument, str | None], bytes]
 
 
 @dataclass(kw_only=True)
-class StreamBook(Ledger):
+class StreamBook(MoodyBook):
     """What an MES got over TCP, and how it behaves; every knob may be turned while it runs.
 
     A subclass says in ``converse`` how one connection is served.
     """
 
-    tasks: asyncio.TaskGroup
     host: str = "127.0.0.1"
     port: int = 0
     tls: ssl.SSLContext | None = None
     garbage: int = 0
     """How many messages were no document."""
-    mood: Mood = field(default_factory=lambda: Mood({}))
-    """Its bad habits, out of ``MES_HABITS``."""
-    _going: asyncio.Event = field(default_factory=asyncio.Event)
     _muted: list[Link] = field(default_factory=list)
     _open: dict[asyncio.Task[None], Link] = field(default_factory=dict)
     _server: asyncio.Server | None = None
@@ -51,18 +46,6 @@ class StreamBook(Ledger):
     def connections(self) -> int:
         """How many connections are open."""
         return len(self._open)
-
-    def stall(self) -> None:
-        """Read nothing and answer nothing, but keep connections open."""
-        self._going.clear()
-
-    def resume(self) -> None:
-        """Go on after ``stall``."""
-        self._going.set()
-
-    async def going(self) -> None:
-        """Wait while it stalls."""
-        await self._going.wait()
 
     def half_close(self) -> None:
         """Stop sending on every open connection, but go on reading."""
@@ -101,7 +84,7 @@ class StreamBook(Ledger):
 
     def enter(self, document: LedgerDocument, link: Link) -> tuple[bool, str | None]:
         """Keep a document that came on a connection; return whether it is answered, and why it is refused."""
-        answer = self.take(document, self._spoilt(link))
+        answer = self.take(document, self.spoilt(partial(self._mute, link)))
         return not answer.silent and link not in self._muted, answer.refused
 
     def _accept(self, link: Link) -> None:
@@ -117,37 +100,11 @@ class StreamBook(Ledger):
         finally:
             link.writer.close()
 
-    def _spoilt(self, link: Link) -> str | None:
-        """Do what the habits want when a document comes; return why it is refused, if it is."""
-        mood, later = self.mood, asyncio.get_running_loop().call_later
-        if mood.strikes("ack-lost"):
-            self.lose_acks += 1
-        if mood.strikes("half-close"):
-            self._mute(link)
-        if mood.strikes("stall", DOCUMENTS_BETWEEN):
-            self.stall()
-            later(mood.habits["stall"], self.resume)
-        if mood.strikes("die", DOCUMENTS_BETWEEN):
-            self.die()
-            later(mood.habits["die"], self._revive)
-        return "refused by a habit" if mood.strikes("refuse") else None
-
     def _mute(self, link: Link) -> None:
         """Send nothing more on a connection, and say so where the protocol below can."""
         self._muted.append(link)
         if link.writer.can_write_eof():
             link.writer.write_eof()
-
-    def _revive(self) -> None:
-        self.tasks.create_task(self._come_back(), name="mes-back")
-
-    async def _come_back(self) -> None:
-        """Listen again; while nobody did, another may have got the port for a moment, even who dials it."""
-        while True:
-            try:
-                return await self.start()
-            except OSError:
-                await asyncio.sleep(AGAIN_SECONDS)
 
 
 SomeBook = TypeVar("SomeBook", bound=StreamBook)

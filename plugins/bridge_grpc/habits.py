@@ -1,4 +1,4 @@
-"""What callers do on a bad day, and an MES to its acknowledgements."""
+"""What callers do on a bad day."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from bridge.plugin import PART_HABITS, Habit
 
 PARTS_BETWEEN = 10
-"""After so many parts or decisions comes the next spell of something that lasts."""
+"""After so many parts comes the next spell of something that lasts."""
 
 AOI_HABITS: Mapping[str, Habit] = {
     **PART_HABITS,
@@ -15,11 +15,4 @@ AOI_HABITS: Mapping[str, Habit] = {
     "damage": Habit("one upload in so many does not have its checksum, and is then sent anew", 3),
     "give-up": Habit("one call in so many is cancelled half-way, and then made anew", 5),
     "vanish": Habit(f"after every {PARTS_BETWEEN}th part the machine is gone for so many seconds", 60),
-}
-MES_HABITS: Mapping[str, Habit] = {
-    "refuse": Habit("one decision in so many is refused", 3),
-    "stall": Habit(f"after every {PARTS_BETWEEN}th decision nothing is read or answered for so many seconds", 5),
-    "half-close": Habit("after one decision in so many nothing more is answered on its connection", 5),
-    "ack-lost": Habit("one decision in so many is kept, and its acknowledgement lost", 3),
-    "die": Habit(f"after every {PARTS_BETWEEN}th decision the MES is gone for so many seconds", 5),
 }

@@ -11,17 +11,14 @@ from typing import Any
 import grpc
 
 from aoi_bridge.inspection.v1 import report_service_pb2 as pb
-from bridge.plugin import Habits, Ledger, Mood, Unavailable, together, with_habits
+from bridge.plugin import MES_HABITS, Habits, Mood, MoodyBook, Unavailable, together, with_habits
 from bridge_grpc.credentials import playing_listener
 from bridge_grpc.decisions import document_of
-from bridge_grpc.habits import MES_HABITS, PARTS_BETWEEN
 from bridge_grpc.listener import bound, started
 from bridge_grpc.options import LIMIT_BYTES, GrpcReporterOptions
 from bridge_grpc.reporter import SERVICE
 from bridge_grpc.wire import Arguments, welcoming_pings
 
-AGAIN_SECONDS = 0.05
-"""Pause before a port that another has is tried again."""
 PING_SECONDS = 10.0
 ARGUMENTS: Arguments = [
     ("grpc.so_reuseport", 0),
@@ -32,31 +29,19 @@ ARGUMENTS: Arguments = [
 
 
 @dataclass(kw_only=True)
-class Mes(Ledger):
+class Mes(MoodyBook):
     """What an MES got, and how it behaves; every knob may be turned while it runs."""
 
-    tasks: asyncio.TaskGroup
     host: str = "127.0.0.1"
     port: int = 0
     credentials: grpc.ServerCredentials | None = None
-    mood: Mood = field(default_factory=lambda: Mood({}))
-    """Its bad habits."""
     peers: set[str] = field(default_factory=set)
     """The connections on which something came since it last started."""
     calls: int = 0
     """How many calls are under way."""
-    _going: asyncio.Event = field(default_factory=asyncio.Event)
     _muted: set[str] = field(default_factory=set)
     _open: AsyncExitStack | None = None
     _closing: asyncio.Task[None] | None = None
-
-    def stall(self) -> None:
-        """Read nothing and answer nothing, but keep connections open."""
-        self._going.clear()
-
-    def resume(self) -> None:
-        """Go on after ``stall``."""
-        self._going.set()
 
     def half_close(self) -> None:
         """Answer nothing more on any connection on which something came, but go on reading."""
@@ -102,41 +87,15 @@ class Mes(Ledger):
             self.calls -= 1
 
     async def _answer(self, context: grpc.aio.ServicerContext[bytes, Any]) -> pb.ReportResponse:
-        await self._going.wait()
+        await self.going()
         self.peers.add(context.peer())
         told = pb.ReportRequest.FromString(await context.read()).decision
-        answer = self.take(document_of(told), self._spoilt())
+        answer = self.take(document_of(told), self.spoilt(self.half_close))
         if answer.silent or context.peer() in self._muted:
             await asyncio.get_running_loop().create_future()  # until the caller gives up
         if answer.refused is None:
             return pb.ReportResponse(outcome=pb.OUTCOME_ACCEPTED)
         return pb.ReportResponse(outcome=pb.OUTCOME_REFUSED, reason=answer.refused)
-
-    def _spoilt(self) -> str | None:
-        """Do what the habits want when a decision comes; return why it is refused, if it is."""
-        mood, later = self.mood, asyncio.get_running_loop().call_later
-        if mood.strikes("ack-lost"):
-            self.lose_acks += 1
-        if mood.strikes("half-close"):
-            self.half_close()
-        if mood.strikes("stall", PARTS_BETWEEN):
-            self.stall()
-            later(mood.habits["stall"], self.resume)
-        if mood.strikes("die", PARTS_BETWEEN):
-            self.die()
-            later(mood.habits["die"], self._revive)
-        return "refused by a habit" if mood.strikes("refuse") else None
-
-    def _revive(self) -> None:
-        self.tasks.create_task(self._come_back(), name="mes-back")
-
-    async def _come_back(self) -> None:
-        """Listen again; while nobody did, another may have got the port for a moment."""
-        while True:
-            try:
-                return await self.start()
-            except OSError:
-                await asyncio.sleep(AGAIN_SECONDS)
 
 
 @asynccontextmanager

@@ -9,28 +9,26 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
 
-from bridge.plugin import ConfigError, Habits, Ledger, Mood, Unavailable, together, with_habits
+from bridge.plugin import ConfigError, Habits, Mood, MoodyBook, Unavailable, together, with_habits
 from bridge_http.codec import write_problem
-from bridge_http.habits import HOOK_HABITS, PARTS_BETWEEN
+from bridge_http.habits import HOOK_HABITS
 from bridge_http.options import HttpReporterOptions, where
 from bridge_http.signature import verify
 
-AGAIN_SECONDS = 0.05
-"""Pause before a port that another has is tried again."""
 GOODBYE_SECONDS = 0.1
 """How long an answer under way may take at the end."""
 
 
 @dataclass(kw_only=True)
-class Mes(Ledger):
+class Mes(MoodyBook):
     """What an MES got, and how it behaves; every knob may be turned while it runs."""
 
-    tasks: asyncio.TaskGroup
     host: str = "127.0.0.1"
     port: int = 0
     path: str = "/"
@@ -41,9 +39,6 @@ class Mes(Ledger):
     """The token that is to be shown; None where none is."""
     forged: int = 0
     """How many requests had no good signature or token."""
-    mood: Mood = field(default_factory=lambda: Mood({}))
-    """Its bad habits."""
-    _going: asyncio.Event = field(default_factory=asyncio.Event)
     _muted: list[asyncio.Transport] = field(default_factory=list)
     _http: web.Server | None = None
     _server: asyncio.Server | None = None
@@ -58,14 +53,6 @@ class Mes(Ledger):
         """Return the connections that are open."""
         transports = (connection.transport for connection in (self._http.connections if self._http else ()))
         return [transport for transport in transports if isinstance(transport, asyncio.Transport)]
-
-    def stall(self) -> None:
-        """Answer nothing, but keep connections open."""
-        self._going.clear()
-
-    def resume(self) -> None:
-        """Go on after ``stall``."""
-        self._going.set()
 
     def half_close(self) -> None:
         """Stop sending on every open connection, but go on reading."""
@@ -100,7 +87,7 @@ class Mes(Ledger):
             await self._http.shutdown(GOODBYE_SECONDS)
 
     async def _receive(self, request: web.BaseRequest) -> web.StreamResponse:
-        await self._going.wait()
+        await self.going()
         body = await request.read()
         if mistake := self._mistake(request.headers, body):
             self.forged += 1
@@ -108,7 +95,7 @@ class Mes(Ledger):
         if self.mood.strikes("busy"):
             return _problem(HTTPStatus.SERVICE_UNAVAILABLE, "busy by a habit", {"Retry-After": "1"})
         transport = request.transport
-        answer = self.take(json.loads(body), self._spoilt(transport))
+        answer = self.take(json.loads(body), self.spoilt(partial(self._mute, transport)))
         if transport is not None and answer.silent:
             transport.abort()
         if transport in self._muted:
@@ -127,37 +114,13 @@ class Mes(Ledger):
         name, timestamp, signatures = (headers.get(each, "") for each in names)
         return verify(self.key, name, timestamp, body, signatures, time.time())
 
-    def _spoilt(self, transport: asyncio.Transport | None) -> str | None:
-        """Do what the habits want when a document comes; return why it is refused, if it is."""
-        mood, later = self.mood, asyncio.get_running_loop().call_later
-        if mood.strikes("ack-lost"):
-            self.lose_acks += 1
-        if mood.strikes("half-close") and transport is not None:
-            self._mute(transport)
-        if mood.strikes("stall", PARTS_BETWEEN):
-            self.stall()
-            later(mood.habits["stall"], self.resume)
-        if mood.strikes("die", PARTS_BETWEEN):
-            self.die()
-            later(mood.habits["die"], self._revive)
-        return "refused by a habit" if mood.strikes("refuse") else None
-
-    def _mute(self, transport: asyncio.Transport) -> None:
+    def _mute(self, transport: asyncio.Transport | None) -> None:
         """Send nothing more on a connection, and say so where the protocol below can."""
+        if transport is None:
+            return
         self._muted.append(transport)
         if transport.can_write_eof():
             transport.write_eof()
-
-    def _revive(self) -> None:
-        self.tasks.create_task(self._come_back(), name="mes-back")
-
-    async def _come_back(self) -> None:
-        """Listen again; while nobody did, another may have got the port for a moment, even who dials it."""
-        while True:
-            try:
-                return await self.start()
-            except OSError:
-                await asyncio.sleep(AGAIN_SECONDS)
 
 
 def _problem(status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None) -> web.Response:
