@@ -11,7 +11,7 @@ import struct
 import zlib
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -75,5 +75,7 @@ class Trial:
     """How long closing may take at worst."""
     under_way: int = 64
     """How many parts the source may hold at most while the line does not answer."""
+    unfit: Mapping[str, str] = field(default_factory=dict)
+    """Rules by their id that say nothing about this plugin, each with its reason, which is printed."""
     pictures: Callable[[], tuple[bytes, ...]] | None = None
     """For a judge: pictures that it can judge; left out, three grey ones."""

@@ -29,4 +29,18 @@ def _reporter(place: Place) -> dict[str, object]:
 
 
 ROWS = Trial(options=_source, road="folder", under_way=256)
-DECISIONS = Trial(options=_reporter, road="folder")
+DECISIONS = Trial(
+    options=_reporter,
+    road="folder",
+    unfit={
+        "accepted-is-taken": "a row is there once it is committed, and seen by whoever looks",
+        "told-again-is-the-same": "a row that comes again is not written again",
+        "lost-acknowledgement": "a database's acknowledgement is its commit",
+        "refused-is-parked": "what a database refuses its table says, and not a word of the MES",
+        "troubled-peer": "a database that is away, locked or frozen is tried on a real one",
+        "idle-loss": "a database that was away is tried on a real one",
+        "several-at-once": "a row is there once it is committed, and seen by whoever looks",
+    },
+)
+"""A database shows its rows to who looks and has no half of a connection to close; ``tests/plugins/sql`` tries on
+SQLite and PostgreSQL what needs an MES with a will of its own."""

@@ -190,6 +190,8 @@ def _complaints() -> Iterator[list[str]]:
 def _lacking(one: Rule, subject: Subject) -> tuple[Outcome, str] | None:
     """Return why a rule cannot be tried on a plugin, if so."""
     trial = subject.trial
+    if trial is not None and one.id in trial.unfit:
+        return Outcome.UNFIT, trial.unfit[one.id]
     if not one.needs:
         return None
     if trial is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import flawed_judge
 import flawed_reporter
@@ -110,6 +111,15 @@ def test_a_harmless_option_must_exist() -> None:
     assert prove(RULES["pinned-is-the-same"], judge()).outcome is Outcome.HOLDS
     found = prove(RULES["pinned-is-the-same"], judge(HarmlessOptions))
     assert "harmless names nothing_like_it" in found.said
+
+
+def test_a_rule_that_says_nothing_about_a_plugin_is_told_with_the_reason() -> None:
+    """Not left out in silence, and not called missing."""
+    whole = source()
+    assert whole.trial is not None
+    told = replace(whole, trial=replace(whole.trial, unfit={"garbage": "its road knows none"}))
+    found = prove(RULES["garbage"], told)
+    assert (found.outcome, found.said) == (Outcome.UNFIT, "its road knows none")
 
 
 def test_every_rule_is_tried_on_a_flaw() -> None:
