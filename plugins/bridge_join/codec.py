@@ -97,7 +97,8 @@ def joined(
     """Return the part that these halves make; at least one is there.
 
     Args:
-        verdict: what says verdict, defect, recipe, counts, sequence and deadline; without it there is no verdict.
+        verdict: what says verdict, defect, recipe, counts and sequence; without it there is no verdict. An NG that
+            the pictures bring counts all the same, and so does a shorter deadline.
         pictures: what bring the views.
         tied: whether the pictures are surely of this part.
         whole: whether all pictures are there; else a view without a picture shows it.
@@ -111,12 +112,14 @@ def joined(
         views += (View(name=MISSING),)
     return replace(
         told,
+        legacy=Verdict.NG if verdict and any(half.legacy is Verdict.NG for half in halves) else told.legacy,
         part=_first(half.part for half in halves),
         recipe=_first(half.recipe for half in halves),
         legacy_understood=all(half.legacy_understood for half in halves),
         views=views,
         key=joined_key(verdict, pictures),
         event=min((half.event for half in halves if half.event is not None), default=None),
+        deadline_ms=min((half.deadline_ms for half in halves if half.deadline_ms is not None), default=None),
         backlog=any(half.backlog for half in halves),
     )
 

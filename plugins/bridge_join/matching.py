@@ -82,6 +82,8 @@ class _Place(Generic[T]):
     """Until when what begins here is in doubt, if nothing more comes."""
     late: dict[Side, float] = field(default_factory=dict)
     """Until when a half that stays alone is late."""
+    listed: bool = False
+    """Whether it is among those that will be forgotten; it is so once."""
 
 
 class Matching(Generic[T]):
@@ -253,18 +255,22 @@ class Matching(Generic[T]):
         return self._places[name]
 
     def _forget_later(self, place: _Place[T]) -> None:
-        at = max(place.seen + self._window, place.doubt, *place.late.values(), float("-inf"))
-        heapq.heappush(self._forget, (at, next(self._numbers), place))
+        if not place.listed:
+            place.listed = True
+            heapq.heappush(self._forget, (self._remembered_until(place), next(self._numbers), place))
+
+    def _remembered_until(self, place: _Place[T]) -> float:
+        return max(place.seen + self._window, place.doubt, *place.late.values())
 
     def _tidy(self, now: float) -> None:
         """Forget places where nothing waits and nothing is remembered any more."""
         while self._forget and (self._forget[0][0] <= now or len(self._places) > PLACES_MAX):
             crowded = self._forget[0][0] > now
             _, _, place = heapq.heappop(self._forget)
-            if place.groups or self._places.get(place.part) is not place:
-                continue
-            at = max(place.seen + self._window, place.doubt, *place.late.values())
-            if at > now and not crowded:
-                heapq.heappush(self._forget, (at, next(self._numbers), place))
+            place.listed = False
+            if place.groups:
+                continue  # it is listed again when they leave
+            if self._remembered_until(place) > now and not crowded:
+                self._forget_later(place)
             else:
                 del self._places[place.part]

@@ -75,6 +75,17 @@ class TestJoining:
         part = joined(VERDICT, [PICTURES])
         assert part == replace(VERDICT, key="verdict:K1", event=9.5, views=PICTURES.views)
 
+    @pytest.mark.parametrize("tied", [True, False])
+    def test_an_ng_that_the_pictures_bring_is_never_ok(self, *, tied: bool) -> None:
+        """Also where the halves contradict each other: goal 1 keeps the inspector's verdict then."""
+        assert legacy_of(joined(replace(VERDICT, legacy=OK), [replace(PICTURES, legacy=NG)], tied=tied)) is NG
+
+    @pytest.mark.parametrize(("of_verdict", "of_pictures"), [(800, None), (None, 800), (800, 900), (900, 800)])
+    def test_the_shorter_deadline_holds(self, of_verdict: float | None, of_pictures: float | None) -> None:
+        """Either machine waits no longer than it said."""
+        verdict, pictures = replace(VERDICT, deadline_ms=of_verdict), replace(PICTURES, deadline_ms=of_pictures)
+        assert joined(verdict, [pictures]).deadline_ms == 800
+
     def test_what_was_said_of_a_view_stands_beside_its_picture(self) -> None:
         told = replace(VERDICT, views=(View(name="left", legacy=OK), View(name="top", legacy=NG, defect="E12")))
         shown = replace(PICTURES, views=(*PICTURES.views, View(name="extra", image=b"extra")))
@@ -230,6 +241,8 @@ def test_nothing_is_cleared_by_a_picture_that_may_be_anothers_or_is_missing(
     assert tied or all(part.views[index].image == b"verdict's" for index in shown)
     if goal is not Goal.REPLACE and (verdict is None or not all(half.legacy_understood for half in said)):
         assert final is NG
+    if verdict is not None and any(half.legacy is NG for half in said):
+        assert legacy_of(part) is not OK
     if final is OK and (goal is Goal.REPLACE or legacy_of(part) is NG):
         assert shown
         assert all(index in shown for index, view in enumerate(part.views) if view.legacy is NG)

@@ -113,6 +113,13 @@ class TestMeeting:
         road.handed += road.matching.expire(200.0)
         assert len(road.matching._places) == 0
 
+    def test_a_place_that_is_never_calm_costs_no_more_with_each_part(self, road: Road) -> None:
+        """An id that every part shares (NOREAD), as on a line by order that is faster than its window."""
+        for number in range(1000):
+            road.come(V, number / 10)
+            road.come(P, number / 10 + 0.01)
+        assert len(road.matching._forget) == len(road.matching._places) == 1
+
     def test_a_flood_of_ids_is_bounded(self, road: Road) -> None:
         for number in range(PLACES_MAX + 500):
             half = Half(side=V, part=str(number), arrived=0.0, until=0.0, what="")
