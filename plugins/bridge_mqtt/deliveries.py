@@ -40,6 +40,16 @@ class Deliveries:
         """Read what an earlier run remembered; what cannot be read is forgotten."""
         await asyncio.to_thread(self._load)
 
+    async def forget(self) -> None:
+        """Forget what a session knew that the broker has lost: it delivers none of that again, and counts anew."""
+        self._known.clear()
+        async with self._turn:
+            try:
+                await asyncio.to_thread(self._path.unlink, missing_ok=True)
+            except OSError:
+                count("deliveries_forgotten")
+            self._lines, self._cut = 0, False
+
     async def key(self, arrival: Arrival) -> str:
         """Return the delivery's key; a new one is remembered on disk before it is returned."""
         content = fingerprint(arrival.topic, arrival.payload)
@@ -68,6 +78,7 @@ class Deliveries:
                 else:
                     await asyncio.to_thread(self._append, entries)
             except OSError:
+                self._cut = True  # half a line may stand there
                 count("deliveries_forgotten")
 
     def _load(self) -> None:

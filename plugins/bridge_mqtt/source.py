@@ -56,6 +56,7 @@ async def open_source(options: MqttSourceOptions) -> AsyncIterator[Source]:
         watching = [tasks.create_task(session.watch(), name="mqtt-watch") for session in (mouth, ear)]
         listening = tasks.create_task(ear.listen([*options.filters(), presence.topic]), name="mqtt-listen")
         if not ear.resumed:
+            await deliveries.forget()
             await listening  # else its confirmation may lie behind a thousand parts
         async with present(mouth, presence, options.dial_timeout_seconds):
             marking = tasks.create_task(_mark(mouth, ear, mailbox), name="mqtt-mark")

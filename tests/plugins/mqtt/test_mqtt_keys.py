@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,46 @@ async def test_a_number_that_is_used_again_is_another_part(tmp_path: Path) -> No
     assert await deliveries.key(arrival(7, payload("other"), again=True)) != first
     assert await deliveries.key(arrival(7)) != first
     assert await deliveries.key(arrival(0, qos=0)) != await deliveries.key(arrival(0, qos=0))
+
+
+@needs_mosquitto
+async def test_a_broker_that_forgot_us_means_other_parts_by_its_numbers(tmp_path: Path) -> None:
+    """It counts anew, and may say DUP of what never reached us: it must not be taken for a part of before."""
+    line = Line()
+    async with broker(tmp_path / "one") as mosquitto:
+        options = source_options(mosquitto, tmp_path / "home", answer_topic="")
+        async with machine(options) as inspector, running(options, line):
+            await inspector.publish_raw(ALIKE)
+            await line.until(lambda: len(line.decided) == 1)
+    async with broker(tmp_path / "two") as mosquitto:
+        options = source_options(mosquitto, tmp_path / "home", answer_topic="")
+        async with running(options, line):
+            pass
+        known = Deliveries(tmp_path / "home")
+        await known.load()
+        topic = options.topic("part")
+        again = [Arrival(topic, ALIKE, mid, 1, retained=False, again=True, at=0.0) for mid in range(1, 9)]
+        assert line.parts[0].key not in [await known.key(each) for each in again]
+
+
+async def test_a_line_that_a_full_disk_cut_costs_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deliveries = Deliveries(tmp_path)
+    await deliveries.load()
+    await deliveries.key(arrival(1))
+    whole = Deliveries._append
+
+    def full(self: Deliveries, entries: Any) -> None:
+        with (tmp_path / FILE).open("a") as file:
+            file.write("[2, ")
+        raise OSError(errno.ENOSPC, "disk full")
+
+    monkeypatch.setattr(Deliveries, "_append", full)
+    await deliveries.key(arrival(2))
+    monkeypatch.setattr(Deliveries, "_append", whole)
+    key = await deliveries.key(arrival(3))
+    after = Deliveries(tmp_path)
+    await after.load()
+    assert await after.key(arrival(3, again=True)) == key
 
 
 async def test_the_memory_outlives_us_and_stays_small(tmp_path: Path) -> None:

@@ -132,10 +132,12 @@ def test_a_hang_up_says_why() -> None:
 
 
 def test_paho_still_has_what_we_reach_for() -> None:
-    """The three names of its own that stand in paho_edge.py; without them nothing would be bounded or cut."""
+    """The names of its own that stand in paho_edge.py; without them nothing would be bounded or cut."""
     client = Client(CallbackAPIVersion.VERSION2)
     assert callable(client._create_socket)
     assert callable(client._sock_recv)
     assert callable(client._sock_close)
+    assert callable(client._handle_publish)
     assert client._in_packet["packet"] == bytearray()
+    assert {"command", "remaining_length"} <= client._in_packet.keys()
     assert CONNACK_REFUSED_NOT_AUTHORIZED == 5

@@ -6,8 +6,11 @@ import asyncio
 import json
 from pathlib import Path
 
+import aiomqtt
 import pytest
 from mqtt_kit import BASE, BOTH, Line, broker, needs_mosquitto, payload, running, source_options, subscriber, until
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from bridge.plugin import Inspection, Unavailable, Verdict, View, counted
 from bridge_mqtt.peer import machine
@@ -142,6 +145,25 @@ async def test_a_message_that_is_far_too_large_costs_little_memory_and_no_connec
             await inspector.play(Inspection(part="P1", key="k1"))
             assert not task.done()
     assert line.names == ["P1"]
+    assert counted("unreadable") == before + 1
+
+
+async def test_a_message_with_properties_that_are_far_too_large_costs_no_connection(tmp_path: Path) -> None:
+    """The broker would deliver it again to each connection that it broke: the line would be deaf for ever."""
+    line, before = Line(), counted("unreadable")
+    properties = Properties(PacketTypes.PUBLISH)
+    properties.UserProperty = [(str(number), "x" * 60_000) for number in range(5)]
+    async with broker(tmp_path) as mosquitto:
+        options = source_options(mosquitto, tmp_path, max_bytes=1000)
+        five = aiomqtt.ProtocolVersion.V5
+        async with (
+            running(options, line) as task,
+            aiomqtt.Client("127.0.0.1", mosquitto.port, protocol=five) as somebody,
+        ):
+            await somebody.publish(f"{BASE}/inspector/part", payload("P0"), qos=1, properties=properties)
+            await somebody.publish(f"{BASE}/inspector/part", payload("P1"), qos=1)
+            await until(lambda: line.names == ["P1"] or task.done())
+            assert not task.done()
     assert counted("unreadable") == before + 1
 
 
