@@ -36,7 +36,7 @@ class Notices:
     def __init__(self, inotify: Any, in_progress: tuple[str, ...]) -> None:
         self._inotify, self._in_progress = inotify, in_progress
         self._woken = asyncio.Event()
-        self._watched: dict[Path, int] = {}
+        self._watched: set[int] = set()
         self._refused = False
 
     async def wait(self, seconds: float) -> None:
@@ -47,23 +47,27 @@ class Notices:
         self._woken.clear()
 
     def follow(self, root: Path, below: Iterable[str]) -> None:
-        """Listen to these folders and to no others; blocks on the disk."""
+        """Listen to these folders and to no others; blocks on the disk.
+
+        Each is asked for at every look: one of the same name may be another, which was made or moved there since.
+        """
         if self._inotify is None or self._refused:
             return
         wanted = {root / name for name in below}
         wanted = wanted if len(wanted) <= WATCHED_MOST else {root}
-        for folder in self._watched.keys() - wanted:
-            with suppress(OSError):  # it was removed, and the watch with it
-                self._inotify.rm_watch(self._watched.pop(folder))
-        for folder in wanted - self._watched.keys():
+        before, self._watched = self._watched, set()
+        for folder in wanted:
             self._listen(folder)
+        for number in before - self._watched:
+            with suppress(OSError):  # it was removed, and the watch with it
+                self._inotify.rm_watch(number)
 
     def _listen(self, folder: Path) -> None:
         flags = inotify_simple.flags
         mask = flags.CLOSE_WRITE | flags.MOVED_TO | flags.CREATE | flags.ONLYDIR
         try:
-            self._watched[folder] = self._inotify.add_watch(folder, mask)
-        except FileNotFoundError:
+            self._watched.add(self._inotify.add_watch(folder, mask))
+        except (FileNotFoundError, NotADirectoryError):
             return  # the old machine clears its folders while we look
         except OSError as exc:
             self._refused = True

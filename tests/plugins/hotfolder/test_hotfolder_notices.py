@@ -75,6 +75,25 @@ async def test_a_folder_that_went_away_is_let_go(tmp_path: Path) -> None:
         assert await woken(noticed)
 
 
+async def test_a_folder_that_was_made_anew_is_heard_again(tmp_path: Path) -> None:
+    """It has its old name and is another, also where the old one only stepped aside."""
+    lot = tmp_path / "lot"
+    async with listening_for_notices(()) as noticed:
+        for aside in ("", "kept"):
+            lot.mkdir(exist_ok=True)
+            await look(noticed, tmp_path, "lot", *filter(None, [aside]))
+            if aside:
+                lot.rename(tmp_path / aside)
+            else:
+                lot.rmdir()
+            lot.mkdir()
+            await look(noticed, tmp_path, "lot", *filter(None, [aside]))
+            while await woken(noticed):
+                pass
+            (lot / f"P{aside}.json").write_text("{}")
+            assert await woken(noticed)
+
+
 async def test_too_many_folders_are_polled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notices, "WATCHED_MOST", 2)
     async with listening_for_notices(()) as noticed:
