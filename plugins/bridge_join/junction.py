@@ -40,7 +40,9 @@ class Junction:
     def __init__(self, options: JoinOptions, memory: Memory, inspect: Inspect, tasks: asyncio.TaskGroup) -> None:
         self._options, self._memory, self._inspect, self._tasks = options, memory, inspect, tasks
         self._ids = options.ids()
+        self._loop = asyncio.get_running_loop()
         self._matching: Matching[Delivery] = Matching(
+            began=self._loop.time(),
             by_order=options.by == "order",
             window=options.window,
             calm=options.calm,
@@ -48,7 +50,6 @@ class Junction:
             room=options.waiting_max,
         )
         self._under_way: dict[str, Delivery] = {}
-        self._loop = asyncio.get_running_loop()
         self._context = copy_context()  # of the join itself: what it counts is its own, not a road's
         self._alarm: asyncio.TimerHandle | None = None
         self._hinted = False

@@ -89,7 +89,16 @@ class _Place(Generic[T]):
 class Matching(Generic[T]):
     """The halves that wait for their partners."""
 
-    def __init__(self, *, by_order: bool, window: float, calm: float, pictures: int, room: int) -> None:
+    def __init__(
+        self,
+        *,
+        by_order: bool,
+        window: float,
+        calm: float,
+        pictures: int,
+        room: int,
+        began: float = float("-inf"),
+    ) -> None:
         """Begin with nothing.
 
         Args:
@@ -98,6 +107,7 @@ class Matching(Generic[T]):
             calm: seconds without a half after which a place is in doubt no more.
             pictures: how many pictures a part has, if they come by and by; the first delivery may bring more.
             room: how many halves may wait.
+            began: since when the roads are heard; by order nobody knows what went before, so it begins in doubt.
         """
         self._by_order, self._window, self._calm = by_order, window, calm
         self._pictures, self._room = pictures, room
@@ -107,6 +117,8 @@ class Matching(Generic[T]):
         self._forget: list[tuple[float, int, _Place[T]]] = []
         self._numbers = count()
         self._waiting = 0
+        if by_order:
+            self._begin_doubt(self._place(""), began)
 
     def __len__(self) -> int:
         """Return how many halves wait."""

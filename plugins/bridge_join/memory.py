@@ -39,6 +39,8 @@ class _Generation:
 
     halves: dict[bytes, Before] = field(default_factory=dict)
     answered: set[str] = field(default_factory=set)
+    recorded: set[str] = field(default_factory=set)
+    """Of these, what stands so in the file."""
     parts: int = 0
 
     def note(self, digests: Iterable[bytes], before: Before) -> None:
@@ -96,9 +98,10 @@ class Memory:
         return self._turn.done
 
     def answer(self, key: str, *, recorded: bool) -> None:
-        """Note that a part was answered; only what is recorded is known so after a restart."""
+        """Note that a part was answered; only what is recorded is known so after a restart, and is written once."""
         self._newer.answered.add(key)
-        if recorded:
+        if recorded and key not in self._newer.recorded:
+            self._newer.recorded.add(key)
             self._append({"answered": key}, turned=False)
 
     def close(self) -> None:
@@ -211,6 +214,7 @@ def _read(path: Path) -> _Generation:
             with suppress(KeyError, TypeError, ValueError):
                 if "answered" in line:
                     found.answered.add(str(line["answered"]))
+                    found.recorded.add(str(line["answered"]))
                     continue
                 digests = [bytes.fromhex(half) for half in line["halves"]]
                 before = Before(

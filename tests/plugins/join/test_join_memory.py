@@ -50,6 +50,18 @@ async def test_what_was_written_outlives_a_killed_process(tmp_path: Path) -> Non
         assert memory._read(tmp_path / NEWER).halves == found._newer.halves
 
 
+async def test_a_part_that_comes_again_for_ever_takes_no_more_of_the_disk(tmp_path: Path) -> None:
+    """A machine may repeat its last part every second, a hot folder offer one that is not cleared away."""
+    async with opened(tmp_path) as found:
+        await found.note(["v", "p"], PAIR)
+        found.answer(PAIR.key, recorded=False)
+        for _ in range(10):
+            found.answer(PAIR.key, recorded=True)
+    async with opened(tmp_path) as found:
+        found.answer(PAIR.key, recorded=True)
+    assert len((tmp_path / NEWER).read_bytes().splitlines()) == 2
+
+
 async def test_an_answer_that_was_not_recorded_is_not_known_after_a_restart(tmp_path: Path) -> None:
     """Then both halves come again, and are to be judged together."""
     async with opened(tmp_path) as found:

@@ -60,7 +60,8 @@ class TestJoined:
             assert await roads.reply() == "p7,NG,K1"
         assert counts(tmp_path)("no_part_id") == 1
 
-    async def test_by_order_no_id_is_needed(self, tmp_path: Path) -> None:
+    async def test_by_order_no_id_is_needed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("bridge_join.options.CALM_WINDOWS", 0)
         host = Host()
         async with running(host, tmp_path, by="order") as roads:
             await roads.tell(",NG,K1")
@@ -68,7 +69,19 @@ class TestJoined:
             assert await roads.reply() == ",NG,K1"
         assert [(part.part, part.views[0].tied) for part in host.parts] == [("img0001", True)]
 
-    async def test_by_order_ids_that_differ_show_a_wrong_pair(self, tmp_path: Path) -> None:
+    async def test_by_order_the_first_pair_after_a_start_is_not_tied(self, tmp_path: Path) -> None:
+        """The pictures may be those of a part whose verdict was answered before the bridge was stopped."""
+        host = Host()
+        async with running(host, tmp_path, by="order") as roads:
+            await roads.drop("img0001_top")
+            await roads.tell(",NG,K2")
+            assert await roads.reply() == ",NG,K2"
+        assert [view.tied for view in host.parts[0].views] == [False]
+
+    async def test_by_order_ids_that_differ_show_a_wrong_pair(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("bridge_join.options.CALM_WINDOWS", 0)
         host = Host()
         async with running(host, tmp_path, by="order") as roads:
             await roads.tell("P1,NG,K1")
