@@ -19,10 +19,11 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal, TypeAlias, get_args
@@ -141,19 +142,19 @@ def writing(path: Path, kind: Kind, origin: str, limit: int) -> Iterator[tuple[W
     held = read(path) if there else Capture(kind, origin, time.time(), ())
     if held.kind != kind:
         raise ConfigError(str(path), f"is a capture of kind {held.kind}", "write another --out")
-    try:
-        file = path.open("ab", buffering=0)
-    except OSError as exc:
-        raise ConfigError(str(path), f"cannot be written ({exc.strerror})", "write another --out") from exc
-    with file:
-        if not there:
-            head = {"capture": VERSION, "kind": kind, "origin": origin, "began": held.began}
-            file.write(json.dumps(head).encode() + b"\n")
-        elif not _ends_whole(path):
-            file.write(b"\n")
-        writer = Writer(file, held.began, limit)
-        if there:
-            writer.write(Event(what="resumed", t=writer.now()))
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(path.open("ab", buffering=0))
+            if not there:
+                head = {"capture": VERSION, "kind": kind, "origin": origin, "began": held.began}
+                file.write(json.dumps(head).encode() + b"\n")
+            elif not _ends_whole(path):
+                file.write(b"\n")
+            writer = Writer(file, held.began, limit)
+            if there:
+                writer.write(Event(what="resumed", t=writer.now()))
+        except OSError as exc:
+            raise ConfigError(str(path), f"cannot be written ({exc.strerror})", "write another --out") from exc
         try:
             yield writer, held
         finally:
@@ -187,7 +188,12 @@ def _head(line: bytes, path: Path) -> dict[str, Any]:
         head = json.loads(line)
     except (ValueError, RecursionError):
         head = None
-    if not isinstance(head, dict) or "capture" not in head or head.get("kind") not in {"tcp", "folder"}:
+    if (
+        not isinstance(head, dict)
+        or "capture" not in head
+        or head.get("kind") not in get_args(Kind)
+        or not isinstance(head.get("began", 0), int | float)
+    ):
         raise ConfigError(str(path), "is no capture", "write a file that aoi-bridge sniff record has made")
     if head["capture"] != VERSION:
         raise ConfigError(str(path), f"is a capture of version {head['capture']}", "read it with a newer bridge")
@@ -225,11 +231,12 @@ def _event(line: bytes) -> Event | None:
     """Return what a line says; None where it was cut."""
     try:
         said = json.loads(line)
-        if said["is"] not in _WHATS or said.get("how", "new") not in _HOWS:
+        t = float(said["t"])
+        if said["is"] not in _WHATS or said.get("how", "new") not in _HOWS or not math.isfinite(t):
             return None
         return Event(
             what=said["is"],
-            t=float(said["t"]),
+            t=t,
             connection=int(said.get("n", 0)),
             peer=str(said.get("peer", "")),
             data=_bytes(said, "data", "base64"),
@@ -241,7 +248,7 @@ def _event(line: bytes) -> Event | None:
             offset=int(said.get("offset", 0)),
             tail=_bytes(said, "tail", "tail64"),
         )
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return None
 
 

@@ -98,7 +98,7 @@ class Memory:
         return self._turn.done
 
     def answer(self, key: str, *, recorded: bool) -> None:
-        """Note that a part was answered; only what is recorded is known so after a restart, and is written once."""
+        """Note that a part was answered; only what is recorded is written, once, and known after a restart."""
         self._newer.answered.add(key)
         if recorded and key not in self._newer.recorded:
             self._newer.recorded.add(key)

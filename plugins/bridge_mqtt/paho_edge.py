@@ -9,7 +9,8 @@ import socket
 import struct
 from contextlib import suppress
 
-from paho.mqtt.client import Client, MQTTErrorCode, MQTTv5
+from paho.mqtt.client import Client, MQTTv5
+from paho.mqtt.enums import MQTTErrorCode
 
 CHUNK_BYTES = 1 << 16
 """How much is read at once: paho asks for a whole message, up to 256 MiB, before its first byte has come."""

@@ -140,3 +140,12 @@ def test_a_rule_that_there_is_not_costs_one_line(capsys: pytest.CaptureFixture[s
 def test_an_unknown_plugin_costs_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plugin", "test", "nobodys"]) == 2
     assert "no plugin of this name is installed" in capsys.readouterr().err
+
+
+def test_a_place_that_cannot_be_written_is_one_clear_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("where a folder should be")
+    assert main(["plugin", "new", "melsec", "--kind", "reporter", "--out", str(tmp_path / "file")]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "cannot be written" in said

@@ -27,17 +27,20 @@ def write(name: str, kind: Kind, out: Path) -> list[Path]:
     """Write the package of a new plugin into a folder of its own name below ``out``; return its files.
 
     Raises:
-        ConfigError: the name is unfit or taken, or the folder exists.
+        ConfigError: the name is unfit or taken, or the folder exists or cannot be written.
     """
     _check(name)
     folder = out / f"bridge_{name}"
     if folder.exists():
         raise ConfigError(str(folder), "exists already", "choose another name, or another folder with --out")
     files = dict(_files(name, kind))
-    for place, text in files.items():
-        path = folder / place
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+    try:
+        for place, text in files.items():
+            path = folder / place
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    except OSError as exc:
+        raise ConfigError(str(folder), f"cannot be written ({exc.strerror})", "write another --out") from exc
     return [folder / place for place in sorted(files)]
 
 

@@ -134,7 +134,7 @@ async def test_a_line_that_a_full_disk_cut_costs_no_other(tmp_path: Path, monkey
     await deliveries.key(arrival(1))
     whole = Deliveries._append
 
-    def full(self: Deliveries, entries: Any) -> None:
+    def full(_: Deliveries, __: Any) -> None:
         with (tmp_path / FILE).open("a") as file:
             file.write("[2, ")
         raise OSError(errno.ENOSPC, "disk full")

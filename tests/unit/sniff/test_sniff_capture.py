@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import math
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bridge.errors import ConfigError
@@ -83,6 +85,8 @@ def test_it_never_grows_beyond_its_limit(tmp_path: Path) -> None:
         ("", "is no capture"),
         ("hello\n", "is no capture"),
         ('{"capture": 1, "kind": "radio"}\n', "is no capture"),
+        ('{"capture": 1, "kind": []}\n', "is no capture"),
+        ('{"capture": 1, "kind": "tcp", "began": null}\n', "is no capture"),
         ('{"capture": 2, "kind": "tcp"}\n', "version 2"),
     ],
 )
@@ -103,12 +107,35 @@ def test_a_capture_of_another_kind_is_not_gone_on_with(tmp_path: Path) -> None:
         pass
 
 
-@given(st.binary(max_size=300))
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
+def test_a_full_disk_is_one_line_before_anything_is_recorded() -> None:
+    with pytest.raises(ConfigError, match="cannot be written"), writing(Path("/dev/full"), "tcp", "x", LIMIT):
+        pass
+
+
+def mad_events() -> st.SearchStrategy[bytes]:
+    """Events whose facts are anything that JSON can say, and what Python reads beside it."""
+    values = (
+        st.none()
+        | st.booleans()
+        | st.floats()
+        | st.text(max_size=3)
+        | st.just([])
+        | st.sampled_from(["open", "new"])
+    )
+    names = ("t", "is", "n", "size", "mtime", "offset", "data", "base64", "how")
+    usual = {"t": 1.0, "is": "machine", "n": 1}
+    return st.dictionaries(st.sampled_from(names), values).map(lambda said: json.dumps(usual | said).encode())
+
+
+@given(st.binary(max_size=300) | mad_events())
+@example(b'{"is": "machine", "t": 1, "n": 1e400}')
+@example(b'{"is": "machine", "t": NaN, "n": 1}')
 def test_no_line_of_a_file_breaks_the_reader(folder: Path, line: bytes) -> None:
     """A capture may have been edited, or come over a bad stick."""
     path = folder / "c.jsonl"
     path.write_bytes(b'{"capture": 1, "kind": "tcp", "origin": "", "began": 0}\n' + line + b"\n")
-    read(path)
+    assert all(math.isfinite(event.t) for event in read(path).events)
 
 
 @pytest.fixture(scope="module")
