@@ -62,6 +62,17 @@ async def test_a_file_that_is_still_written_wakes_nobody(tmp_path: Path) -> None
         assert await woken(noticed)
 
 
+async def test_a_file_that_is_only_begun_wakes_nobody(tmp_path: Path) -> None:
+    """Whatever it is called: it is looked at once its writer has closed it."""
+    async with listening_for_notices(()) as noticed:
+        await look(noticed, tmp_path)
+        with (tmp_path / "P1.json").open("w") as file:
+            file.write("{}")
+            file.flush()
+            assert not await woken(noticed)
+        assert await woken(noticed)
+
+
 async def test_a_folder_that_went_away_is_let_go(tmp_path: Path) -> None:
     """Old machines make a folder for each lot and clear it away; nothing must pile up."""
     async with listening_for_notices(()) as noticed:

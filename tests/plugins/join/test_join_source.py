@@ -7,12 +7,15 @@ import shutil
 from pathlib import Path
 
 import pytest
-from join_host import JPEG, Host, counts, marked, running
+from join_host import JPEG, Host, counts, marked, options, running
 
 from bridge import health
-from bridge.plugin import ConfigError, Unavailable, Verdict
+from bridge.plugin import ConfigError, Inspection, Unavailable, Verdict
 from bridge.simulate.factory import free_ports
 from bridge_join import JoinOptions, open_source
+from bridge_join.halves import Side
+from bridge_join.junction import Junction
+from bridge_join.memory import remembering
 
 SHORT = {"window_ms": 150}
 
@@ -295,3 +298,19 @@ async def test_a_hot_folder_and_tcp_count_under_their_own_names(tmp_path: Path) 
         await roads.tell("no comma, no part, no sense, none, at all")
         await Host().until(lambda: counts(tmp_path, "source.verdicts")("unreadable"))
     assert health.counted("unreadable", tmp_path.name, "source") == 0
+
+
+async def test_a_road_that_leaves_while_its_half_waits_takes_nothing_back(tmp_path: Path) -> None:
+    """A machine that hangs up too soon: its part is decided all the same, of both halves."""
+    host = Host()
+    chosen = await asyncio.to_thread(JoinOptions.model_validate, options(tmp_path, 9100))
+    async with remembering(tmp_path / "memory", 100) as memory, asyncio.TaskGroup() as tasks:
+        junction = Junction(chosen, memory, host, tasks)
+        verdicts, pictures = junction.road(Side.VERDICT), junction.road(Side.PICTURES)
+        told = asyncio.create_task(verdicts(Inspection(part="P1", legacy=Verdict.NG, key="K1")))
+        await asyncio.sleep(0)
+        told.cancel()
+        await asyncio.wait({told})
+        assert (await pictures(Inspection(part="P1", key="P1_top"))).recorded
+        junction.close()
+    assert [(part.key, part.legacy) for part in host.parts] == [("verdict:K1", Verdict.NG)]

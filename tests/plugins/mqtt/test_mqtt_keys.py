@@ -13,6 +13,8 @@ from mqtt_kit import BOTH, Line, broker, needs_mosquitto, payload, running, sour
 from bridge.plugin import Inspection, Unavailable
 from bridge_mqtt.arrivals import Arrival
 from bridge_mqtt.deliveries import FILE, REMEMBERED, Deliveries
+from bridge_mqtt.dialling import Presence
+from bridge_mqtt.mailbox import Mailbox
 from bridge_mqtt.peer import machine
 
 ALIKE = payload("")
@@ -185,3 +187,11 @@ async def test_a_disk_that_refuses_costs_the_memory_and_no_part(tmp_path: Path) 
     await deliveries.load()
     key = await deliveries.key(arrival(1))
     assert await deliveries.key(arrival(1, again=True)) == key
+
+
+async def test_what_is_delivered_again_is_never_live() -> None:
+    """Its answer may have been given: nobody knows how old it is."""
+    mailbox = Mailbox(Presence("status", "source"), ["t"], live=True)
+    mailbox.put(arrival(1))
+    mailbox.put(arrival(2, again=True))
+    assert [(await mailbox.get())[1] for _ in range(2)] == [True, False]
