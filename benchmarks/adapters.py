@@ -83,6 +83,10 @@ SOURCES: Mapping[str, Road] = {
     "grpc": Road('type = "grpc"\nport = {port}\n'),
     "http": Road('type = "http"\nport = {port}\n'),
     "modbus": Road('type = "modbus"\nrole = "server"\nport = {port}\n', pictures=False),
+    "camera": Road(
+        'type = "camera"\n[line.source.trigger]\ntype = "modbus"\nrole = "server"\nport = {port}\n'
+        '[[line.source.camera]]\nname = "1"\nkind = "folder"\ntrigger = "software"\npath = "{folder}/front"\n'
+    ),
     "sql": Road(
         'type = "sql"\nurl = "sqlite:///{folder}/aoi.db"\ntable = "results"\ncomplete_column = "ended"\n'
         'views = {{ "1" = "picture" }}\nimages = "{folder}/share"\nimage_settle_ms = 1\nimage_poll_ms = 1\n'

@@ -6,12 +6,13 @@ The bridge runs as its own process, started with the same command as a user's; o
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 import shutil
 import socket
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,6 +33,8 @@ START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 POLL_SECONDS = 0.02
 DRAIN_SECONDS = 30.0
+PORTS = range(20_000, 32_768)
+"""Where free ports are looked for; Linux gives those above to whoever dials."""
 _PORT = re.compile(r"^port = \d+$", re.MULTILINE)
 
 
@@ -76,12 +79,19 @@ class Stand:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return so many TCP ports on loopback that were free a moment ago."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports: list[int] = [held.getsockname()[1] for held in sockets]
-    for held in sockets:
-        held.close()
-    return ports
+    """Return so many TCP ports on loopback that were free a moment ago.
+
+    They lie below those that the system gives to whoever dials, or one of these could be taken before it is used.
+    """
+    ports: list[int] = []
+    with ExitStack() as held:
+        for port in random.sample(PORTS, len(PORTS)):
+            with suppress(OSError):
+                held.enter_context(socket.create_server(("127.0.0.1", port)))
+                ports.append(port)
+            if len(ports) == count:
+                return ports
+    raise Unavailable(f"{count} free ports are not to be had")
 
 
 async def run_factory(
