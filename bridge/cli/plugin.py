@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -97,10 +98,24 @@ def _known(asked: tuple[str, ...] | list[str], rules: dict[str, Rule]) -> None:
 
 
 def _proven(subject: Subject, asked: list[Rule]) -> Iterator[Finding]:
+    """Try the rules one after the other; Ctrl-C ends it, also where it comes while what was left is collected."""
     from bridge.plugin.testkit import prove  # noqa: PLC0415 - as above
 
-    for one in asked:
-        yield prove(one, subject)
+    struck: list[int] = []
+
+    def strike(number: int, _: object) -> None:
+        struck.append(number)
+        raise KeyboardInterrupt
+
+    usual = signal.signal(signal.SIGINT, strike)
+    try:
+        for one in asked:
+            found = prove(one, subject)
+            if struck:
+                raise KeyboardInterrupt
+            yield found
+    finally:
+        signal.signal(signal.SIGINT, usual)
 
 
 def _shown(console: Console, findings: Iterator[Finding]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import tomllib
@@ -149,3 +150,16 @@ def test_a_place_that_cannot_be_written_is_one_clear_line(
     assert main(["plugin", "new", "melsec", "--kind", "reporter", "--out", str(tmp_path / "file")]) == 2
     (said,) = capsys.readouterr().err.splitlines()
     assert "cannot be written" in said
+
+
+def test_ctrl_c_ends_the_command_at_once() -> None:
+    """Whatever rule is being tried."""
+    words = [sys.executable, "-u", "-m", "bridge.cli", "plugin", "test", "tcp"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        while "holds" not in running.stdout.readline():
+            assert running.poll() is None
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate(timeout=30)
+    assert running.returncode == 130
+    assert "aoi-bridge: interrupted" in said
