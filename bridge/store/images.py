@@ -38,6 +38,8 @@ QUEUE_BYTES = 64 << 20
 """So much may wait for the disk; further images are dropped and counted."""
 LOOP_BYTES = 256 << 10
 """Up to this size hashing in the event loop is cheaper than asking a thread (0.15 ms at most)."""
+HOLD_SECONDS = 0.02
+"""A picture that comes alone waits so long: just now its part is told to the PLC, and a picture can wait."""
 GOODBYE_SECONDS = 3.0
 STEP_SECONDS = 0.01
 """The rest between two steps of sweeping, in which what is queued comes first."""
@@ -220,6 +222,8 @@ class Images:
             except Empty:
                 rest = STEP_SECONDS if self._sweep() else LOOK_SECONDS
                 continue
+            if self._queue.empty():
+                time.sleep(HOLD_SECONDS)
             if work is None:
                 return
             work()
