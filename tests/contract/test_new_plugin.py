@@ -133,6 +133,18 @@ def test_a_folder_that_exists_is_left_alone(tmp_path: Path, capsys: pytest.Captu
     assert not list((tmp_path / "bridge_melsec").iterdir())
 
 
+def test_a_plugin_that_cannot_be_tried_is_not_called_sound(tmp_path: Path) -> None:
+    """Without a trial nobody knows: the exit status of a build must not say otherwise."""
+    package = made("reporter", tmp_path)
+    points = package / "aoi_bridge_trialled-0.1.0.dist-info" / "entry_points.txt"
+    kept = points.read_text().partition("[aoi_bridge.trials]")
+    assert kept[1]
+    points.write_text(kept[0])
+    done = ran(package, "-m", "bridge.cli", "plugin", "test", "trialled", "--rule", "accepted-is-taken")
+    assert done.returncode == 1
+    assert "1 missing" in done.stdout
+
+
 def test_a_rule_that_there_is_not_costs_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plugin", "test", "tcp", "--rule", "nonsense"]) == 2
     assert "there is no such rule; write one of options-documented" in capsys.readouterr().err
