@@ -43,7 +43,7 @@ WARM = 20
 """Parts that do not count: the first ones open connections and fill caches."""
 COMMENT = b"\xff\xfe\x00\x06"
 """What stands before four bytes of comment in a JPEG; one that ends as it should is complete at first sight."""
-BARE_SECONDS, BARE_RATE = 2.0, 100.0
+BARE_SECONDS, BARE_RATE = 1.0, 200.0
 TARGET_MS, GRPC_TARGET_MS = 6.0, 4.0
 
 LINE = """
