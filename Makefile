@@ -74,7 +74,7 @@ test-wheel: .venv-dev/stamp
 
 .venv-dev/stamp: .venv/stamp
 	$(UV) venv --quiet --clear --python .venv/bin/python .venv-dev
-	$(INSTALL) --python .venv-dev/bin/python --group test --group check --group bench --editable '.[genicam,grpc,mqtt,sql]'
+	$(INSTALL) --python .venv-dev/bin/python --group test --group check --group bench --editable '.[genicam,grpc,mqtt,report,sql]'
 	@touch $@
 
 .venv-train/stamp: .venv/stamp
