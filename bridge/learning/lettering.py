@@ -39,7 +39,7 @@ def write(
 
 
 def shortened(text: str, height: int, room: int, *, bold: bool = False) -> str:
-    """Return the text; one that needs more than ``room`` pixels without its middle, as names differ at their ends."""
+    """Return the text; what needs more than ``room`` pixels loses its middle, as names differ at their ends."""
     if width(text, height, bold=bold) <= room:
         return text
     for kept in range(len(text) - 1, 0, -1):
