@@ -1,0 +1,155 @@
+"""What turns the last features of a backbone into logits: four heads, each of which can say what it looked at.
+
+Grad-CAM weighs the features by the spatial mean of the gradient, ``alpha_ck = mean_ij d logit_c / d A_kij``
+(Selvaraju et al., 2017, equation 1). For heads of our own it needs no gradient: pooled and linear heads have the
+same weights for every picture, and for dense-relu-dense they are a product of two kernels, masked by the hidden
+units that are lit. As the mean over space is linear it is taken of the kernel, once, before anything is
+multiplied, so that the heat map costs next to nothing and any inference engine can run it.
+
+The paper on coated bolts compares ``fc``, ``gap`` and ``svm``. It states dropout 0.5 for the first two, L2 and the
+squared hinge (scikit-learn's defaults) for the third, and calls all of them classifiers of the features that the
+convolutions extract. It states neither the width of the hidden layer nor whether the SVM sees pooled features.
+Ours sees all of them: only then are there many more numbers than pictures, so that it fits its training set
+without an error, as the paper reports and calls overfitted. A linear SVM over pooled features is ``gap`` with
+another loss.
+
+Logits of ``svm`` are margins, one class against the rest. A softmax of margins, after the temperature of the
+manifest, is p as for any other head. A margin has no scale of a probability, so there the temperature is no
+refinement: it is what makes p mean anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+from bridge.learning.backend import keras
+
+Model: TypeAlias = Any
+"""A ``keras.Model``; Keras ships no types."""
+Tensor: TypeAlias = Any
+"""A tensor of whatever backend, or Keras' symbol of one."""
+
+_HIDDEN, _LOGITS = "hidden", "logits"
+UNITS = 256
+"""Of the hidden layer of ``fc``; a small set cannot teach VGG16's 4,096."""
+
+
+class Kind(StrEnum):
+    """How features become logits."""
+
+    FC = "fc"
+    """All features, a hidden layer, dropout before each layer: the paper's choice."""
+    GAP = "gap"
+    """The mean of each channel; few weights, so the last to overfit."""
+    SVM = "svm"
+    """All features, linear, squared hinge."""
+    AVGMAX = "avgmax"
+    """Mean and maximum of each channel: what is everywhere, and what is in one place only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """A head and the closed form of what it looks at."""
+
+    kind: Kind
+    model: Model
+    """From features (batch, rows, columns, channels) to logits (batch, classes), float32."""
+    pool: int = 1
+    """The head first takes the maximum of so many rows and columns."""
+
+    def loss(self) -> Any:
+        """Return the loss of logits against labels: the place of the class, shape (batch,)."""
+        return OneAgainstRest() if self.kind is Kind.SVM else _crossentropy()
+
+    def channel_weights(self, features: Tensor) -> Tensor:
+        """Return Grad-CAM's weights: the mean over space of d logit / d feature, shape (batch, classes, channels).
+
+        Args:
+            features: shape (batch, rows, columns, channels); a tensor, or Keras' symbol inside a layer's call.
+        """
+        _, rows, columns, channels = self.model.input_shape
+        ops, kernel = keras.ops, keras.ops.cast(self.model.get_layer(_LOGITS).kernel, "float32")
+        seen = (rows // self.pool) * (columns // self.pool)
+        if self.kind is Kind.FC:
+            return self._through_hidden(features, kernel, (seen, channels)) * (seen / (rows * columns))
+        if self.kind is Kind.GAP:
+            mean = kernel / seen
+        elif self.kind is Kind.AVGMAX:
+            mean = (kernel[:channels] + kernel[channels:]) / seen
+        else:
+            mean = ops.mean(ops.reshape(kernel, (seen, channels, -1)), axis=0)
+        weights = ops.transpose(mean)[None] * (seen / (rows * columns))
+        return ops.broadcast_to(weights, (ops.shape(features)[0], *weights.shape[1:]))
+
+    def _through_hidden(self, features: Tensor, kernel: Tensor, seen: tuple[int, int]) -> Tensor:
+        """Multiply the kernels of both layers, each picture with the hidden units that it lights."""
+        ops, hidden = keras.ops, self.model.get_layer(_HIDDEN)
+        flat = ops.cast(ops.reshape(_shrunk(features, self.pool), (-1, seen[0] * seen[1])), "float32")
+        lit = ops.cast(hidden(flat) > 0, "float32")
+        first = ops.cast(hidden.kernel, "float32")
+        first = ops.mean(ops.reshape(first, (*seen, -1)), axis=0)  # (channels, units)
+        return ops.matmul(lit[:, None, :] * ops.transpose(kernel)[None], ops.transpose(first))
+
+
+def build(
+    kind: Kind,
+    features: tuple[int, int, int],
+    classes: int,
+    *,
+    pool: int = 1,
+    l2: float = 1e-3,
+    units: int = UNITS,
+) -> Head:
+    """Return an untrained head.
+
+    Args:
+        kind: which.
+        features: rows, columns and channels.
+        classes: two or more.
+        pool: take the maximum of so many rows and columns first, as VGG does between its last convolution and its
+            classifier; the heat map then has the finer grid from before.
+        l2: the penalty of ``svm``, times the sum of squares. scikit-learn's C = 1 is 1 / (2 x pictures).
+        units: of the hidden layer of ``fc``.
+    """
+    layers = keras.layers
+    seen = keras.Input(features, name="features")
+    flow = _shrunk(seen, pool)
+    if kind in {Kind.FC, Kind.SVM}:
+        flow = layers.Flatten()(flow)
+    elif kind is Kind.GAP:
+        flow = layers.GlobalAveragePooling2D()(flow)
+    else:
+        flow = layers.Concatenate()([layers.GlobalAveragePooling2D()(flow), layers.GlobalMaxPooling2D()(flow)])
+    if kind is Kind.FC:
+        flow = layers.Dense(units, activation="relu", name=_HIDDEN)(layers.Dropout(0.5)(flow))
+    if kind is not Kind.SVM:
+        flow = layers.Dropout(0.3 if kind is Kind.AVGMAX else 0.5)(flow)
+    penalty = keras.regularizers.L2(l2) if kind is Kind.SVM else None
+    logits = layers.Dense(classes, kernel_regularizer=penalty, dtype="float32", name=_LOGITS)(flow)
+    return Head(kind=kind, model=keras.Model(seen, logits, name=f"head_{kind}"), pool=pool)
+
+
+@keras.saving.register_keras_serializable("aoi_bridge")
+class OneAgainstRest(keras.losses.Loss):  # type: ignore[misc]  # Keras ships no types
+    """The squared hinge of a linear SVM: each class against the rest, summed, as scikit-learn's LinearSVC."""
+
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        """Return the loss of each picture, shape (batch,).
+
+        Args:
+            y_true: the place of the class, shape (batch,) or (batch, 1).
+            y_pred: margins, shape (batch, classes).
+        """
+        ops, classes = keras.ops, y_pred.shape[-1]
+        side = 2 * ops.one_hot(ops.cast(ops.reshape(y_true, (-1,)), "int32"), classes, dtype=y_pred.dtype) - 1
+        return ops.sum(ops.square(ops.maximum(1 - side * y_pred, 0)), axis=-1)
+
+
+def _crossentropy() -> Any:
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def _shrunk(features: Tensor, pool: int) -> Tensor:
+    return features if pool == 1 else keras.ops.max_pool(features, pool, pool, "valid")

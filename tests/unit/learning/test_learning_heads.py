@@ -1,0 +1,71 @@
+"""Heads: logits of the right shape, losses that learn, and the closed form of what each of them looks at."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("keras")
+
+from bridge.learning import backend, heads
+from bridge.learning.backend import keras
+from bridge.learning.heads import Head, Kind
+
+pytestmark = [pytest.mark.learning, pytest.mark.timeout(120), pytest.mark.filterwarnings("default")]
+
+FEATURES = np.maximum(np.random.default_rng(0).normal(0.2, 1, (5, 6, 4, 7)), 0).astype(np.float32)
+
+
+def gradient(head: Head, label: int) -> np.ndarray:
+    """The weights of one class by true differentiation, shape (batch, channels)."""
+    slopes, _ = backend.gradient(
+        lambda seen: (keras.ops.sum(head.model(seen, training=False)[:, label]), 0), FEATURES
+    )
+    return slopes.mean(axis=(1, 2))
+
+
+@pytest.mark.parametrize("pool", [1, 2])
+@pytest.mark.parametrize("classes", [2, 5])
+@pytest.mark.parametrize("kind", Kind)
+def test_the_closed_form_is_the_gradient(kind: Kind, classes: int, pool: int) -> None:
+    """For every head, any number of classes, and a head that shrinks its features first."""
+    keras.utils.set_random_seed(1)
+    head = heads.build(kind, FEATURES.shape[1:], classes, pool=pool, units=16)
+    weights = np.asarray(keras.ops.convert_to_numpy(head.channel_weights(keras.ops.convert_to_tensor(FEATURES))))
+    assert weights.shape == (5, classes, 7)
+    assert head.model(FEATURES).shape == (5, classes)
+    for label in range(classes):
+        assert np.allclose(weights[:, label], gradient(head, label), atol=1e-6)
+    assert np.abs(weights).max() > 1e-3
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_every_head_learns_with_its_own_loss(kind: Kind) -> None:
+    """One channel tells the classes apart; labels are places of classes, whatever the loss makes of them."""
+    keras.utils.set_random_seed(2)
+    rng = np.random.default_rng(3)
+    labels = np.arange(60) % 3
+    features = rng.uniform(0, 0.3, (60, 4, 4, 3)).astype(np.float32)
+    features[np.arange(60), :, :, labels] += 0.5
+    head = heads.build(kind, (4, 4, 3), 3, units=16)
+    head.model.compile(keras.optimizers.Adam(0.02), head.loss())
+    head.model.fit(features, labels, epochs=30, verbose=0)
+    assert (head.model.predict(features, verbose=0).argmax(axis=1) == labels).mean() == 1
+
+
+def test_margins_are_one_class_against_the_rest() -> None:
+    """The loss is that of scikit-learn's linear SVM: nothing beyond a margin of 1, squared before it."""
+    loss = heads.OneAgainstRest(reduction="none")
+    margins = np.float32([[1.5, -2, -1], [0, -1, -1], [0.5, 0.5, -3]])
+    assert np.allclose(np.asarray(loss(np.array([0, 0, 1]), margins)), [0, 1, 2.25 + 0.25])
+
+
+def test_a_head_is_saved_and_read_with_its_loss(tmp_path: object) -> None:
+    """An interrupted training reads back the whole model."""
+    head = heads.build(Kind.SVM, (4, 4, 3), 2)
+    head.model.compile("sgd", head.loss())
+    head.model.save(f"{tmp_path}/head.keras")
+    again = keras.saving.load_model(f"{tmp_path}/head.keras")
+    picture = np.ones((1, 4, 4, 3), np.float32)
+    assert np.array_equal(np.asarray(again(picture)), np.asarray(head.model(picture)))
+    assert isinstance(again.loss, heads.OneAgainstRest)
