@@ -82,6 +82,21 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeatMap:
+    """Where the model looked when it spoke for one class: small, and stretched over what it was shown."""
+
+    label: str
+    """The class that it explains, in the bundle's words."""
+    rows: int
+    columns: int
+    values: bytes = field(repr=False)
+    """Row by row, one byte each: 0 is cold, 255 the hottest of this map."""
+    corners: tuple[tuple[float, float], ...]
+    """Where the map's corners lie in the original picture, (x, y) in pixels from its left and top edge: top left,
+    top right, bottom right, bottom left of the map."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class View:
     """One picture of a part: a camera's, or that of one component of a board."""
 
@@ -147,6 +162,11 @@ class Judgement:
     """Name, version and short hash of the model bundle."""
     judge_ms: float = 0.0
     """Time in the worker for this view's share of the batch: decoding, cropping and inference."""
+    boxes: tuple[Box, ...] = ()
+    """What the verdict rests on, in pixels of the original picture, the hottest first; empty where it was not
+    asked or nothing stands out."""
+    heat_map: HeatMap | None = None
+    """What the boxes were made from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,19 +17,19 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from bridge.durable import keep_names
 from bridge.errors import ConfigError
-from bridge.judging.spec import Input, Normalisation
-from bridge.messages import Box, Verdict
+from bridge.judging.spec import HeatMapOutput, Input, Normalisation, Registration
+from bridge.messages import Box, Goal, Verdict
 from bridge.plugin import BoxOptions, Name
 
 MANIFEST: Final = "manifest.json"
 MODEL: Final = "model.xml"
 """The OpenVINO IR; its weights lie beside it as ``model.bin``."""
 ANY_VIEW: Final = "*"
-"""The key of ``Manifest.roi`` for views that are not named."""
+"""The key of ``Manifest.roi`` and ``Manifest.registration`` for views that are not named."""
 
 _MANIFEST_BYTES = 1 << 20  # a manifest is a few kilobytes; more is no manifest
 
@@ -69,6 +69,36 @@ class Golden(_Frozen):
     """the view it shows, which says where to look; empty: as views that are not named"""
 
 
+class OperatingPoint(_Frozen):
+    """What the threshold promises, and on what evidence: counted on parts that the model had never seen.
+
+    An error is, at goals 1 and 3, a bad part that passes; at goal 2 a good part that is called NG.
+    """
+
+    goal: Goal
+    """1, 2 or 3: whose risk was bounded"""
+    risk: Annotated[float, Field(gt=0, lt=1)]
+    """the share of errors that is allowed"""
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    """how sure the bound is, one-sided"""
+    bound: Annotated[float, Field(ge=0, le=1)]
+    """the share of errors that is not exceeded, at this confidence"""
+    holds: bool
+    """whether the bound is within the allowed risk; if not, the threshold is a guess"""
+    good: Annotated[int, Field(ge=0)]
+    """how many good parts it was counted on"""
+    bad: Annotated[int, Field(ge=0)]
+    """how many bad parts it was counted on"""
+    errors: Annotated[int, Field(ge=0)]
+    """how many of them were errors"""
+    missing: Annotated[int, Field(ge=0)] = 0
+    """how many more labelled parts it would take where it does not hold; 0 where it does"""
+    steps: Annotated[int, Field(ge=0)] = 0
+    """how many thresholds were tested, from the strictest on"""
+    strictest: Annotated[float | None, Field(gt=0, le=1)] = None
+    """the threshold that the tests began with"""
+
+
 class Manifest(_Frozen):
     """``manifest.json``: all that is known of a model and all that is needed to run it."""
 
@@ -90,10 +120,21 @@ class Manifest(_Frozen):
     """how pixels become numbers"""
     roi: dict[str, BoxOptions] = {}
     """where to look, by view name, in original pixels; ``*`` for the others; empty: all of the picture"""
+    registration: dict[str, Registration] = {}
+    """how loose parts are found before the ROI is cut, by view; ``*`` for the others; empty: they lie still"""
     precision: Precision = Precision.F32
     """f32, bf16 or int8: the precision under which the threshold was validated"""
     output: Literal["probabilities", "logits"] = "probabilities"
     """probabilities, or logits to be put through a softmax"""
+    temperature: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)] = 1.0
+    """the logits are divided by this before the softmax, so that p(OK) is as often right as it says; never baked
+    into the model"""
+    score: Annotated[str, Field(max_length=500)] = ""
+    """what the score means, in a sentence"""
+    heat_map: HeatMapOutput | None = None
+    """the output that shows where the model looked, and how it becomes boxes; null where it has none"""
+    operating_point: OperatingPoint | None = None
+    """what the threshold promises; null where nothing was shown"""
     files: dict[FileName, Sha256] = {}
     """every other file of the bundle and its SHA-256"""
     golden: Annotated[tuple[Golden, ...], Field(max_length=64)] = ()
@@ -102,6 +143,8 @@ class Manifest(_Frozen):
     """the identity of the bundle that this one was trained from; empty for none"""
     training_data: str = ""
     """a hash over the training data"""
+    recipe: dict[str, JsonValue] = {}
+    """all that it takes to train it again: data, split, network, weights, augmentation, phases, seed, by name"""
     metrics: dict[str, float | int | str] = {}
     """what was measured at training, by name"""
     made_at: str = ""
@@ -119,12 +162,21 @@ class Manifest(_Frozen):
         for what in ("mean", "std"):
             if len(getattr(self.normalisation, what)) not in {1, self.input.channels}:
                 raise ValueError(f"normalisation.{what} needs 1 or {self.input.channels} numbers")
+        if self.temperature != 1.0 and self.output != "logits":
+            raise ValueError("temperature needs output = logits")
+        anchors = (one.anchor for one in self.registration.values() if one.anchor)
+        if not all(one.w > 0 and one.h > 0 for one in anchors):
+            raise ValueError("registration: an anchor needs a width and a height above 0")
         return self
 
     def region(self, view: str) -> Box | None:
         """Return where to look in this view, in pixels of the original picture; None: everywhere."""
         box = self.roi.get(view, self.roi.get(ANY_VIEW))
         return box.box() if box else None
+
+    def registered(self, view: str) -> Registration | None:
+        """Return how a loose part is found in this view; None: it lies still."""
+        return self.registration.get(view, self.registration.get(ANY_VIEW))
 
     @property
     def ok_outputs(self) -> tuple[int, ...]:
@@ -258,6 +310,11 @@ def _verify(folder: Path, manifest: Manifest) -> None:
     for one in manifest.golden:
         if one.file not in manifest.files:
             raise ConfigError(str(folder / MANIFEST), f"names no file {one.file}, which is golden")
+    for view, how in manifest.registration.items():
+        if how.golden not in manifest.files:
+            raise ConfigError(
+                str(folder / MANIFEST), f"names no file {how.golden}, onto which {view!r} is registered"
+            )
     for name in sorted(found - set(manifest.files)):
         raise ConfigError(str(folder / name), "is not named in the manifest", "remove it")
     for name, expected in manifest.files.items():

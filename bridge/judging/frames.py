@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from bridge.judging.spec import Input, Normalisation
+from bridge.judging.spec import HeatMapOutput, Input, Normalisation, Registration
 from bridge.messages import Box, Failure
 
 PREFIX: Final = struct.Struct(">II")
@@ -33,11 +33,22 @@ class Garbled(ValueError):  # noqa: N818 - named after what the bytes are
 
 
 @dataclass(frozen=True, slots=True)
+class Reference:
+    """A golden picture that parts are registered onto; ``how.golden`` is its path."""
+
+    how: Registration
+    roi: Box | None = None
+    """The region of interest on it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """A golden picture of the bundle."""
 
     path: str
     roi: Box | None = None
+    onto: int | None = None
+    """Which of the references it is registered onto; None: it is cut as it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +69,12 @@ class Load:
     """How much the process may take; None: what it takes when warm, and a margin."""
     golden: tuple[Sample, ...] = ()
     """To be judged when warm."""
+    temperature: float = 1.0
+    """What logits are divided by."""
+    heat_map: HeatMapOutput | None = None
+    """None: the model has none, or nobody wants it and it is not computed."""
+    references: tuple[Reference, ...] = ()
+    """What loose parts are registered onto."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +93,10 @@ class Ask:
     shared: int | None = None
     """Where it begins in the arena; None: it is in the frame's body."""
     roi: Box | None = None
+    onto: int | None = None
+    """Which of the references it is registered onto; None: it is cut as it is."""
+    explain: float | None = None
+    """Below this p(OK) it is to be told where the model looked; None: never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,9 +230,23 @@ def _load(facts: dict[str, Any]) -> Load:
     shown = facts.pop("normalisation")
     normalisation = Normalisation(scale=shown["scale"], mean=tuple(shown["mean"]), std=tuple(shown["std"]))
     outputs = tuple(facts.pop("ok_outputs"))
-    golden = tuple(Sample(one["path"], _box(one["roi"])) for one in facts.pop("golden"))
-    shown = Input(**facts.pop("input"))
-    return Load(input=shown, normalisation=normalisation, ok_outputs=outputs, golden=golden, **facts)
+    golden = tuple(Sample(one["path"], _box(one["roi"]), one["onto"]) for one in facts.pop("golden"))
+    references = tuple(map(_reference, facts.pop("references")))
+    heat, shown = facts.pop("heat_map"), Input(**facts.pop("input"))
+    return Load(
+        input=shown,
+        normalisation=normalisation,
+        ok_outputs=outputs,
+        golden=golden,
+        references=references,
+        heat_map=HeatMapOutput(**heat) if heat else None,
+        **facts,
+    )
+
+
+def _reference(facts: dict[str, Any]) -> Reference:
+    how = facts["how"]
+    return Reference(Registration(**how | {"anchor": _box(how["anchor"])}), _box(facts["roi"]))
 
 
 def _ready(facts: dict[str, Any]) -> Ready:
@@ -223,7 +258,7 @@ def _request(facts: dict[str, Any]) -> Request:
 
 
 def _ask(facts: dict[str, Any]) -> Ask:
-    return Ask(facts["size"], facts["shared"], _box(facts["roi"]))
+    return Ask(facts["size"], facts["shared"], _box(facts["roi"]), facts["onto"], facts["explain"])
 
 
 def _box(facts: dict[str, Any] | None) -> Box | None:

@@ -12,7 +12,11 @@ from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le
 
+from bridge.messages import Box
+
 Colour = Literal["rgb", "bgr", "gray"]
+Motion = Literal["shift", "turn", "affine", "perspective"]
+"""How a part may lie otherwise than on the golden picture; each may do all that the one before it may."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,3 +49,44 @@ class Normalisation:
     """One number, or one for each channel."""
     std: tuple[Annotated[float, Gt(0)], ...] = (1.0,)
     """One number, or one for each channel."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """How a part that lies loosely is found: by laying it over a golden picture, on which the ROI is drawn."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid", "allow_inf_nan": False}
+
+    golden: str
+    """A picture's name in the bundle: a part that lies as it should."""
+    motion: Motion = "turn"
+    """shift; turn: shift and turn; affine: also scale and shear; perspective: also tilt."""
+    least_correlation: Annotated[float, Gt(0), Le(1)] = 0.7
+    """Registered, the part must look so much like the golden one (1: up to light and contrast the same)."""
+    largest_shift_share: Annotated[float, Gt(0), Le(1)] = 0.1
+    """How far the part may have moved, as a share of the golden picture's longer side."""
+    largest_turn_degrees: Annotated[float, Ge(0), Le(180)] = 10.0
+    """How far it may have turned; means nothing to ``shift``."""
+    anchor: Box | None = None
+    """What is looked for, in pixels of the golden picture; None: the region of interest and some of what is
+    around it, or without one the whole picture."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeatMapOutput:
+    """The model's second output, (batch, rows, columns, classes) from 0 on, and how it becomes boxes."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid", "allow_inf_nan": False}
+
+    output: str = "heat_map"
+    """The name of the output."""
+    layer: str = ""
+    """Whose features it shows."""
+    peak_share: Annotated[float, Gt(0), Le(1)] = 0.5
+    """What is at least this share of the map's highest value is hot."""
+    smallest_share: Annotated[float, Ge(0), Le(1)] = 0.001
+    """Boxes below this share of the ROI's area are left out."""
+    largest_share: Annotated[float, Gt(0), Le(1)] = 1.0
+    """Boxes above this share of the ROI's area are left out."""
+    most_boxes: Annotated[int, Ge(1), Le(16)] = 5
+    """The hottest so many are kept."""

@@ -10,12 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from bridge import simulate
 from bridge.errors import ConfigError
 from bridge.judging import bundle
 from bridge.judging.bundle import Bundle, Manifest
 from bridge.messages import Box
 
 FILES = {"model.xml": b"<net/>", "model.bin": b"\0\1\2"}
+CLAIM = {"goal": 1, "risk": 0.005, "bound": 0.004, "holds": True, "good": 900, "bad": 800, "errors": 0}
 
 
 @pytest.fixture
@@ -88,6 +90,7 @@ def _edit(folder: Path, **changes: object) -> None:
         (_endless, "larger than 1 MB"),
         (_gone, "cannot be read"),
         (lambda folder: _edit(folder, files={}), "names no model.xml"),
+        (lambda folder: _edit(folder, registration={"*": {"golden": "g.png"}}), "names no file g.png, onto which"),
         (lambda folder: _edit(folder, format=2), "format"),
         (lambda folder: _edit(folder, surprise=1), "surprise"),
     ],
@@ -115,6 +118,14 @@ def test_a_spoilt_bundle_is_refused_in_one_line(made: Bundle, spoil: Callable[[P
         {"normalisation": {"std": [0]}},
         {"normalisation": {"scale": float("inf")}},
         {"precision": "fp16"},
+        {"temperature": 0},
+        {"temperature": 2, "output": "probabilities"},
+        {"heat_map": {"peak_share": 0}},
+        {"heat_map": {"most_boxes": 17}},
+        {"registration": {"*": {"golden": "golden.png", "motion": "fly"}}},
+        {"registration": {"*": {"golden": "golden.png", "anchor": {"cx": 1, "cy": 1, "w": 0, "h": 1}}}},
+        {"operating_point": CLAIM | {"bound": 1.5}},
+        {"operating_point": CLAIM | {"goal": 4}},
     ],
 )
 def test_a_manifest_that_could_be_misread_is_refused(wrong: dict[str, object]) -> None:
@@ -130,6 +141,37 @@ def test_a_view_has_its_own_region_or_the_common_one() -> None:
     assert manifest.region("top") == Box(cx=1, cy=2, w=3, h=4)
     assert manifest.region("side") == Box(cx=5, cy=6, w=7, h=8)
     assert brightness_manifest().region("top") is None
+
+
+def test_everything_that_may_be_told_of_a_model_is_read_back(tmp_path: Path) -> None:
+    """Registration, temperature, heat map, the threshold's claim and the recipe are the same after the disk."""
+    anchor = {"cx": 30, "cy": 40, "w": 20, "h": 10}
+    told = brightness_manifest(
+        registration={"top": {"golden": "golden.png", "motion": "affine", "anchor": anchor}},
+        temperature=1.7,
+        heat_map={"layer": "block5_conv3", "peak_share": 0.4},
+        operating_point=CLAIM | {"steps": 12, "strictest": 0.99},
+        recipe={"phases": [{"epochs": 30, "rate": 1e-4}], "weights": None},
+        score="p(OK)",
+    )
+    made = bundle.write(tmp_path / "pins" / "3", told, FILES | {"golden.png": b"a picture"})
+    loaded = bundle.load(made.folder).manifest
+    assert loaded == told.model_copy(update={"files": loaded.files})
+    registered = loaded.registered("top")
+    assert registered is not None
+    assert registered.anchor == Box(**anchor)
+    assert loaded.registered("side") is None
+
+
+def test_a_manifest_of_before_loads_as_it_meant() -> None:
+    """The demo's model was written before any of this: it lies still, is not tempered and promises nothing."""
+    loaded = bundle.load(Path(simulate.__file__).parent / "demo_bundle").manifest
+    assert (loaded.temperature, loaded.heat_map, loaded.operating_point, loaded.registration) == (
+        1,
+        None,
+        None,
+        {},
+    )
 
 
 def test_a_bundle_is_never_overwritten(made: Bundle) -> None:

@@ -5,14 +5,44 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.judging import frames
-from bridge.judging.frames import Answer, Ask, Cancel, Garbled, Load, Opinion, Ready, Rejected, Request, Sample
-from bridge.judging.spec import Input, Normalisation
+from bridge.judging.frames import (
+    Answer,
+    Ask,
+    Cancel,
+    Garbled,
+    Load,
+    Opinion,
+    Ready,
+    Reference,
+    Rejected,
+    Request,
+    Sample,
+)
+from bridge.judging.spec import HeatMapOutput, Input, Normalisation, Registration
 from bridge.messages import Box, Failure
 
 number = st.floats(allow_nan=False, allow_infinity=False)
 whole = st.integers(0, 1 << 40)
 box = st.builds(Box, cx=number, cy=number, w=number, h=number)
-ask = st.builds(Ask, whole, st.none() | whole, st.none() | box)
+ask = st.builds(Ask, whole, st.none() | whole, st.none() | box, st.none() | whole, st.none() | number)
+registration = st.builds(
+    Registration,
+    golden=st.text(),
+    motion=st.sampled_from(["shift", "turn", "affine", "perspective"]),
+    least_correlation=number,
+    largest_shift_share=number,
+    largest_turn_degrees=number,
+    anchor=st.none() | box,
+)
+heat_map = st.builds(
+    HeatMapOutput,
+    output=st.text(),
+    layer=st.text(),
+    peak_share=number,
+    smallest_share=number,
+    largest_share=number,
+    most_boxes=whole,
+)
 opinion = st.builds(
     Opinion, st.none() | st.floats(0, 1), whole, number, st.none() | st.sampled_from(Failure), st.text()
 )
@@ -30,7 +60,10 @@ load = st.builds(
     threads=whole,
     max_pixels=whole,
     memory_bytes=st.none() | whole,
-    golden=st.lists(st.builds(Sample, st.text(), st.none() | box), max_size=2).map(tuple),
+    golden=st.lists(st.builds(Sample, st.text(), st.none() | box, st.none() | whole), max_size=2).map(tuple),
+    temperature=number,
+    heat_map=st.none() | heat_map,
+    references=st.lists(st.builds(Reference, registration, st.none() | box), max_size=2).map(tuple),
 )
 message = st.one_of(
     load,
