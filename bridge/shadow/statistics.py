@@ -31,6 +31,56 @@ def clopper_pearson_upper(events: int, trials: int, confidence: float = 0.95) ->
     return high
 
 
+def clopper_pearson_lower(events: int, trials: int, confidence: float = 0.95) -> float:
+    """Return the one-sided exact lower bound of a rate; 0.0 where nothing was tried or nothing happened.
+
+    Raises:
+        ValueError: as ``clopper_pearson_upper``.
+    """
+    return 1.0 - clopper_pearson_upper(trials - events, trials, confidence)
+
+
+def clopper_pearson(events: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the two-sided exact interval of a rate: each side may miss with half of what is left over.
+
+    Raises:
+        ValueError: as ``clopper_pearson_upper``.
+    """
+    side = (1 + confidence) / 2
+    return clopper_pearson_lower(events, trials, side), clopper_pearson_upper(events, trials, side)
+
+
+def most_events(trials: int, limit: float, confidence: float = 0.95) -> int:
+    """Return the most events whose upper bound is still within the limit; -1 where not even none would be.
+
+    It asks the definition of the bound: so few events would be too unlikely if the rate were at the limit.
+    """
+    events = -1
+    while events + 1 < trials and binomial_cdf(events + 1, trials, limit) <= 1 - confidence:
+        events += 1
+    return events
+
+
+def trials_needed(events: int, limit: float, confidence: float = 0.95) -> int:
+    """Return the fewest trials with which so many events keep the upper bound within the limit.
+
+    Raises:
+        ValueError: no events, limit or confidence between their ends make a plan.
+    """
+    if events < 0 or not 0 < limit < 1 or not 0 < confidence < 1:
+        raise ValueError(f"{events} events within {limit} at {confidence} make no plan")
+    short, enough = events, events + 1
+    while binomial_cdf(events, enough, limit) > 1 - confidence:
+        short, enough = enough, 2 * enough
+    while enough - short > 1:
+        middle = (short + enough) // 2
+        if binomial_cdf(events, middle, limit) > 1 - confidence:
+            short = middle
+        else:
+            enough = middle
+    return enough
+
+
 def binomial_cdf(events: int, trials: int, rate: float) -> float:
     """Return the probability of at most so many events, each with this rate."""
     if rate <= 0 or events >= trials:

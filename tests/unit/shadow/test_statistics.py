@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.shadow.statistics import binomial_cdf, clopper_pearson_upper
+from bridge.shadow.statistics import (
+    binomial_cdf,
+    clopper_pearson,
+    clopper_pearson_lower,
+    clopper_pearson_upper,
+    most_events,
+    trials_needed,
+)
 
 
 @pytest.mark.parametrize(
@@ -47,3 +54,42 @@ def test_nothing_tried_says_nothing() -> None:
 def test_binomial_by_hand(rate: float, expected: float) -> None:
     """At most two events in four trials."""
     assert binomial_cdf(2, 4, rate) == pytest.approx(expected)
+
+
+@given(trials=st.integers(0, 300), share=st.floats(0, 1), confidence=st.floats(0.5, 0.99))
+def test_both_sides_mirror_each_other(trials: int, share: float, confidence: float) -> None:
+    """What happened bounds what did not; the two-sided interval holds what was seen."""
+    events = int(share * trials)
+    assert clopper_pearson_lower(events, trials, confidence) == pytest.approx(
+        1 - clopper_pearson_upper(trials - events, trials, confidence)
+    )
+    low, high = clopper_pearson(events, trials, confidence)
+    assert low <= events / max(trials, 1) <= high
+    assert low <= clopper_pearson_lower(events, trials, confidence) + 1e-12
+
+
+def test_two_sided_interval_of_a_textbook() -> None:
+    """Clopper and Pearson's interval for 4 of 20 at 95 %, as every statistics package gives it."""
+    assert clopper_pearson(4, 20) == pytest.approx((0.0573, 0.4366), abs=1e-4)
+
+
+@given(events=st.integers(0, 12), limit=st.floats(0.002, 0.5), confidence=st.floats(0.5, 0.99))
+def test_the_plan_is_just_enough(events: int, limit: float, confidence: float) -> None:
+    """With so many trials the events may happen; with one fewer they may not, and one event more may never."""
+    trials = trials_needed(events, limit, confidence)
+    assert most_events(trials, limit, confidence) == events
+    assert most_events(trials - 1, limit, confidence) < events
+    assert clopper_pearson_upper(events, trials, confidence) <= limit + 1e-12
+
+
+@pytest.mark.parametrize(("events", "trials"), [(0, 598), (1, 947), (2, 1258)])
+def test_a_half_percent_at_95_percent_takes(events: int, trials: int) -> None:
+    """The figures that a calibration asks for."""
+    assert trials_needed(events, 0.005) == trials
+
+
+@pytest.mark.parametrize(("events", "limit", "confidence"), [(-1, 0.1, 0.9), (0, 0.0, 0.9), (0, 0.1, 1.0)])
+def test_nonsense_makes_no_plan(events: int, limit: float, confidence: float) -> None:
+    """No number rather than an endless search."""
+    with pytest.raises(ValueError, match="make no plan"):
+        trials_needed(events, limit, confidence)
