@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from bridge.judging.bundle import Precision
 from bridge.judging.spec import Input
 from bridge.messages import Box
 
@@ -58,12 +59,20 @@ def options(parser: argparse.ArgumentParser) -> None:
     )
     add("--backbone", choices=("small", "mobilenet_v2"), default="small")
     add("--weights", type=Path, metavar="FILE", help="the backbone's pretrained weights")
+    add("--precision", nargs="+", choices=[*Precision], default=["f32"], help="what to write besides f32")
+    add(
+        "--int8-loss",
+        type=float,
+        default=0.2,
+        metavar="POINTS",
+        help="AUROC points that int8 may lose (default: 0.2)",
+    )
     add("--seed", type=int, default=0)
 
 
 def run(args: argparse.Namespace) -> int:
     """Train and export; Ctrl-C keeps the finished epochs, and the same command goes on."""
-    from bridge.learning import data, export, training  # noqa: PLC0415 - TensorFlow; one clear line if missing
+    from bridge.learning import data, export, network, training  # noqa: PLC0415 - TensorFlow; one clear line if missing
 
     known = data.classes(args.data, args.ok)
     into = Input(width=args.size[0], height=args.size[1], colour=args.colour)
@@ -74,12 +83,23 @@ def run(args: argparse.Namespace) -> int:
     work = args.out / ".training"
     with _bar() as told:
         net, progress = training.train(dataset, into, parts, _settings(args), work, told)
-    target = export.Target(models=args.out, name=args.name or args.out.name, escapes=args.escapes, roi=args.roi)
-    made, outcome = export.export(net, dataset, into, parts[1], target)
+    target = export.Target(
+        models=args.out,
+        name=args.name or args.out.name,
+        look=export.Look(into=into, rois={} if args.roi is None else {"*": args.roi}),
+        precisions=tuple(Precision(word) for word in args.precision),
+        escapes=args.escapes,
+        int8_loss=args.int8_loss,
+    )
+    found = export.export(network.Network(whole=net), dataset, export.Sides(*parts), target)
+    made, outcome = found[0].bundle, found[0].outcome
     shutil.rmtree(work)
     print(f"best epoch {progress.best} of {progress.epoch}; written: {made.identity} in {made.folder}")
     print(f"{len(made.manifest.golden)} known bad pictures go with it: it may judge only where it rejects them")
     _report("validation", outcome)
+    for one in found[1:]:
+        print(f"written: {one.bundle.identity} ({one.bundle.manifest.precision}) in {one.bundle.folder}")
+        _report("validation", one.outcome)
     if args.test:
         _test(args, made, into)
     return 0
@@ -116,7 +136,9 @@ def _test(args: argparse.Namespace, made: Bundle, into: Input) -> None:
     from bridge.learning import export, points  # noqa: PLC0415 - TensorFlow
 
     dataset = _read(args, args.test, into)
-    scores = export.scores(made.model, into, dataset, np.arange(len(dataset.labels)))
+    shown = made.manifest
+    everything = np.arange(len(dataset.labels))
+    scores = export.scores(made.model, into, shown.normalisation, shown.precision, dataset, everything)
     threshold = made.manifest.threshold
     _report("test", points.outcome(*points.fuse(scores, dataset.bad, dataset.parts), threshold))
     if args.groups:

@@ -5,6 +5,7 @@ Each takes what ``preprocess.normalise`` gives with ``NORMALISATION`` and answer
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -21,6 +22,15 @@ _FINE = "block_13_expand_relu"
 
 Model: TypeAlias = Any
 """A ``keras.Model``; Keras ships no types."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """A Keras model and what it is to be shown."""
+
+    whole: Model
+    """Picture to logits."""
+    normalisation: Normalisation = NORMALISATION
 
 
 class Backbone(StrEnum):

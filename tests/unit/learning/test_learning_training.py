@@ -64,15 +64,16 @@ def test_a_trained_network_tells_the_classes_apart_and_its_bundle_says_the_same(
     """Keras and the engine of the line agree within 1e-4, and the bundle holds on pictures never seen."""
     net, progress = training.train(dataset, INTO, sides, replace(QUICK, epochs=8), tmp_path / "work")
     assert progress.best_loss < 0.4
-    target = export.Target(models=tmp_path / "models", name="toy")
-    made, _ = export.export(net, dataset, INTO, sides[1], target)
+    target = export.Target(models=tmp_path / "models", name="toy", look=export.Look(into=INTO))
+    trained = network.Network(whole=net)
+    made = export.export(trained, dataset, export.Sides(*sides), target)[0].bundle
     assert bundle.load(bundle.locate(tmp_path, "models")).identity == made.identity
     assert made.manifest.metrics["parity_max_abs"] < 1e-4  # type: ignore[operator]  # a metric may be a word elsewhere
     fresh = marked(100, 2)
-    scores = export.scores(made.model, INTO, fresh, np.arange(100))
+    scores = export.scores(made.model, INTO, network.NORMALISATION, made.manifest.precision, fresh, np.arange(100))
     assert points.auc(scores, fresh.bad) > 0.95
     assert sum(path.stat().st_size for path in made.folder.iterdir()) < 1_000_000
-    assert export.export(net, dataset, INTO, sides[1], target)[0].manifest.version == 2
+    assert export.export(trained, dataset, export.Sides(*sides), target)[0].bundle.manifest.version == 2
     assert bundle.locate(tmp_path, "models").name == "1", "a person switches to a later version"
 
 

@@ -1,0 +1,47 @@
+"""From a Keras model to OpenVINO IR in float32, with the tensor names that the live path knows."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any, Final
+
+from bridge.judging import bundle
+from bridge.learning.network import Model
+
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # else the import looks up a host and sends
+import openvino as ov  # noqa: E402 - after the line above
+
+LOGITS: Final = "logits"
+"""Output of shape (batch, classes)."""
+HEAT_MAP: Final = "heat_map"
+"""Output of shape (batch, rows, columns, classes), where the graph explains itself."""
+_RANKS = {2: LOGITS, 4: HEAT_MAP}
+
+Graph = Any
+"""An ``openvino.Model``; OpenVINO's types are not complete."""
+
+
+def convert(net: Model, scratch: Path) -> Graph:
+    """Return the network as an OpenVINO graph in float32, its outputs named by what they are.
+
+    Args:
+        net: of one input (batch, height, width, channels) and the output logits, or logits and heat map.
+        scratch: a folder that exists; hundreds of megabytes may be written to it.
+    """
+    with redirect_stdout(StringIO()):  # Keras prints the signature, which nobody asked for
+        net.export(scratch / "saved", format="tf_saved_model", verbose=False)
+        graph = ov.convert_model(scratch / "saved")
+    for output in graph.outputs:
+        output.get_tensor().set_names({_RANKS[len(output.get_partial_shape())]})
+    graph.input().get_tensor().set_names({"picture"})
+    return graph
+
+
+def save(graph: Graph, folder: Path) -> tuple[Path, Path]:
+    """Write the graph as it is, without rounding weights to 16 bits; return its two files."""
+    path = folder / bundle.MODEL
+    ov.save_model(graph, path, compress_to_fp16=False)
+    return path, path.with_suffix(".bin")

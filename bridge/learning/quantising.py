@@ -1,0 +1,172 @@
+"""int8: post-training quantisation by NNCF, calibrated on training pictures, and what it costs against f32.
+
+The ranges of activations are taken from pictures as the live path prepares them. Two ways are tried in turn: all
+layers in 8 bits, and the first and the last layers left in float32, where rounding hurts most. What only explains
+(the heat map) is never rounded. NNCF takes seconds to import and is imported when it is needed.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from enum import StrEnum
+from io import StringIO
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bridge.errors import ConfigError
+from bridge.judging.bundle import Precision
+from bridge.learning import points
+from bridge.learning.conversion import HEAT_MAP, Graph
+from bridge.learning.data import Indices
+from bridge.learning.points import Scores, Truth
+
+MOST_PICTURES: Final = 300
+"""More calibration pictures move the ranges no further; each costs a pass of the f32 network."""
+
+
+class Scope(StrEnum):
+    """Which layers are rounded to 8 bits."""
+
+    ALL = "all"
+    INNER = "inner"
+    """All but the first and the last layers that hold weights."""
+
+
+LADDER: Final = (Scope.ALL, Scope.INNER)
+"""The ways in the order in which they are tried: the fastest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A graph at a precision, and how it judges the validation parts."""
+
+    precision: Precision
+    files: tuple[Path, Path]
+    how: str
+    """The scope, where there is a choice."""
+    views: Scores
+    """p(OK) per picture."""
+    parts: Scores
+    """p(OK) per part."""
+    bad: Truth
+    """Which parts are NG."""
+    threshold: float
+    """Its own."""
+
+    @property
+    def auc(self) -> float:
+        """The chance that a bad part scores below a good one."""
+        return points.auc(self.parts, self.bad)
+
+
+def sample(labels: NDArray[np.int64], train: Indices, seed: int = 0) -> Indices:
+    """Return up to ``MOST_PICTURES`` training pictures, the classes as evenly as they allow."""
+    rng = np.random.default_rng(seed)
+    drawn = rng.permutation(train)
+    rank = np.empty(len(drawn), np.int64)
+    for label in np.unique(labels[drawn]):
+        mine = labels[drawn] == label
+        rank[mine] = np.arange(mine.sum())
+    return np.asarray(drawn[np.argsort(rank, kind="stable")][:MOST_PICTURES], np.intp)
+
+
+def quantise(graph: Graph, shown: NDArray[np.float32], scope: Scope) -> Graph:
+    """Return the graph in 8 bits; the given one stays as it is.
+
+    Args:
+        graph: in float32.
+        shown: calibration pictures, normalised; shape (N, height, width, channels).
+        scope: which layers to round.
+
+    Raises:
+        ConfigError: NNCF is not installed.
+    """
+    nncf = _nncf()
+    left_out = nncf.IgnoredScope(names=sorted(_only_explaining(graph) | _outer(graph, scope)))
+    pictures = nncf.Dataset([one[None] for one in shown])
+    with redirect_stdout(StringIO()):  # its own progress bar
+        return nncf.quantize(
+            graph.clone(),
+            pictures,
+            preset=nncf.QuantizationPreset.MIXED,
+            subset_size=len(shown),
+            fast_bias_correction=True,
+            ignored_scope=left_out,
+        )
+
+
+def _nncf() -> Any:
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # else it looks up a host and sends
+    try:
+        import nncf  # noqa: PLC0415 - seconds, and only int8 needs it
+    except ImportError as exc:
+        raise ConfigError(
+            "--precision int8", "NNCF is not installed", "write pip install 'aoi-bridge[train]'"
+        ) from exc
+    nncf.set_log_level(logging.ERROR)
+    return nncf
+
+
+def _only_explaining(graph: Graph) -> set[str]:
+    """Return the operations that the logits do not depend on."""
+    heat = [result for result in graph.get_results() if HEAT_MAP in result.output(0).get_names()]
+    if not heat:
+        return set()
+    deciding = {op for result in graph.get_results() if result not in heat for op in _ancestors(result)}
+    return {op.get_friendly_name() for result in heat for op in _ancestors(result)} - {
+        op.get_friendly_name() for op in deciding
+    }
+
+
+def _ancestors(result: Any) -> list[Any]:
+    found: dict[str, Any] = {}
+    waiting = [result]
+    while waiting:
+        op = waiting.pop()
+        for source in op.input_values():
+            node = source.get_node()
+            if node.get_friendly_name() not in found:
+                found[node.get_friendly_name()] = node
+                waiting.append(node)
+    return list(found.values())
+
+
+_WEIGHTED = {"Convolution", "GroupConvolution", "MatMul"}
+
+
+def _outer(graph: Graph, scope: Scope) -> set[str]:
+    """Return the first and the last operation with weights, unless all are to be rounded."""
+    weighted = [op.get_friendly_name() for op in graph.get_ordered_ops() if op.get_type_name() in _WEIGHTED]
+    return set() if scope is Scope.ALL or not weighted else {weighted[0], weighted[-1]}
+
+
+def loss(one: Candidate, reference: Candidate) -> float:
+    """Return how many AUROC points (hundredths) the candidate ranks the parts worse; below 0: better."""
+    return 100 * (reference.auc - one.auc)
+
+
+def compared(one: Candidate, reference: Candidate) -> dict[str, float | int | str]:
+    """Return what a precision changed on the validation parts, each at its own threshold."""
+    changed = (one.parts >= one.threshold) != (reference.parts >= reference.threshold)
+    return {
+        "f32_part_auc": reference.auc,
+        "auroc_points_lost": loss(one, reference),
+        "changed_decisions": int(changed.sum()),
+        "score_max_abs": float(np.abs(one.views - reference.views).max()),
+    } | ({"quantised": one.how} if one.how else {})
+
+
+def refusal(one: Candidate, reference: Candidate, allowed: float) -> str:
+    """Return in one line why a precision is not written."""
+    facts = compared(one, reference)
+    return (
+        f"{one.precision} is not written: AUROC {one.auc:.4f} against {reference.auc:.4f} of f32 on "
+        f"{len(one.bad)} validation parts, {loss(one, reference):.2f} points lost "
+        f"where --int8-loss allows {allowed:g}, {facts['changed_decisions']} decisions changed"
+    )
