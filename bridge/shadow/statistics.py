@@ -6,6 +6,8 @@ import math
 
 _STEPS = 60
 """Halvings of the interval 0 to 1: far below any digit that is printed."""
+_NOTHING = 1e-17
+"""A share that a float cannot show."""
 
 
 def clopper_pearson_upper(events: int, trials: int, confidence: float = 0.95) -> float:
@@ -87,13 +89,24 @@ def binomial_cdf(events: int, trials: int, rate: float) -> float:
         return 1.0
     if rate >= 1:
         return 0.0
-    log_rate, log_rest = math.log(rate), math.log1p(-rate)
-    terms = (
+    if events > trials * rate:
+        return 1.0 - _below_the_mean(trials - events - 1, trials, 1 - rate)
+    return _below_the_mean(events, trials, rate)
+
+
+def _below_the_mean(events: int, trials: int, rate: float) -> float:
+    """Sum the terms from the largest down, each from the one before, until they no longer count."""
+    term = math.exp(
         math.lgamma(trials + 1)
-        - math.lgamma(k + 1)
-        - math.lgamma(trials - k + 1)
-        + k * log_rate
-        + (trials - k) * log_rest
-        for k in range(events + 1)
+        - math.lgamma(events + 1)
+        - math.lgamma(trials - events + 1)
+        + events * math.log(rate)
+        + (trials - events) * math.log1p(-rate)
     )
-    return min(1.0, math.fsum(math.exp(term) for term in terms))
+    total, odds = 0.0, (1 - rate) / rate
+    for k in range(events, -1, -1):
+        total += term
+        if term <= total * _NOTHING:
+            break
+        term *= k / (trials - k + 1) * odds
+    return min(1.0, total)

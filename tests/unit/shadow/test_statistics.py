@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import comb, fsum
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -93,3 +95,17 @@ def test_nonsense_makes_no_plan(events: int, limit: float, confidence: float) ->
     """No number rather than an endless search."""
     with pytest.raises(ValueError, match="make no plan"):
         trials_needed(events, limit, confidence)
+
+
+@given(trials=st.integers(1, 60), share=st.floats(0, 1), rate=st.floats(1e-4, 1 - 1e-4))
+def test_the_sum_is_that_of_its_terms(trials: int, share: float, rate: float) -> None:
+    """Summed from either end, it is what adding up every term gives."""
+    events = int(share * trials)
+    terms = (comb(trials, k) * rate**k * (1 - rate) ** (trials - k) for k in range(events + 1))
+    assert binomial_cdf(events, trials, rate) == pytest.approx(fsum(terms), abs=1e-12)
+
+
+@pytest.mark.parametrize(("events", "expected"), [(5000, (0.4901, 0.5098)), (9999, (0.99944, 0.9999975))])
+def test_ten_thousand_trials_are_no_trouble(events: int, expected: tuple[float, float]) -> None:
+    """Half of them, and all but one."""
+    assert clopper_pearson(events, 10_000) == pytest.approx(expected, abs=1e-4)
