@@ -1,0 +1,178 @@
+"""The networks: backbones by name, each cut into what stays as it was taught and a last block that may learn on.
+
+What "the last block" is:
+
+| backbone | last block | reads | features for 224 x 224 |
+|---|---|---|---|
+| small | stages 4 and 5 | stage 3, halved | 7 x 7 x 64 |
+| vgg16, vgg19 | block 5 | block 4, halved | 14 x 14 x 512, halved by the head |
+| resnet50, resnext50, se_resnet50, se_resnext50 | stage conv5 | conv4 | 7 x 7 x 2048 |
+| xception | exit flow: blocks 13 and 14 | middle flow | 7 x 7 x 2048 |
+| googlenet | inception 5a and 5b | 4e, halved | 7 x 7 x 1024 |
+| mobilenet_v2 | block 16 and the last convolution | block 15 | 7 x 7 x 1280 |
+| efficientnet_v2_b0 | stage 6 and the last convolution | stage 5 | 7 x 7 x 1280 |
+
+Keras only, for any backend. Each network takes what ``preprocess.normalise`` gives with its ``normalisation`` and
+answers with logits, one per class.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal
+
+from bridge.errors import ConfigError
+from bridge.judging.spec import Input, Normalisation
+from bridge.learning import heads
+from bridge.learning.backend import keras
+from bridge.learning.heads import Head
+from bridge.learning.networks import applications, googlenet, resnext, small, weights
+from bridge.learning.networks.trunk import SYMMETRIC, Model, Trunk
+from bridge.learning.networks.weights import IMAGENET, NONE
+
+__all__ = ["IMAGENET", "NONE", "SYMMETRIC", "Backbone", "Model", "Network", "build", "colour"]
+
+
+class Backbone(StrEnum):
+    """What looks at the picture before the head decides."""
+
+    SMALL = "small"
+    """Five convolutions, about 60,000 parameters, trained from nothing."""
+    VGG16 = "vgg16"
+    VGG19 = "vgg19"
+    RESNET50 = "resnet50"
+    RESNEXT50 = "resnext50"
+    SE_RESNET50 = "se_resnet50"
+    SE_RESNEXT50 = "se_resnext50"
+    XCEPTION = "xception"
+    GOOGLENET = "googlenet"
+    MOBILENET_V2 = "mobilenet_v2"
+    EFFICIENTNET_V2_B0 = "efficientnet_v2_b0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """Keras models that share their layers."""
+
+    backbone: Backbone
+    lower: Model | None
+    """Frozen: from a normalised picture to what the last block reads; None where everything is trained."""
+    block: Model
+    """From there to features (batch, rows, columns, channels); all of the backbone where ``lower`` is None.
+
+    Batch normalisation keeps its statistics, except where everything is trained.
+    """
+    head: Head
+    tail: Model
+    """Block and head: from what ``lower`` gives to logits. This is what learns."""
+    whole: Model
+    """From a normalised picture to logits (batch, classes)."""
+    colour: Literal["rgb", "bgr", "gray"]
+    """The order of channels in which pictures are read."""
+    normalisation: Normalisation
+    """How their pixels become numbers."""
+
+
+def colour(backbone: Backbone, source: str | Path) -> Literal["rgb", "bgr"]:
+    """Return the order of colours that pretrained weights ask for; rgb where there are none."""
+    one = applications.APPLICATIONS.get(backbone)
+    return one.colour if one and source != NONE else "rgb"
+
+
+def build(
+    backbone: Backbone,
+    into: Input,
+    classes: int,
+    *,
+    head: heads.Kind = heads.Kind.AVGMAX,
+    source: str | Path = NONE,
+    cut: bool | None = None,
+) -> Network:
+    """Return a network whose head has learnt nothing yet.
+
+    Args:
+        backbone: which.
+        into: what it is shown.
+        classes: how many logits.
+        head: how features become logits.
+        source: ``imagenet``, a file of weights, or ``none``.
+        cut: whether the part below the last block is held still; left out: where there are weights.
+
+    Raises:
+        ConfigError: the weights need other colours, do not fit, or cannot be had, or the picture is too small.
+    """
+    pretrained = source != NONE
+    if pretrained and into.colour != colour(backbone, source):
+        wanted = colour(backbone, source)
+        raise ConfigError("--colour", f"{into.colour} does not suit the weights of {backbone}", f"write {wanted}")
+    trunk = _trunk(backbone, into, source)
+    if not pretrained:
+        trunk = replace(trunk, normalisation=SYMMETRIC)
+    lower, block = trunk.cut() if (pretrained if cut is None else cut) else (None, trunk.model)
+    top = heads.build(head, block.output.shape[1:], classes, pool=trunk.pool)
+    return _joined(backbone, into, trunk.normalisation, (lower, block, top))
+
+
+def _joined(
+    backbone: Backbone, into: Input, normalisation: Normalisation, parts: tuple[Model | None, Model, Head]
+) -> Network:
+    lower, block, head = parts
+    entry = keras.Input(block.input.shape[1:], name="entry")
+    if lower is None:
+        tail = keras.Model(entry, head.model(block(entry)), name="tail")
+        whole = tail
+    else:
+        lower.trainable = False
+        tail = keras.Model(entry, head.model(block(entry, training=False)), name="tail")
+        seen = keras.Input((into.height, into.width, into.channels), name="picture")
+        whole = keras.Model(seen, head.model(block(lower(seen, training=False), training=False)), name="network")
+    return Network(
+        backbone=backbone,
+        lower=lower,
+        block=block,
+        head=head,
+        tail=tail,
+        whole=whole,
+        colour=into.colour,
+        normalisation=normalisation,
+    )
+
+
+def _trunk(backbone: Backbone, into: Input, source: str | Path) -> Trunk:
+    if backbone in applications.APPLICATIONS:
+        return applications.trunk(backbone, _application(backbone, into, source))
+    if source == IMAGENET:
+        raise ConfigError(
+            "--weights", f"Keras offers no ImageNet weights of {backbone}", f"write a file of them, or {NONE}"
+        )
+    made = _own(backbone, into)
+    if isinstance(source, Path):
+        weights.load(made.model, source, backbone)
+    return made
+
+
+def _own(backbone: Backbone, into: Input) -> Trunk:
+    if backbone is Backbone.SMALL:
+        return small.trunk(into)
+    if backbone is Backbone.GOOGLENET:
+        return googlenet.trunk(into)
+    return resnext.trunk(into, resnext.FORMS[backbone])
+
+
+def _application(backbone: Backbone, into: Input, source: str | Path) -> Any:
+    smallest = applications.APPLICATIONS[backbone].smallest
+    if min(into.width, into.height) < smallest:
+        raise ConfigError(
+            "--size",
+            f"{into.width}x{into.height} is too small for {backbone}",
+            f"write {smallest}x{smallest} or more",
+        )
+    if source == IMAGENET:
+        with weights.downloading(backbone):
+            return applications.whole(backbone, into, IMAGENET)
+    model = applications.whole(backbone, into, None)
+    if isinstance(source, Path):
+        weights.load(model, source, backbone)
+    return model
