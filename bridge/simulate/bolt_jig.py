@@ -93,7 +93,7 @@ def _slots(ground: NDArray[np.float32], light: float, shift: NDArray[np.int64]) 
 
 def around(mask: NDArray[np.bool_]) -> Mask:
     """Return a mask of the bolt's picture as it lies in the one with the jig."""
-    return np.pad(mask, ((0, FOOT), (SIDE, SIDE)))
+    return np.asarray(np.pad(mask, ((0, FOOT), (SIDE, SIDE))), np.bool_)
 
 
 def where() -> Mask:
