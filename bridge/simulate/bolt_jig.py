@@ -68,8 +68,7 @@ def held(picture: NDArray[np.uint8], jig: Jig, seed: int) -> Image:
     draw = _screws if jig is Jig.GROUND else _slots
     draw(ground, light, shift)
     ground += 2.5 * rng.standard_normal((*shape, 3), np.float32)
-    image = np.clip(ground, 0, 255).astype(np.uint8)
-    image[:HEIGHT, SIDE : SIDE + WIDTH] = picture
+    image: Image = np.clip(ground, 0, 255).astype(np.uint8)
     cv2.rectangle(image, (SIDE - 2, -2), (SIDE + WIDTH + 1, HEIGHT + 1), [light * 0.3] * 3, 2)
     image[:HEIGHT, SIDE : SIDE + WIDTH] = picture
     return image
