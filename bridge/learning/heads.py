@@ -69,28 +69,39 @@ class Head:
         Args:
             features: shape (batch, rows, columns, channels); a tensor, or Keras' symbol inside a layer's call.
         """
-        _, rows, columns, channels = self.model.input_shape
-        ops, kernel = keras.ops, keras.ops.cast(self.model.get_layer(_LOGITS).kernel, "float32")
-        seen = (rows // self.pool) * (columns // self.pool)
-        if self.kind is Kind.FC:
-            return self._through_hidden(features, kernel, (seen, channels)) * (seen / (rows * columns))
-        if self.kind is Kind.GAP:
-            mean = kernel / seen
-        elif self.kind is Kind.AVGMAX:
-            mean = (kernel[:channels] + kernel[channels:]) / seen
-        else:
-            mean = ops.mean(ops.reshape(kernel, (seen, channels, -1)), axis=0)
-        weights = ops.transpose(mean)[None] * (seen / (rows * columns))
-        return ops.broadcast_to(weights, (ops.shape(features)[0], *weights.shape[1:]))
+        fixed, ops = self.fixed_weights(), keras.ops
+        if fixed is None:
+            return self._through_hidden(features)
+        return ops.broadcast_to(fixed[None], (ops.shape(features)[0], *fixed.shape))
 
-    def _through_hidden(self, features: Tensor, kernel: Tensor, seen: tuple[int, int]) -> Tensor:
+    def fixed_weights(self) -> Tensor | None:
+        """Return the weights, shape (classes, channels), where they are the same for every picture; else None."""
+        ops, (cells, seen, channels) = keras.ops, self._sizes()
+        kernel = ops.cast(self.model.get_layer(_LOGITS).kernel, "float32")
+        if self.kind is Kind.FC:
+            return None
+        if self.kind is Kind.GAP:
+            total = kernel
+        elif self.kind is Kind.AVGMAX:
+            total = kernel[:channels] + kernel[channels:]
+        else:
+            total = ops.sum(ops.reshape(kernel, (seen, channels, -1)), axis=0)
+        return ops.transpose(total) / cells
+
+    def _sizes(self) -> tuple[int, int, int]:
+        """Return the places of the features, the places left after shrinking, and the channels."""
+        _, rows, columns, channels = self.model.input_shape
+        return rows * columns, (rows // self.pool) * (columns // self.pool), channels
+
+    def _through_hidden(self, features: Tensor) -> Tensor:
         """Multiply the kernels of both layers, each picture with the hidden units that it lights."""
-        ops, hidden = keras.ops, self.model.get_layer(_HIDDEN)
-        flat = ops.cast(ops.reshape(_shrunk(features, self.pool), (-1, seen[0] * seen[1])), "float32")
+        ops, hidden, (cells, seen, channels) = keras.ops, self.model.get_layer(_HIDDEN), self._sizes()
+        flat = ops.cast(ops.reshape(_shrunk(features, self.pool), (-1, seen * channels)), "float32")
         lit = ops.cast(hidden(flat) > 0, "float32")
         first = ops.cast(hidden.kernel, "float32")
-        first = ops.mean(ops.reshape(first, (*seen, -1)), axis=0)  # (channels, units)
-        return ops.matmul(lit[:, None, :] * ops.transpose(kernel)[None], ops.transpose(first))
+        first = ops.sum(ops.reshape(first, (seen, channels, -1)), axis=0) / cells  # (channels, units)
+        last = ops.transpose(ops.cast(self.model.get_layer(_LOGITS).kernel, "float32"))  # (classes, units)
+        return ops.matmul(lit[:, None, :] * last[None], ops.transpose(first))
 
 
 def build(
