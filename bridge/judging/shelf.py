@@ -58,6 +58,36 @@ def folder_of(models: Path, name: str, version: int) -> Path:
     return found[0]
 
 
+def located(text: str) -> Path:
+    """Return the folder of the bundle that somebody writes on a command line, whatever ``live`` points to later.
+
+    Args:
+        text: a bundle's folder, or a model's folder with ``@`` and a version or ``live``; without, live is meant.
+
+    Raises:
+        ConfigError: there is no such bundle.
+    """
+    place, _, which = text.rpartition("@") if "@" in text and not Path(text).exists() else (text, "", "")
+    folder = Path(place)
+    if not which and (folder / MANIFEST).is_file():
+        return folder.resolve()
+    if which in {"", LIVE}:
+        if (folder / LIVE / MANIFEST).is_file():
+            return (folder / LIVE).resolve()
+        advice = "write a bundle's folder, or a model's, which may end in @live or @VERSION"
+        raise ConfigError(f"bundle {text!r}", f"neither {folder} nor {folder / LIVE} holds a {MANIFEST}", advice)
+    if not which.isdecimal():
+        raise ConfigError(f"bundle {text!r}", f"{which} is no version", "write @live or a number, as @2")
+    return folder_of(folder.parent, folder.name, int(which)).resolve()
+
+
+def next_version(model: Path) -> int:
+    """Return the number that the next version in a model's folder gets: one more than the highest, from 1."""
+    if not model.is_dir():
+        return 1
+    return 1 + max((int(path.name) for path in model.iterdir() if path.name.isdecimal()), default=0)
+
+
 def before(models: Path, name: str) -> Path:
     """Return the folder of the version that was live before the one that is.
 

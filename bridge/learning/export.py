@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bridge.judging import bundle, preprocess
+from bridge.judging import bundle, preprocess, shelf
 from bridge.judging.bundle import Bundle, Manifest, Precision
 from bridge.judging.engine import BATCH, Engine, Unfit
 from bridge.judging.frames import Load
@@ -212,7 +212,7 @@ class _Exporter:
         outcome = points.outcome(one.parts, one.bad, one.threshold)
         manifest = Manifest(
             name=target.name,
-            version=next_version(target.models),
+            version=shelf.next_version(target.models),
             classes=dataset.classes,
             threshold=one.threshold,
             input=target.look.into,
@@ -292,13 +292,6 @@ def _seen(dataset: Dataset, split: Split) -> Seen:
         return tuple((seen.digits(files[at]) if files else "", dataset.groups[at]) for at in chosen.tolist())
 
     return Seen(train=known(split.train), validation=known(split.validation))
-
-
-def next_version(models: Path) -> int:
-    """Return the number of the model's next version."""
-    if not models.is_dir():
-        return 1
-    return 1 + max((int(path.name) for path in models.iterdir() if path.name.isdecimal()), default=0)
 
 
 def _written(roi: Box) -> BoxOptions:

@@ -146,3 +146,36 @@ def test_a_model_is_known_by_its_very_name(models: Path, name: str) -> None:
     for find in (lambda: shelf.folder_of(models, name.format(models.name), 1), lambda: shelf.before(models, name)):
         with pytest.raises(ConfigError, match="write one of pins"):
             find()
+
+
+def test_a_bundle_is_named_by_its_folder_or_by_its_model_and_version(models: Path) -> None:
+    """Without a version the live one is meant, followed once; an odd folder name is a name first."""
+    put(models, 2)
+    pins = models / "pins"
+    for text, folder in (("pins", "2"), ("pins@live", "2"), ("pins/live", "2"), ("pins@3", "3"), ("pins/4", "4")):
+        assert shelf.located(str(models / text)) == (pins / folder).resolve()
+    (models / "odd@9").mkdir()
+    shutil.copytree(pins / "1", models / "odd@9", dirs_exist_ok=True)
+    assert shelf.located(str(models / "odd@9")).name == "odd@9"
+
+
+@pytest.mark.parametrize(
+    ("text", "write"),
+    [
+        ("pins", "@live or @VERSION"),
+        ("nothing", "a bundle's folder"),
+        ("pins@9", "versions 1, 2"),
+        ("pins@new", "@2"),
+    ],
+)
+def test_a_bundle_that_is_not_there_says_what_to_write(models: Path, text: str, write: str) -> None:
+    """None of the versions is live yet."""
+    with pytest.raises(ConfigError, match=write):
+        shelf.located(str(models / text))
+
+
+def test_the_next_version_is_one_more_than_the_highest(models: Path) -> None:
+    """Gaps are not filled: a version that was taken away is not given to another."""
+    shutil.rmtree(models / "pins" / "2")
+    assert shelf.next_version(models / "pins") == 5
+    assert shelf.next_version(models / "new") == 1
