@@ -24,6 +24,8 @@ inbox.py       what is asked, so that a cancellation overtakes the work
 memory.py      how much it takes and may take
 bench.py       the judging itself, a batch at a time
 headers.py     a picture's size and completeness before it is decoded (pure)
-preprocess.py  decode, crop, stretch, normalise; the same for training and live
+transforms.py  points and pictures under a transform of the plane (pure)
+registration.py  lays the golden picture over a loose part; the same for training and live
+preprocess.py  decode, register, crop, stretch, normalise; the same for training and live
 engine.py      OpenVINO at the bundle's numeric precision
 """

@@ -1,4 +1,4 @@
-"""From an encoded picture to the model's input: decode, crop, stretch, normalise.
+"""From an encoded picture to the model's input: decode, register, crop, stretch, normalise.
 
 Training and the live path run this same code, so that a model is asked about exactly what it was taught. Only
 the worker, training and benchmarks import it; the gateway never does.
@@ -19,6 +19,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import IO, Final, TypeAlias
 
 import cv2
@@ -27,7 +28,9 @@ import numpy.typing as npt
 
 from bridge.judging import headers
 from bridge.judging.headers import Data, Header, Unreadable
+from bridge.judging.registration import Aligner
 from bridge.judging.spec import Input, Normalisation
+from bridge.judging.transforms import Matrix, sampled, scaling
 from bridge.messages import Box
 
 Picture: TypeAlias = npt.NDArray[np.uint8]
@@ -54,45 +57,93 @@ _GRAY = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What the model is shown of a picture, and where it was."""
+
+    picture: Picture
+    """The region of interest at the model's size and in its colours, 8 bits: what training augments."""
+    placement: Matrix
+    """From points of it to those of the original picture, in pixels from the left and top edge of either."""
+
+
 def prepare(
     data: Data,
     into: Input,
     normalisation: Normalisation,
     roi: Box | None = None,
     max_pixels: int = MAX_PIXELS,
+    onto: Aligner | None = None,
 ) -> Tensor:
     """Return the model's input for one encoded picture.
 
     Raises:
-        Unreadable: no complete picture of a known format, too large, or the region leaves it.
+        Unreadable: as ``cut``.
     """
-    return normalise(picture(data, into, roi, max_pixels), normalisation)
+    return normalise(cut(data, into, roi, max_pixels, onto).picture, normalisation)
 
 
-def picture(data: Data, into: Input, roi: Box | None = None, max_pixels: int = MAX_PIXELS) -> Picture:
-    """Return the region of interest at the model's size and in its colours, 8 bits: what training augments.
+def picture(
+    data: Data, into: Input, roi: Box | None = None, max_pixels: int = MAX_PIXELS, onto: Aligner | None = None
+) -> Picture:
+    """Return what the model is shown of a picture, before normalising.
+
+    Raises:
+        Unreadable: as ``cut``.
+    """
+    return cut(data, into, roi, max_pixels, onto).picture
+
+
+def cut(
+    data: Data, into: Input, roi: Box | None = None, max_pixels: int = MAX_PIXELS, onto: Aligner | None = None
+) -> Cut:
+    """Return the region of interest, and where it was.
 
     Args:
         data: JPEG, PNG, BMP or TIFF.
         into: the model's input.
-        roi: in pixels of the original picture; None for all of it.
+        roi: in pixels of the original picture, or of the golden one where it is registered; None for all of it.
         max_pixels: the largest picture that is decoded.
+        onto: the golden picture onto which a loose part is registered; None where it lies still.
 
     Raises:
-        Unreadable: as ``prepare``.
+        Unreadable: no complete picture of a known format, too large, the region leaves it, or no part like the
+            golden one is where it may be.
     """
     header = headers.read(data)
     if header.width * header.height > max_pixels:
         raise Unreadable(f"has {header.width} x {header.height} pixels, more than {max_pixels}")
     region = roi or Box(cx=header.width / 2, cy=header.height / 2, w=header.width, h=header.height)
-    reduction = choose_reduction(header, into, region)
-    image = crop(decode(data, header, gray=into.colour == "gray", reduction=reduction), region, reduction)
+    reduction = choose_reduction(header, into, region, onto.largest_reduction if onto else 8)
+    image = decode(data, header, gray=into.colour == "gray", reduction=reduction)
+    if onto is None:
+        found, placement = _stretched(crop(image, region, reduction), into), _placement(region, into, reduction)
+    else:
+        placement = onto.locate(image, reduction) @ _over(region, into)
+        found = sampled(image, scaling(1 / reduction) @ placement, into.width, into.height)
+    if into.colour == "rgb":
+        found = np.asarray(cv2.cvtColor(found, cv2.COLOR_BGR2RGB), np.uint8)
+    return Cut(found.reshape(into.height, into.width, into.channels), placement)
+
+
+def _stretched(image: Picture, into: Input) -> Picture:
     shrinking = image.shape[0] >= into.height and image.shape[1] >= into.width
     how = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
-    sized = cv2.resize(image, (into.width, into.height), interpolation=how)
-    if into.colour == "rgb":
-        sized = cv2.cvtColor(sized, cv2.COLOR_BGR2RGB)
-    return np.asarray(sized, np.uint8).reshape(into.height, into.width, into.channels)
+    return np.asarray(cv2.resize(image, (into.width, into.height), interpolation=how), np.uint8)
+
+
+def _over(region: Box, into: Input) -> Matrix:
+    """Return the transform from the model's input to a region."""
+    across, down = region.w / into.width, region.h / into.height
+    left, top = region.cx - region.w / 2, region.cy - region.h / 2
+    return np.array([[across, 0, left], [0, down, top], [0, 0, 1]], np.float64)
+
+
+def _placement(region: Box, into: Input, reduction: int) -> Matrix:
+    """Return the same for what ``crop`` cuts, which ends at whole pixels."""
+    left, top, right, bottom = (edge * reduction for edge in _edges(region, reduction))
+    whole = Box(cx=(left + right) / 2, cy=(top + bottom) / 2, w=right - left, h=bottom - top)
+    return _over(whole, into)
 
 
 def normalise(image: Picture, by: Normalisation) -> Tensor:
@@ -104,14 +155,14 @@ def normalise(image: Picture, by: Normalisation) -> Tensor:
     return numbers
 
 
-def choose_reduction(header: Header, into: Input, roi: Box) -> int:
-    """Return 1, 2, 4 or 8: how many times smaller the picture may be decoded.
+def choose_reduction(header: Header, into: Input, roi: Box, most: float = 8) -> int:
+    """Return 1, 2, 4 or 8, at most ``most`` where that is more than 1: how much smaller a picture is decoded.
 
     Only JPEG gains: its decoder computes fewer pixels, all others would decode in full and shrink.
     """
     if header.form != "jpeg":
         return 1
-    fits = (n for n in (8, 4, 2) if roi.w / n >= into.width and roi.h / n >= into.height)
+    fits = (n for n in (8, 4, 2) if n <= most and roi.w / n >= into.width and roi.h / n >= into.height)
     return next(fits, 1)
 
 
@@ -143,14 +194,20 @@ def crop(image: Picture, roi: Box, reduction: int = 1) -> Picture:
         Unreadable: the region leaves the picture, or is smaller than a pixel. It is never moved or padded:
             a camera that suddenly delivers another size is a failure to be seen, not a shifted crop.
     """
-    left, right = (round((roi.cx + side * roi.w / 2) / reduction) for side in (-1, 1))
-    top, bottom = (round((roi.cy + side * roi.h / 2) / reduction) for side in (-1, 1))
+    left, top, right, bottom = _edges(roi, reduction)
     height, width = image.shape[:2]
     if left < 0 or top < 0 or right > width or bottom > height:
         raise Unreadable(f"is smaller than its region of interest {roi.w:g} x {roi.h:g} at {roi.cx:g}, {roi.cy:g}")
     if left >= right or top >= bottom:
         raise Unreadable("has a region of interest smaller than a pixel")
     return image[top:bottom, left:right]
+
+
+def _edges(roi: Box, reduction: int) -> tuple[int, int, int, int]:
+    """Return left, top, right and bottom in whole pixels of the reduced picture."""
+    left, right = (round((roi.cx + side * roi.w / 2) / reduction) for side in (-1, 1))
+    top, bottom = (round((roi.cy + side * roi.h / 2) / reduction) for side in (-1, 1))
+    return left, top, right, bottom
 
 
 _HARMLESS = re.compile(

@@ -61,8 +61,9 @@ class Registration:
     """A picture's name in the bundle: a part that lies as it should."""
     motion: Motion = "turn"
     """shift; turn: shift and turn; affine: also scale and shear; perspective: also tilt."""
-    least_correlation: Annotated[float, Gt(0), Le(1)] = 0.7
-    """Registered, the part must look so much like the golden one (1: up to light and contrast the same)."""
+    least_correlation: Annotated[float, Gt(0), Le(1)] = 0.5
+    """Registered, its outlines must be so much like the golden one's (1: the same). Parts of one kind reach 0.6 to
+    0.9, whatever the light; other things up to 0.5."""
     largest_shift_share: Annotated[float, Gt(0), Le(1)] = 0.1
     """How far the part may have moved, as a share of the golden picture's longer side."""
     largest_turn_degrees: Annotated[float, Ge(0), Le(180)] = 10.0
