@@ -47,11 +47,11 @@ format: .venv-dev/stamp
 	.venv-dev/bin/ruff format .
 	.venv-dev/bin/ruff check --fix .
 
-# Most tests talk to real processes over real sockets. On a machine that others load too, one that fails is tried
-# once more and listed as such: a failure that comes twice is ours.
+# Most tests talk to real processes over real sockets and mostly wait, so two files run at a time. On a machine that
+# others load too, one that fails is tried once more and listed as such: a failure that comes twice is ours.
 test-core: .venv-dev/stamp
 	@sh .ci/need --better mbpoll fuse3:fusermount3 nodejs:node npm postgresql:pg_ctlcluster mosquitto:/usr/sbin/mosquitto
-	.venv-dev/bin/python -m pytest -m "not learning" --reruns 1 -rR
+	.venv-dev/bin/python -m pytest -m "not learning" -n 2 --dist loadfile --reruns 1 -rR
 
 test-learning: .venv-train/stamp
 	TF_CPP_MIN_LOG_LEVEL=3 .venv-train/bin/python -m pytest -m learning tests/unit/learning
