@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridge.errors import ConfigError
-from bridge.learning.lettering import DARK, Colour, Picture, shortened, width, write
+from bridge.learning.lettering import DARK, Colour, shortened, width, write
 
 LARGEST: Final = 4096
 """A sheet is never wider or higher than this, in pixels; where the cells asked for need more, they shrink."""
@@ -21,11 +21,12 @@ SMALLEST: Final = 16
 GOOD: Final[Colour] = (80, 160, 40)
 BAD: Final[Colour] = (50, 50, 215)
 
+Sheet: TypeAlias = NDArray[np.uint8]
+"""Shape (height, width, 3), blue-green-red."""
 Shown: TypeAlias = NDArray[np.uint8]
 """Shape (height, width), (height, width, 1) or (height, width, 3), blue-green-red."""
 
 _GROUND: Colour = (250, 250, 250)
-_EMPTY: Colour = (235, 235, 235)
 _TEXT, _LINE, _HEAD, _GAP, _FRAME = 14, 19, 16, 8, 3
 _NARROW = 104
 """Pixels that a caption may always have."""
@@ -53,7 +54,7 @@ def grid(
     *,
     words: Words | None = None,
     frames: Sequence[Colour | None] = (),
-) -> Picture:
+) -> Sheet:
     """Return all pictures on one sheet, row by row.
 
     Args:
@@ -85,7 +86,18 @@ def grid(
     return sheet
 
 
-def save(sheet: Picture, path: Path) -> Path:
+def joined(sheets: Sequence[Sheet], *, across: bool = False) -> Sheet:
+    """Return sheets one below the other, or side by side where ``across``; shorter ones end in empty ground."""
+    longest = max(sheet.shape[0 if across else 1] for sheet in sheets)
+    padded = []
+    for sheet in sheets:
+        room = longest - sheet.shape[0 if across else 1]
+        below, right = (room, 0) if across else (0, room)
+        padded.append(cv2.copyMakeBorder(sheet, 0, below, 0, right, cv2.BORDER_CONSTANT, value=_GROUND))
+    return np.asarray(np.concatenate(padded, axis=1 if across else 0), np.uint8)
+
+
+def save(sheet: Sheet, path: Path) -> Path:
     """Write a sheet as the picture file that the suffix asks for; return the path.
 
     Raises:
@@ -155,11 +167,10 @@ def _fitted(shape: tuple[int, ...], room: tuple[int, int]) -> tuple[int, int]:
 
 
 def _place(
-    sheet: Picture, picture: Shown | None, corner: tuple[int, int], cell: tuple[int, int], frame: Colour | None
+    sheet: Sheet, picture: Shown | None, corner: tuple[int, int], cell: tuple[int, int], frame: Colour | None
 ) -> None:
     """Draw one picture in the middle of its cell; a small one keeps its pixels as squares."""
     if picture is None:
-        cv2.rectangle(sheet, corner, (corner[0] + cell[0] - 1, corner[1] + cell[1] - 1), _EMPTY, -1)
         return
     size = _fitted(picture.shape, cell)
     how = cv2.INTER_AREA if size[0] < picture.shape[1] else cv2.INTER_NEAREST
@@ -174,16 +185,16 @@ def _place(
             cv2.rectangle(sheet, (low[0] + inset, low[1] + inset), (high[0] - inset, high[1] - inset), frame, 1)
 
 
-def _words(sheet: Picture, text: str, at: tuple[int, int], room: int, *, bold: bool = False) -> None:
+def _words(sheet: Sheet, text: str, at: tuple[int, int], room: int, *, bold: bool = False) -> None:
     write(sheet, shortened(text, _TEXT, room, bold=bold), at, _TEXT, DARK, bold=bold)
 
 
-def _caption(sheet: Picture, text: str, at: tuple[int, int], room: int) -> None:
+def _caption(sheet: Sheet, text: str, at: tuple[int, int], room: int) -> None:
     for index, line in enumerate(text.split("\n")):
         _words(sheet, line, (at[0], at[1] + _FRAME + _LINE * (index + 1) - 5), room)
 
 
-def _side(sheet: Picture, text: str, plan: _Plan, row: int) -> None:
+def _side(sheet: Sheet, text: str, plan: _Plan, row: int) -> None:
     """Write a row's heading in the middle of its height."""
     lines = text.split("\n")
     y = plan.corner(row, 0)[1] + plan.cell[1] // 2 - _LINE * len(lines) // 2

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from bridge.learning.augmentation.policy import MEANING, NAMED, Pictures, Policy, generator
+from bridge.learning.augmentation.named import MEANING, NAMED
+from bridge.learning.augmentation.policy import Pictures, Policy, generator
 from bridge.learning.augmentation.reading import of_table, policy, printed
 from bridge.learning.augmentation.variation import Variation
 

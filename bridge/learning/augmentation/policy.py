@@ -6,7 +6,7 @@ bound that is changed changes that effect and no other, so that two policies can
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,25 @@ Picture: TypeAlias = NDArray[np.uint8]
 _NUMBERS: Final = 32
 """Random numbers that a copy takes, whatever its policy uses; the places are below."""
 _GEOMETRY, _COLOUR, _NOISE, _WHETHER = slice(0, 14), slice(14, 22), slice(22, 26), slice(26, 30)
+_PLACES: Final[dict[str, tuple[int, ...]]] = {
+    "angle_degrees": (0,),
+    "shift": (2, 3),
+    "zoom": (1,),
+    "corner_shift": tuple(range(6, 14)),
+    "mirror": (4, 5),
+    "brightness_levels": (14,),
+    "contrast": (15,),
+    "gamma": (16,),
+    "tint": (19, 20, 21),
+    "saturation": (17,),
+    "hue_degrees": (18,),
+    "blur_pixels": (22,),
+    "salt_and_pepper": (23,),
+    "gaussian_levels": (24,),
+    "poisson_levels": (25,),
+}
+_SIGNS: Final = {"tint": (1, 0, -1), "corner_shift": (1, 1, 1, -1, -1, -1, 1, 1)}
+"""Where one number stands for several: warm against cold, and a picture seen from a corner."""
 
 
 class Policy(BaseModel):
@@ -78,7 +97,31 @@ class Policy(BaseModel):
             rng: decides; always the same count of numbers is taken from it.
         """
         steps = rng.uniform(-1, 1, _NUMBERS)
-        seed = int(rng.integers(1 << 62))
+        return self.variation(steps, int(rng.integers(1 << 62)), height, width)
+
+    def at(self, effect: str, step: float, height: int, width: int) -> Variation:
+        """Return one effect alone, at this share of its bound; noise comes out the same each time.
+
+        Args:
+            effect: the name of a bound.
+            step: from -1 to 1; below 0 a picture that may be mirrored is.
+            height: of the picture, in pixels.
+            width: of the picture, in pixels.
+        """
+        places = _PLACES[effect]
+        steps = np.zeros(_NUMBERS)
+        steps[list(places)] = step * np.array(_SIGNS.get(effect, (1,) * len(places)))
+        return self.only(effect).variation(steps, 0, height, width)
+
+    def variation(self, steps: NDArray[np.float64], seed: int, height: int, width: int) -> Variation:
+        """Return what these numbers choose.
+
+        Args:
+            steps: 32 numbers from -1 to 1; every effect has places of its own among them.
+            seed: what the noise follows from.
+            height: of the picture, in pixels.
+            width: of the picture, in pixels.
+        """
         return Variation(
             matrix=matrix(self._bounds(), steps[_GEOMETRY], height, width),
             border=self.border,
@@ -106,7 +149,7 @@ class Policy(BaseModel):
     @property
     def effects(self) -> tuple[str, ...]:
         """The names of the bounds that do something, in the table's order."""
-        return tuple(name for name in _EFFECTS if getattr(self, name) not in {0, "none"})
+        return tuple(name for name in _PLACES if getattr(self, name) not in {0, "none"})
 
     def only(self, *effects: str) -> Policy:
         """Return a policy of these effects alone, each as strong as here and on every copy."""
@@ -131,48 +174,6 @@ class Policy(BaseModel):
             gaussian_levels=float(gaussian * self.gaussian_levels),
             poisson_levels=float(poisson * self.poisson_levels),
         )
-
-
-_EFFECTS: Final = tuple(name for name in Policy.model_fields if name not in {"border", "degraded"})
-
-NAMED: Final[dict[str, Policy]] = {
-    "none": Policy(),
-    "bolt": Policy(angle_degrees=10, shift=0.1, mirror="horizontal"),
-    "aoi": Policy(
-        angle_degrees=5,
-        shift=0.04,
-        zoom=0.05,
-        corner_shift=0.04,
-        mirror="horizontal",
-        brightness_levels=24,
-        contrast=0.2,
-        gamma=0.2,
-        tint=0.08,
-        saturation=0.25,
-        hue_degrees=8,
-        blur_pixels=1.0,
-        salt_and_pepper=0.01,
-        gaussian_levels=6,
-        poisson_levels=8,
-        degraded=0.5,
-    ),
-    "fixture": Policy(
-        angle_degrees=4, shift=0.04, zoom=0.03, mirror="horizontal", brightness_levels=36, contrast=0.3
-    ),
-    "any-angle": Policy(
-        angle_degrees=180, shift=0.04, zoom=0.03, mirror="both", brightness_levels=36, contrast=0.3
-    ),
-}
-"""Policies by name; ``MEANING`` says what each is for."""
-
-MEANING: Final[dict[str, str]] = {
-    "none": "leaves pictures as they are",
-    "bolt": "what the bolt paper did: turned by 10 degrees, moved by a tenth, mirrored left to right",
-    "aoi": "another camera, other lamps, another sensor: projective, colour, blur, and three kinds of noise",
-    "fixture": "parts that a fixture holds, on another shift: little movement, much light",
-    "any-angle": "as fixture, for parts that lie at any angle",
-}
-Name: TypeAlias = Literal["none", "bolt", "aoi", "fixture", "any-angle"]
 
 
 def generator(seed: int, *key: int) -> np.random.Generator:

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from bridge.config.words import sentences
 from bridge.errors import ConfigError
-from bridge.learning.augmentation.policy import MEANING, NAMED, Policy
+from bridge.learning.augmentation.named import MEANING, NAMED
+from bridge.learning.augmentation.policy import Policy
 from bridge.plugin.sample import table
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from bridge.errors import ConfigError
-from bridge.learning import augmentation
-from bridge.learning.augmentation import NAMED, Policy, generator, geometry, vary
+from bridge.learning import augmentation, sheets
+from bridge.learning.augmentation import NAMED, Policy, generator, geometry, showing, vary
 from bridge.learning.augmentation.tones import Degradation, colouring
 
 HEIGHT, WIDTH = 40, 64
@@ -373,3 +373,33 @@ class TestTables:
         assert NAMED["none"].effects == ()
         alone = NAMED["bolt"].only("angle_degrees")
         assert alone == Policy(angle_degrees=10)
+
+
+class TestShowing:
+    """The sheet by which a person sees what a policy does."""
+
+    def test_one_effect_goes_from_bound_to_bound(self) -> None:
+        """At nought it is the picture as it is; at both ends it is the bound itself."""
+        for effect in NAMED["aoi"].effects:
+            nothing = NAMED["aoi"].at(effect, 0.0, HEIGHT, WIDTH).picture(SMOOTH)
+            assert np.array_equal(nothing, SMOOTH)
+            low, high = (NAMED["aoi"].at(effect, step, HEIGHT, WIDTH).picture(SMOOTH) for step in (-1.0, 1.0))
+            assert not np.array_equal(low, SMOOTH)
+            assert effect == "mirror" or not np.array_equal(high, SMOOTH)
+        turned = NAMED["bolt"].at("angle_degrees", -1.0, HEIGHT, WIDTH).matrix
+        assert np.degrees(np.arctan2(turned[0, 1], turned[1, 1])) == pytest.approx(-10)
+
+    @pytest.mark.parametrize("name", NAMED)
+    def test_a_sheet_shows_originals_and_copies(self, name: str) -> None:
+        """Every original stands at the beginning of its row; a policy of many effects is no endless strip."""
+        plain = np.full((40, 20, 3), (10, 60, 200), np.uint8)
+        sheet = showing.sheet([plain, SMOOTH], ["one", "two"], NAMED[name], name, seed=0)
+        assert (sheet == (10, 60, 200)).all(axis=2).sum() >= 100 * 200
+        assert max(sheet.shape) < sheets.LARGEST
+        assert sheet.shape[0] < 2.5 * sheet.shape[1]
+
+    def test_red_stays_red(self) -> None:
+        """Pictures in red-green-blue are shown in their own colours."""
+        red = np.full((40, 40, 3), (200, 10, 10), np.uint8)
+        sheet = showing.sheet([red], ["red"], NAMED["none"], "none", seed=0, colour="rgb")
+        assert (sheet == (10, 10, 200)).all(axis=2).sum() == 8 * 200 * 200

@@ -21,7 +21,7 @@ def plain(colour: tuple[int, int, int], height: int = 40, wide: int = 40) -> she
     return np.full((height, wide, 3), colour, np.uint8)
 
 
-def where(sheet: sheets.Picture, colour: tuple[int, int, int]) -> tuple[int, int, int, int]:
+def where(sheet: sheets.Sheet, colour: tuple[int, int, int]) -> tuple[int, int, int, int]:
     """Return left, top, width and height of what has this colour."""
     return tuple(cv2.boundingRect((sheet == colour).all(axis=2).astype(np.uint8)))  # type: ignore[return-value]
 
@@ -113,3 +113,14 @@ def test_saving(tmp_path: Path) -> None:
     assert np.array_equal(kept, sheet)
     with pytest.raises(ConfigError, match=r"ends in \.png"):
         sheets.save(sheet, tmp_path / "sheet.txt")
+
+
+def test_sheets_are_joined_below_and_beside_each_other() -> None:
+    """Each keeps its pixels; what is left is empty ground."""
+    wide, high = plain(RED, 20, 60), plain(BLUE, 50, 30)
+    below, beside = sheets.joined([wide, high]), sheets.joined([wide, high], across=True)
+    assert below.shape == (70, 60, 3)
+    assert where(below, BLUE) == (0, 20, 30, 50)
+    assert beside.shape == (50, 90, 3)
+    assert where(beside, BLUE) == (60, 0, 30, 50)
+    assert where(beside, RED) == (0, 0, 60, 20)
