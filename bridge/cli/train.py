@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bridge.judging.bundle import Precision
+from bridge.cli import reading
+from bridge.judging.bundle import ANY_VIEW, Precision
 from bridge.judging.spec import Input
 from bridge.messages import Box
 
 if TYPE_CHECKING:
-    from bridge.judging.bundle import Bundle
-    from bridge.learning.data import Dataset
+    from bridge.judging.bundle import Bundle, ModelClass
+    from bridge.learning.data import Dataset, Look
     from bridge.learning.points import Outcome
     from bridge.learning.training import Progress as Epoch
     from bridge.learning.training import Settings, Told
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 def options(parser: argparse.ArgumentParser) -> None:
     """Add what ``aoi-bridge train`` takes."""
     add = parser.add_argument
-    add("data", type=Path, help="a folder that holds one folder of pictures per class")
-    add("--ok", nargs="+", required=True, metavar="NAME", help="the classes that are OK; all others are NG")
+    reading.options(parser)
+    reading.split_options(parser)
     add("--out", type=Path, default=Path("models/pins"), help="the model's folder; the bundle goes to OUT/VERSION")
     add("--name", help="the model's name (default: the name of OUT)")
     add("--epochs", type=_positive, default=30, help="the most epochs (default: 30)")
@@ -40,12 +41,6 @@ def options(parser: argparse.ArgumentParser) -> None:
     add("--size", type=_size, default=(128, 128), metavar="WxH", help="what the model is shown (default: 128x128)")
     add("--colour", choices=("rgb", "bgr", "gray"), default="rgb")
     add("--roi", type=_roi, metavar="cx,cy,w,h", help="where to look, in pixels of the original picture")
-    add("--groups", metavar="FILE.csv:COLUMN", help="what must not be torn apart, or a pattern with (?P<group>…)")
-    add(
-        "--parts",
-        metavar="FILE.csv:COLUMN",
-        help="which pictures show one part; implies --groups where that is absent",
-    )
     add("--any-angle", action="store_true", help="the part may lie at any angle")
     add(
         "--escapes",
@@ -53,7 +48,6 @@ def options(parser: argparse.ArgumentParser) -> None:
         default=0.005,
         help="the share of bad validation parts that may pass (default: 0.005)",
     )
-    add("--validation", type=_share, default=0.2, help="the share of groups to validate on (default: 0.2)")
     add(
         "--test", type=Path, metavar="FOLDER", help="a set of the same classes to measure the bundle on at the end"
     )
@@ -67,31 +61,38 @@ def options(parser: argparse.ArgumentParser) -> None:
         metavar="POINTS",
         help="AUROC points that int8 may lose (default: 0.2)",
     )
-    add("--seed", type=int, default=0)
 
 
 def run(args: argparse.Namespace) -> int:
     """Train and export; Ctrl-C keeps the finished epochs, and the same command goes on."""
-    from bridge.learning import data, export, network, training  # noqa: PLC0415 - TensorFlow; one clear line if missing
+    from bridge.learning import export, network, training  # noqa: PLC0415 - TensorFlow; one clear line if missing
+    from bridge.learning.data import split  # noqa: PLC0415 - numpy
 
-    known = data.classes(args.data, args.ok)
     into = Input(width=args.size[0], height=args.size[1], colour=args.colour)
     dataset = _read(args, args.data, into)
-    parts = data.split(dataset.labels, dataset.groups, args.validation, args.seed)
-    print(f"{len(dataset.labels)} pictures, {len(known)} classes, {len(set(dataset.groups))} groups;", end=" ")
-    print(f"{len(parts[0])} to train on, {len(parts[1])} to validate on")
+    sides = split.by_group(dataset, reading.shares(args), args.seed)
+    print(
+        f"{len(dataset.labels)} pictures, {len(dataset.classes)} classes, {len(set(dataset.groups))} groups;",
+        end=" ",
+    )
+    print(
+        f"{len(sides.train)} to train on, {len(sides.validation)} to validate on, {len(sides.held_out)} held out"
+    )
+    for note in sides.notes:
+        print(note)
+    parts = sides.train, sides.validation
     work = args.out / ".training"
     with _bar() as told:
         net, progress = training.train(dataset, into, parts, _settings(args), work, told)
     target = export.Target(
         models=args.out,
         name=args.name or args.out.name,
-        look=export.Look(into=into, rois={} if args.roi is None else {"*": args.roi}),
+        look=_look(args, into),
         precisions=tuple(Precision(word) for word in args.precision),
         escapes=args.escapes,
         int8_loss=args.int8_loss,
     )
-    found = export.export(network.Network(whole=net), dataset, export.Sides(*parts), target)
+    found = export.export(network.Network(whole=net), dataset, sides, target)
     made, outcome = found[0].bundle, found[0].outcome
     shutil.rmtree(work)
     print(f"best epoch {progress.best} of {progress.epoch}; written: {made.identity} in {made.folder}")
@@ -120,13 +121,16 @@ def _settings(args: argparse.Namespace) -> Settings:
     )
 
 
-def _read(args: argparse.Namespace, folder: Path, into: Input) -> Dataset:
-    from bridge.learning import data  # noqa: PLC0415 - numpy and OpenCV, which the help does not need
+def _read(args: argparse.Namespace, folder: Path, into: Input, known: tuple[ModelClass, ...] = ()) -> Dataset:
+    from bridge.learning.data import pictures  # noqa: PLC0415 - numpy and OpenCV, which the help does not need
 
-    part = data.grouping(args.parts, args.data) if args.parts else str
-    together = data.grouping(args.groups, args.data) if args.groups else part
-    known = data.classes(args.data, args.ok)
-    return data.read(folder, known, into, roi=args.roi, group=together, part=part)
+    return pictures.read(reading.read(args, known, folder), _look(args, into))
+
+
+def _look(args: argparse.Namespace, into: Input) -> Look:
+    from bridge.learning.data import Look  # noqa: PLC0415 - as above
+
+    return Look(into=into, rois={ANY_VIEW: args.roi} if args.roi else {})
 
 
 def _test(args: argparse.Namespace, made: Bundle, into: Input) -> None:
@@ -135,7 +139,7 @@ def _test(args: argparse.Namespace, made: Bundle, into: Input) -> None:
 
     from bridge.learning import export, points  # noqa: PLC0415 - TensorFlow
 
-    dataset = _read(args, args.test, into)
+    dataset = _read(args, args.test, into, made.manifest.classes)
     shown = made.manifest
     everything = np.arange(len(dataset.labels))
     scores = export.scores(made.model, into, shown.normalisation, shown.precision, dataset, everything)

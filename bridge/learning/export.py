@@ -26,7 +26,7 @@ from bridge.judging.spec import Input, Normalisation
 from bridge.learning import conversion, golden, points, quantising, seen
 from bridge.learning.backend import keras
 from bridge.learning.conversion import Graph
-from bridge.learning.data import Dataset, Indices
+from bridge.learning.data import Dataset, Indices, Look
 from bridge.learning.network import Model
 from bridge.learning.points import Outcome, Scores
 from bridge.learning.quantising import Candidate
@@ -67,15 +67,6 @@ class Sides(NamedTuple):
 
     train: Indices
     validation: Indices
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """How pictures are cut."""
-
-    into: Input
-    rois: Mapping[str, Box] = field(default_factory=dict)
-    """Where to look, by view; ``*`` for the others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -87,7 +87,7 @@ def train(
     Args:
         dataset: all pictures.
         into: their size and colour.
-        parts: what to train on and what to validate on, as ``data.split`` gives them.
+        parts: what to train on and what to validate on, as a ``data.Split`` has them.
         settings: how.
         work: a folder of its own; it is left behind when interrupted.
         told: hears of every batch.

@@ -1,7 +1,15 @@
-"""Tests of training are collected only where the train extra is installed; ``make test`` runs them there."""
+"""Tests that are marked ``learning`` import Keras: they are collected only where the train extra is installed."""
 
 from __future__ import annotations
 
 from importlib.util import find_spec
+from pathlib import Path
 
-collect_ignore_glob = [] if find_spec("keras") and find_spec("tensorflow") else ["test_learning_training.py"]
+_HERE = Path(__file__).parent
+collect_ignore = (
+    []
+    if find_spec("keras") and find_spec("tensorflow")
+    else [
+        path.name for path in _HERE.glob("test_*.py") if "pytest.mark.learning" in path.read_text(encoding="utf-8")
+    ]
+)

@@ -40,7 +40,8 @@ def test_several_classes_may_be_ok() -> None:
         (["--roi", "1,2,3"], "cx,cy,w,h"),
         (["--epochs", "0"], "1 or more"),
         (["--escapes", "1.5"], "from 0 to below 1"),
-        (["--validation", "-0.1"], "from 0 to below 1"),
+        (["--validation", "-0.1"], "from 0 to 1"),
+        (["--hold-out", "1"], "below 1"),
     ],
 )
 def test_a_wrong_value_says_what_to_write(words: list[str], write: str) -> None:

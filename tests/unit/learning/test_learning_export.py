@@ -13,9 +13,9 @@ import pytest
 from bridge.judging import bundle
 from bridge.judging.bundle import ModelClass, Precision
 from bridge.judging.spec import Input
-from bridge.learning import data, export, network, seen, training
-from bridge.learning.data import Dataset
-from bridge.learning.export import Look, Made, Sides, Target
+from bridge.learning import export, network, seen, training
+from bridge.learning.data import Choice, Dataset, Look, Shares, Split, items, pictures, split
+from bridge.learning.export import Made, Target
 from bridge.learning.network import Network
 from bridge.learning.training import Settings
 from bridge.messages import Verdict
@@ -42,17 +42,17 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
         path = folder / CLASSES[index // 2 % 2].name / f"p{index // 2}_{index % 2}.png"
         path.parent.mkdir(exist_ok=True)
         cv2.imwrite(str(path), np.clip(picture, 0, 255).astype(np.uint8))
-    by_part = data.grouping("(?P<group>p[0-9]+)_", folder)
-    return data.read(folder, CLASSES, INTO, group=by_part, part=by_part)
+    found = items.read(folder, Choice(parts="(?P<part>p[0-9]+)_", classes=CLASSES))
+    return pictures.read(found, Look(into=INTO))
 
 
 @pytest.fixture(scope="module")
-def sides(dataset: Dataset) -> Sides:
-    return Sides(*data.split(dataset.labels, dataset.groups, 0.3, 0))
+def sides(dataset: Dataset) -> Split:
+    return split.by_group(dataset, Shares(validation=0.3, held_out=0))
 
 
 @pytest.fixture(scope="module")
-def trained(dataset: Dataset, sides: Sides, tmp_path_factory: pytest.TempPathFactory) -> Network:
+def trained(dataset: Dataset, sides: Split, tmp_path_factory: pytest.TempPathFactory) -> Network:
     settings = Settings(epochs=6, batch=16, rate=5e-3, seed=3)
     net, _ = training.train(
         dataset, INTO, (sides.train, sides.validation), settings, tmp_path_factory.mktemp("work")
@@ -62,7 +62,7 @@ def trained(dataset: Dataset, sides: Sides, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(scope="module")
 def made(
-    trained: Network, dataset: Dataset, sides: Sides, tmp_path_factory: pytest.TempPathFactory
+    trained: Network, dataset: Dataset, sides: Split, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[Precision, Made]:
     models = tmp_path_factory.mktemp("models") / "toy"
     target = Target(models=models, name="toy", look=Look(into=INTO), precisions=tuple(Precision), int8_loss=5)
@@ -96,7 +96,7 @@ def test_int8_lies_in_the_graph_and_says_what_it_cost(made: dict[Precision, Made
 
 
 def test_int8_that_loses_too_much_is_refused_in_one_line_and_f32_stays(
-    trained: Network, dataset: Dataset, sides: Sides, tmp_path: Path
+    trained: Network, dataset: Dataset, sides: Split, tmp_path: Path
 ) -> None:
     """The line names both figures; a bound below zero nothing can hold."""
     lines: list[str] = []
@@ -117,7 +117,7 @@ def test_int8_that_loses_too_much_is_refused_in_one_line_and_f32_stays(
 
 
 def test_a_bundle_says_which_pictures_it_has_seen(
-    made: dict[Precision, Made], dataset: Dataset, sides: Sides
+    made: dict[Precision, Made], dataset: Dataset, sides: Split
 ) -> None:
     """By hash and by group, so that a renamed copy and its neighbour are both known."""
     for one in made.values():

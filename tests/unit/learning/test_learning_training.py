@@ -13,8 +13,8 @@ from bridge.errors import ConfigError
 from bridge.judging import bundle
 from bridge.judging.bundle import ModelClass
 from bridge.judging.spec import Input
-from bridge.learning import data, export, network, points, training
-from bridge.learning.data import Dataset
+from bridge.learning import export, network, points, training
+from bridge.learning.data import Dataset, Indices, Look, Shares, split
 from bridge.learning.network import Backbone
 from bridge.learning.training import Settings
 from bridge.messages import Verdict
@@ -54,17 +54,18 @@ def dataset() -> Dataset:
 
 
 @pytest.fixture(scope="module")
-def sides(dataset: Dataset) -> tuple[data.Indices, data.Indices]:
-    return data.split(dataset.labels, dataset.groups, 0.25, 0)
+def sides(dataset: Dataset) -> tuple[Indices, Indices]:
+    sides = split.by_group(dataset, Shares(validation=0.25, held_out=0))
+    return sides.train, sides.validation
 
 
 def test_a_trained_network_tells_the_classes_apart_and_its_bundle_says_the_same(
-    dataset: Dataset, sides: tuple[data.Indices, data.Indices], tmp_path: Path
+    dataset: Dataset, sides: tuple[Indices, Indices], tmp_path: Path
 ) -> None:
     """Keras and the engine of the line agree within 1e-4, and the bundle holds on pictures never seen."""
     net, progress = training.train(dataset, INTO, sides, replace(QUICK, epochs=8), tmp_path / "work")
     assert progress.best_loss < 0.4
-    target = export.Target(models=tmp_path / "models", name="toy", look=export.Look(into=INTO))
+    target = export.Target(models=tmp_path / "models", name="toy", look=Look(into=INTO))
     trained = network.Network(whole=net)
     made = export.export(trained, dataset, export.Sides(*sides), target)[0].bundle
     assert bundle.load(bundle.locate(tmp_path, "models")).identity == made.identity
@@ -78,7 +79,7 @@ def test_a_trained_network_tells_the_classes_apart_and_its_bundle_says_the_same(
 
 
 def test_an_interrupted_training_goes_on_where_it_was(
-    dataset: Dataset, sides: tuple[data.Indices, data.Indices], tmp_path: Path
+    dataset: Dataset, sides: tuple[Indices, Indices], tmp_path: Path
 ) -> None:
     """Ctrl-C costs the epoch under way; what comes out is what would have come out."""
 
@@ -101,9 +102,7 @@ def test_an_interrupted_training_goes_on_where_it_was(
         assert np.allclose(one, other, atol=1e-4)
 
 
-def test_other_settings_start_again(
-    dataset: Dataset, sides: tuple[data.Indices, data.Indices], tmp_path: Path
-) -> None:
+def test_other_settings_start_again(dataset: Dataset, sides: tuple[Indices, Indices], tmp_path: Path) -> None:
     """The state of another training is never taken for this one's."""
     once = replace(QUICK, epochs=1)
     training.train(dataset, INTO, sides, once, tmp_path)

@@ -1,0 +1,101 @@
+"""The flags of every command that reads labelled pictures, and what they mean.
+
+Heavy imports happen in ``read``, so that the help works at once and without any extra.
+"""
+
+from __future__ import annotations
+
+import argparse
+from argparse import ArgumentTypeError
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bridge.cli.numbers import share
+
+if TYPE_CHECKING:
+    from bridge.judging.bundle import ModelClass
+    from bridge.learning.data import Collection, Shares
+
+_DATA = (
+    "a folder with one folder of pictures per class (train/ and test/ around them if need be), a CSV file with \
+columns file and label, or the bridge's own data folder"
+)
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add what says which pictures are meant, what is OK and what belongs together."""
+    add = parser.add_argument
+    add("data", type=Path, metavar="DATA", help=_DATA)
+    add("--ok", nargs="+", default=[], metavar="NAME", help="the classes that are OK; all others are NG")
+    add(
+        "--groups",
+        nargs="+",
+        default=[],
+        metavar="FILE.csv:COLUMN",
+        help="what must not be torn apart (part, lot, day, serial …): a table's column, a column of DATA itself, \
+a pattern with (?P<group>…), or the word copies; several are joined",
+    )
+    add(
+        "--parts",
+        default="",
+        metavar="FILE.csv:COLUMN",
+        help="which pictures show one part; written as --groups, and never torn apart either",
+    )
+    add("--views", default="", metavar="FILE.csv:COLUMN", help="which view a picture is; written as --groups")
+    add("--labels", type=Path, metavar="FILE.csv", help="labels of a journal: columns id or part, label, view")
+    add("--split", choices=("own", "new"), default="own", help="whether DATA's own split counts (default: own)")
+
+
+def split_options(parser: argparse.ArgumentParser) -> None:
+    """Add how a set is divided."""
+    add = parser.add_argument
+    add("--validation", type=_below_one, default=0.2, help="the share of groups to validate on (default: 0.2)")
+    add(
+        "--hold-out",
+        type=_below_one,
+        default=0.25,
+        help="the share of groups kept for calibrate and evaluate (default: 0.25)",
+    )
+    add("--seed", type=int, default=0, help="decides what is drawn (default: 0)")
+
+
+def read(args: argparse.Namespace, known: tuple[ModelClass, ...] = (), where: Path | None = None) -> Collection:
+    """Find the pictures that the command line means; print what a person should know of how they were read.
+
+    Args:
+        args: with what ``options`` adds.
+        known: the classes of the bundle that the set is read for.
+        where: another set than ``args.data``, read in the same way.
+
+    Raises:
+        ConfigError: as ``items.read``.
+    """
+    from bridge.learning.data import Choice, items  # noqa: PLC0415 - numpy and OpenCV, which the help does not need
+
+    choice = Choice(
+        ok=tuple(args.ok),
+        groups=tuple(args.groups),
+        parts=args.parts,
+        views=args.views,
+        labels=args.labels,
+        classes=known,
+        own_split=args.split == "own",
+    )
+    collection = items.read(where or args.data, choice)
+    for note in collection.notes:
+        print(note)
+    return collection
+
+
+def shares(args: argparse.Namespace) -> Shares:
+    """Return how the set is divided, from what ``split_options`` adds."""
+    from bridge.learning.data import Shares  # noqa: PLC0415 - as above
+
+    return Shares(validation=args.validation, held_out=args.hold_out)
+
+
+def _below_one(text: str) -> float:
+    number = share(text)
+    if number == 1:
+        raise ArgumentTypeError("1 leaves nothing to train on; write a number below 1")
+    return number

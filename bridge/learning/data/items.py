@@ -1,0 +1,242 @@
+"""What a set of pictures is made of: items with their class, part, view and group, from wherever people keep them.
+
+A *part* is what is judged, a *view* one picture of it. A *group* is what must never be torn apart between training
+and measuring: a part, a lot, a day, a casting. It is never finer than a part.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bridge.errors import ConfigError
+from bridge.judging.bundle import ModelClass
+from bridge.learning.data import folders, tables
+from bridge.learning.data.found import Found
+from bridge.messages import Verdict
+
+OK_NAMES: Final = frozenset({"ok", "good", "free", "pass", "normal", "defect_free", "defect-free", "no_defect"})
+"""Names of classes that are OK without being told so."""
+COPIES: Final = "copies"
+"""The word of ``--groups`` that stands for pictures found to be one photograph."""
+ONLY_VIEW: Final = "1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One labelled picture."""
+
+    path: Path
+    label: str
+    """The name of its class."""
+    part: str
+    view: str = ONLY_VIEW
+    group: str
+    """What it must stay together with."""
+    split: str = ""
+    """``train``, ``validation``, ``held-out`` or ``test`` where the set itself says so."""
+    mask: Path | None = None
+    """A picture of the same size in which a defect is what is not zero."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collection:
+    """A set of labelled pictures that were not opened yet; N of them, by class and path."""
+
+    where: Path
+    items: tuple[Item, ...]
+    classes: tuple[ModelClass, ...]
+    """At least two: at least one OK and one NG."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of how the set was read; one line each."""
+
+    @cached_property
+    def labels(self) -> NDArray[np.int64]:
+        """The place of each item's class in ``classes``, shape (N,)."""
+        places = {one.name: place for place, one in enumerate(self.classes)}
+        return np.array([places[item.label] for item in self.items], np.int64)
+
+    @property
+    def bad(self) -> NDArray[np.bool_]:
+        """Which items are NG, shape (N,)."""
+        ng = np.array([one.verdict is Verdict.NG for one in self.classes])
+        return np.asarray(ng[self.labels], np.bool_)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """What each item must stay together with."""
+        return tuple(item.group for item in self.items)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The part that each item shows."""
+        return tuple(item.part for item in self.items)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The side that the set itself gives each item; empty where it does not."""
+        return tuple(item.split for item in self.items)
+
+    def take(self, places: Iterable[int]) -> Collection:
+        """Return the collection of these items only, with the same classes."""
+        return replace(self, items=tuple(self.items[place] for place in places))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """How a set is to be read: the words of the command line."""
+
+    ok: tuple[str, ...] = ()
+    """The classes that are OK; empty: those that are called so."""
+    groups: tuple[str, ...] = ()
+    """What must stay together, each as ``tables.naming`` takes it; several are joined."""
+    parts: str = ""
+    views: str = ""
+    labels: Path | None = None
+    """The table of labels of a journal."""
+    classes: tuple[ModelClass, ...] = ()
+    """Those of a bundle that the set is read for: their order and verdicts hold."""
+    own_split: bool = True
+    """Whether the set's own split counts, where it has one."""
+
+
+def read(where: Path, choice: Choice = Choice()) -> Collection:
+    """Find the pictures of a set; none is opened.
+
+    Args:
+        where: a folder of class folders, with or without ``train`` and ``test`` around them; a CSV file; or the
+            bridge's own data folder.
+        choice: what is OK and what belongs together.
+
+    Raises:
+        ConfigError: there is no set, a class or a group is not known, or there is not at least one class each of
+            OK and NG.
+    """
+    found = _found(where)
+    known = classes(sorted({one.label for one in found}), choice)
+    order = {one.name: place for place, one in enumerate(known)}
+    items = sorted(_items(found, where, choice), key=lambda item: (order[item.label], item.path, item.view))
+    _listed_once(items)
+    return _own_split(Collection(where=where, items=tuple(items), classes=known), choice)
+
+
+def _found(where: Path) -> list[Found]:
+    if where.is_dir():
+        return folders.read(where)
+    if where.is_file():
+        return tables.read(where)
+    raise ConfigError(str(where), "is not there", "write a folder with one folder per class, or a CSV file")
+
+
+def classes(names: Sequence[str], choice: Choice) -> tuple[ModelClass, ...]:
+    """Return the classes of a set: those of the bundle it is read for, then what else is found, by name.
+
+    Raises:
+        ConfigError: a name in ``choice.ok`` is no class, or it is not clear which are OK.
+    """
+    taken = {one.name for one in choice.classes}
+    new = [name for name in names if name not in taken]
+    for name in choice.ok:
+        if name not in {*names, *taken}:
+            raise ConfigError(f"--ok {name}", "there is no such class", f"write one of {', '.join(names)}")
+    ok = choice.ok or _called_ok(new, choice)
+    added = (ModelClass(name=name, verdict=Verdict.OK if name in ok else Verdict.NG) for name in new)
+    known = (*choice.classes, *added)
+    for verdict in Verdict:
+        if all(one.verdict is not verdict for one in known):
+            raise ConfigError("--ok", f"leaves no class that is {verdict}", f"the classes are {', '.join(names)}")
+    return known
+
+
+def _called_ok(new: Sequence[str], choice: Choice) -> tuple[str, ...]:
+    ok = tuple(name for name in new if name.lower() in OK_NAMES)
+    clear = len(ok) == 1 if not choice.classes else not new
+    if not clear:
+        raise ConfigError(
+            "--ok", "it is not clear which classes are OK", f"write --ok with some of {', '.join(new)}"
+        )
+    return ok
+
+
+def _items(found: Sequence[Found], where: Path, choice: Choice) -> list[Item]:
+    folder = where if where.is_dir() else where.parent
+    part = tables.naming("--parts", choice.parts, folder) if choice.parts else _own_part
+    view = tables.naming("--views", choice.views, folder) if choice.views else _own_view
+    ways = [tables.naming("--groups", text, folder) for text in choice.groups if text != COPIES] or [_own_group]
+    parts = [part(one) for one in found]
+    keys = [
+        [f"part {name}", *(f"{way} {said}" for way, said in enumerate(name_of(one) for name_of in ways) if said)]
+        for name, one in zip(parts, found, strict=True)
+    ]
+    groups = joined(keys)
+    return [
+        Item(
+            path=one.path,
+            label=one.label,
+            part=name,
+            view=view(one) or ONLY_VIEW,
+            group=group.split(" ", 1)[1],
+            split=one.split,
+            mask=one.mask,
+        )
+        for one, name, group in zip(found, parts, groups, strict=True)
+    ]
+
+
+def _own_part(one: Found) -> str:
+    return one.part or str(one.path.resolve())  # the whole path: another set has an ok/1.jpg too
+
+
+def _own_view(one: Found) -> str:
+    return one.view
+
+
+def _own_group(one: Found) -> str:
+    return one.group
+
+
+def joined(keys: Sequence[Sequence[str]]) -> list[str]:
+    """Return for each of N things the name of its group: things that share a key are one group, and so on.
+
+    The name is the first key, in the order of the alphabet, of those that only the group has.
+    """
+    root: dict[str, str] = {}
+
+    def find(key: str) -> str:
+        while root.setdefault(key, key) != key:
+            root[key] = key = root[root[key]]
+        return key
+
+    for names in keys:
+        first, *others = sorted(map(find, names))
+        for other in others:
+            root[other] = first
+    return [find(names[0]) for names in keys]
+
+
+def _listed_once(items: Sequence[Item]) -> None:
+    seen: set[Path] = set()
+    for item in items:
+        if item.path in seen:
+            raise ConfigError(str(item.path), "is listed twice", "leave one of the two lines out")
+        seen.add(item.path)
+
+
+def _own_split(read: Collection, choice: Choice) -> Collection:
+    """Drop the set's own split where it is not wanted, or cannot teach every class."""
+    learned: dict[str, bool] = defaultdict(bool)
+    for item in read.items:
+        learned[item.label] |= item.split in {"", "train"}
+    missing = sorted(label for label, there in learned.items() if not there)
+    if choice.own_split and not missing:
+        return read
+    said = f"the set's own split has no {', '.join(missing)} to train on; it is split anew" if missing else ""
+    items = tuple(replace(item, split="") for item in read.items)
+    return replace(read, items=items, notes=(*read.notes, said) if said else read.notes)

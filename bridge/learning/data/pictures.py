@@ -1,0 +1,130 @@
+"""Pictures in memory, read through the very code that the live path runs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bridge.errors import ConfigError
+from bridge.judging import preprocess
+from bridge.judging.bundle import ANY_VIEW, ModelClass
+from bridge.judging.headers import Unreadable
+from bridge.judging.preprocess import Picture
+from bridge.judging.spec import Input
+from bridge.learning.data.found import named
+from bridge.learning.data.items import Collection, Item
+from bridge.messages import Box, Verdict
+
+Told: TypeAlias = Callable[[int, int], None]
+"""Called after every picture with how many are done, and of how many."""
+
+
+def silent(done: int, total: int) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """How a picture is cut and sized: the same words that stand in a bundle's manifest."""
+
+    into: Input
+    rois: Mapping[str, Box] = field(default_factory=dict)
+    """By view, in pixels of the original picture; ``*`` for the others; empty: all of the picture."""
+
+    def roi(self, view: str) -> Box | None:
+        """Return where to look in this view; None: everywhere."""
+        return self.rois.get(view, self.rois.get(ANY_VIEW))
+
+    def picture(self, data: bytes, view: str) -> Picture:
+        """Return an encoded picture as the model is shown it, before normalisation.
+
+        Raises:
+            Unreadable: as ``preprocess.picture``.
+        """
+        return preprocess.picture(data, self.into, self.roi(view))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """Pictures in memory, decoded, cropped and sized as the model sees them; N of each."""
+
+    pictures: NDArray[np.uint8]
+    """Shape (N, height, width, channels)."""
+    labels: NDArray[np.int64]
+    """Shape (N,): the place of the class in ``classes``."""
+    groups: tuple[str, ...]
+    """What each picture must stay together with."""
+    parts: tuple[str, ...]
+    """The part that each picture shows; a part is NG if any of its pictures is."""
+    classes: tuple[ModelClass, ...]
+    digest: str
+    """SHA-256 over the names and bytes of all files, and the classes."""
+    files: tuple[Path, ...] = ()
+    """Where each picture was read from; empty for pictures that were never files."""
+    views: tuple[str, ...] = ()
+    """The view that each picture is; empty for pictures that were never files."""
+    hashes: tuple[str, ...] = ()
+    """The SHA-256 of each file, in hexadecimal; empty for pictures that were never files."""
+    items: tuple[Item, ...] = ()
+    """What each was read from; empty for pictures that were never files."""
+
+    @property
+    def bad(self) -> NDArray[np.bool_]:
+        """Which pictures are NG, shape (N,)."""
+        ng = np.array([one.verdict is Verdict.NG for one in self.classes])
+        return np.asarray(ng[self.labels], np.bool_)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The side that the set itself gives each picture; empty where it does not."""
+        return tuple(item.split for item in self.items) or ("",) * len(self.labels)
+
+
+def read(collection: Collection, look: Look, told: Told = silent) -> Dataset:
+    """Read and decode every picture of a set; blocks.
+
+    Raises:
+        ConfigError: pictures cannot be read; one line names the first and how many there are.
+    """
+    known, items = collection.classes, collection.items
+    digest = hashlib.sha256(repr(known).encode())
+    pictures = np.empty((len(items), look.into.height, look.into.width, look.into.channels), np.uint8)
+    hashes: list[str] = []
+    unreadable: list[tuple[Path, str]] = []
+    for index, item in enumerate(items):
+        try:
+            data = item.path.read_bytes()
+            pictures[index] = look.picture(data, item.view)
+            hashes.append(hashlib.sha256(data).hexdigest())
+            digest.update(f"\n{named(item.path, collection.where)} {item.label} {hashes[-1]}".encode())
+        except OSError as exc:
+            unreadable.append((item.path, f"cannot be read ({exc.strerror})"))
+        except Unreadable as exc:
+            unreadable.append((item.path, str(exc)))
+        told(index + 1, len(items))
+    if unreadable:
+        raise _cannot_be_read(unreadable)
+    return Dataset(
+        pictures=pictures,
+        labels=collection.labels,
+        groups=collection.groups,
+        parts=collection.parts,
+        classes=known,
+        digest=digest.hexdigest(),
+        files=tuple(item.path for item in items),
+        views=tuple(item.view for item in items),
+        hashes=tuple(hashes),
+        items=items,
+    )
+
+
+def _cannot_be_read(unreadable: list[tuple[Path, str]]) -> ConfigError:
+    path, why = unreadable[0]
+    others = f", and {len(unreadable) - 1} others cannot be read" if len(unreadable) > 1 else ""
+    return ConfigError(str(path), f"{why}{others}", "remove or replace them; aoi-bridge data check lists them")
