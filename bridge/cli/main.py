@@ -30,6 +30,7 @@ COMMANDS = {
     "plugin": "write a new plugin, or hold one to the contract",
     "schema": "print the JSON Schema of a part, an answer or a decision",
     "train": "train a judge on labelled folders",
+    "bundle": "import a model trained elsewhere; show or verify a bundle",
     "sniff": "record an unknown machine, propose how to read it, replay that",
     "simulate": "play an old AOI, a PLC or an MES",
     "demo": "see it work: simulated lines, real protocols",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -127,6 +129,30 @@ def test_a_bundle_says_which_pictures_it_has_seen(
         assert told.hashes == {seen.digits(path) for path in dataset.files}
         assert told.groups == set(dataset.groups)
         assert json.loads((one.bundle.folder / seen.SEEN).read_text())["calibration"] == []
+
+
+def test_a_saved_model_is_imported_where_neither_tensorflow_nor_keras_can_be(
+    trained: Network, made: dict[Precision, Made], dataset: Dataset, tmp_path: Path
+) -> None:
+    """OpenVINO reads it by itself, in the core install, and scores as the bundle that training wrote."""
+    trained.whole.export(tmp_path / "saved", format="tf_saved_model", verbose=False)
+    program = (
+        "import sys; sys.modules.update(dict.fromkeys(['tensorflow', 'keras', 'nncf', 'openvino_telemetry']));"
+        "from bridge.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    )
+    words = (
+        *("bundle", "import", str(tmp_path / "saved"), "--name", "toy", "--classes", "marked=NG", "plain=OK"),
+        *("--size", "32x32", "--normalise", "-1..1", "--output", "logits", "--threshold", "0.5"),
+        *("--out", str(tmp_path / "toy")),
+    )
+    done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    scores = [
+        export.scores(model, INTO, network.NORMALISATION, Precision.F32, dataset, np.arange(20))
+        for model in (tmp_path / "toy" / "1" / "model.xml", made[Precision.F32].bundle.model)
+    ]
+    assert np.allclose(*scores, atol=1e-5)
 
 
 def test_the_network_is_left_as_it_was(trained: Network, made: dict[Precision, Made], dataset: Dataset) -> None:

@@ -1,0 +1,113 @@
+"""``aoi-bridge bundle``: make one of a model that was trained elsewhere; show and verify any."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bridge.judging.bundle import Bundle
+
+_STARTS_WITH_A_DIGIT = re.compile(r"^-\d")
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Declare the three actions and their flags."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    _import_options(actions.add_parser("import", help="make a bundle of an ONNX file or a SavedModel folder"))
+    for name, summary in (
+        ("show", "say in words what is in a bundle, and hold its files to their hashes"),
+        ("verify", "hold its files to their hashes, run it, and judge its golden pictures"),
+    ):
+        action = actions.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        action.add_argument("bundle", help="a bundle's folder, or a model's, which may end in @live or @VERSION")
+
+
+def _import_options(parser: argparse.ArgumentParser) -> None:
+    parser._negative_number_matcher = _STARTS_WITH_A_DIGIT  # noqa: SLF001 - so that -1..1 is a value, not a flag
+    add = parser.add_argument
+    add("model", type=Path, help="an ONNX file, a SavedModel folder or an OpenVINO .xml")
+    add("--name", required=True, help="what the model is called, as in judge.NAME.model")
+    add(
+        "--classes", nargs="+", required=True, metavar="NAME=OK|NG", help="the classes in the order of its outputs"
+    )
+    add("--size", required=True, metavar="WxH", help="what it is shown, in pixels")
+    add("--colour", choices=("rgb", "bgr", "gray"), default="rgb", help="the order of its channels (rgb)")
+    add("--normalise", required=True, metavar="HOW", help="imagenet, -1..1, 0..1, 0..255, caffe or scale,mean,std")
+    add("--output", choices=("logits", "probabilities"), required=True, help="what its numbers are")
+    add("--threshold", type=float, required=True, help="a view is OK from this p(OK) on, above 0 and up to 1")
+    add("--layout", choices=("nhwc", "nchw"), help="the order of its axes, where its shape does not say")
+    add("--tensor", default="", metavar="NAME", help="the output that holds the classes, where it has several")
+    add("--roi", metavar="cx,cy,w,h", help="where to look, in pixels of the original picture")
+    add(
+        "--golden",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="pictures of bad parts: it must reject them",
+    )
+    add(
+        "--precision",
+        choices=("f32", "bf16"),
+        default="f32",
+        help="f32 (as it is), or bf16 where the processor has it",
+    )
+    add("--out", type=Path, help="the model's folder; the bundle goes to OUT/VERSION (models/NAME)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Import, show or verify; exit status 2 with one line where that fails."""
+    if args.action == "import":
+        return _import(args)
+    from bridge.judging import shelf  # noqa: PLC0415 - the help does not need it
+
+    folder = shelf.located(args.bundle)
+    return _show(folder) if args.action == "show" else _verify(folder)
+
+
+def _import(args: argparse.Namespace) -> int:
+    from bridge.cli import importing  # noqa: PLC0415 - OpenVINO, which the help does not need
+
+    made, remarks = importing.imported(args)
+    print(f"written: {made.identity} in {made.folder}")
+    for line in remarks:
+        print(f"note: {line}")
+    return 0
+
+
+def _show(folder: Path) -> int:
+    from bridge.cli import bundle_words  # noqa: PLC0415 - the help does not need it
+    from bridge.judging import bundle  # noqa: PLC0415 - same
+
+    found = bundle.load(folder)
+    print(found.identity)
+    for what, said in bundle_words.words(found):
+        print(f"  {what:<11}{said}")
+    return 0
+
+
+def _verify(folder: Path) -> int:
+    from bridge.judging import bundle  # noqa: PLC0415 - the help does not need it
+
+    found = bundle.load(folder)
+    print(f"{found.identity}: its {len(found.manifest.files)} files are as they were made")
+    return _run(found)
+
+
+def _run(found: Bundle) -> int:
+    """Load and warm it in a worker as the line does, and let it judge what it knows."""
+    from bridge.judging.check import check  # noqa: PLC0415 - the help does not need it
+    from bridge.judging.classifier import ClassifierOptions  # noqa: PLC0415 - same
+    from bridge.log import configure  # noqa: PLC0415 - same
+
+    configure(level="error")
+    findings = asyncio.run(check(ClassifierOptions(model=str(found.folder.resolve()))))
+    loads, golden, speed = findings
+    for one in (loads, golden):
+        print(f"{one.what}: {one.said}")
+    print(f"takes {speed.said.partition(';')[0]} on this machine")
+    return 0 if all(one.good is not False for one in findings) else 1

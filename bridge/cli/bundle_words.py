@@ -1,0 +1,108 @@
+"""What is in a bundle, in words: for the person who has to decide whether it may judge."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from bridge.cli.shown import amount, plain
+from bridge.judging.bundle import ANY_VIEW, Bundle, Manifest, OperatingPoint
+from bridge.judging.spec import Normalisation
+from bridge.learning import seen
+from bridge.messages import Goal, Verdict
+
+
+def words(found: Bundle) -> Iterator[tuple[str, str]]:
+    """Yield what is known of a bundle whose files matched their hashes: a word, and a line that it heads."""
+    for what, said in _all(found):
+        yield what, plain(said)
+
+
+def _all(found: Bundle) -> Iterator[tuple[str, str]]:
+    one = found.manifest
+    size = sum((found.folder / name).stat().st_size for name in one.files)
+    yield "files", f"{len(one.files)} files, {amount(size)}, each with the SHA-256 it was made with"
+    yield "made", _made(one)
+    yield "classes", "; ".join(f"{verdict}: {_named(one, verdict)}" for verdict in (Verdict.OK, Verdict.NG))
+    yield "input", f"{one.input.width} x {one.input.height} {one.input.colour}, {_normalised(one.normalisation)}"
+    yield from _places(one)
+    yield "precision", f"{one.precision}, {one.output}" + _divided(one)
+    yield "score", one.score or "p(OK) of one view; the bundle does not say more"
+    yield "threshold", f"{one.threshold:.6g}: a view is OK from this p(OK) on"
+    yield "promise", _promise(one.operating_point)
+    if one.heat_map:
+        yield (
+            "heat map",
+            f"of {one.heat_map.layer or 'the last features'}, boxes from {one.heat_map.peak_share:g} of its peak",
+        )
+    yield "golden", _golden(one)
+    yield from _seen(found)
+    for name, value in one.metrics.items():
+        yield "measured", f"{name} = {value:.6g}" if isinstance(value, float) else f"{name} = {value}"
+    for name, said in _flat(one.recipe):
+        yield "recipe", f"{name} = {said}"
+
+
+def _made(one: Manifest) -> str:
+    tools = ", ".join(f"{name} {version}" for name, version in one.tools.items())
+    said = one.made_at.replace("T", " ").replace("+00:00", " UTC") or "at a time it does not say"
+    return said + (f" with {tools}" if tools else "") + (f", from {one.parent}" if one.parent else "")
+
+
+def _named(one: Manifest, verdict: Verdict) -> str:
+    return ", ".join(kind.name for kind in one.classes if kind.verdict is verdict)
+
+
+def _normalised(by: Normalisation) -> str:
+    mean, std = (" ".join(f"{number:.4g}" for number in numbers) for numbers in (by.mean, by.std))
+    return f"(x * {by.scale:.4g} - {mean}) / {std}"
+
+
+def _places(one: Manifest) -> Iterator[tuple[str, str]]:
+    for view, box in one.roi.items():
+        yield "region", f"{_view(view)}: {box.w:g} x {box.h:g} around {box.cx:g}, {box.cy:g}"
+    for view, how in one.registration.items():
+        yield "registered", f"{_view(view)}: {how.motion} onto {how.golden}"
+
+
+def _view(view: str) -> str:
+    return "every view" if view == ANY_VIEW else f"view {view}"
+
+
+def _divided(one: Manifest) -> str:
+    return "" if one.temperature == 1 else f" divided by {one.temperature:.4g}"
+
+
+def _promise(point: OperatingPoint | None) -> str:
+    if point is None:
+        return "none: nobody has shown what the threshold holds; see aoi-bridge calibrate"
+    what = "added false calls" if point.goal is Goal.CATCH_ESCAPES else "escapes"
+    said = (
+        f"goal {point.goal.value}: at most {point.risk:.3%} {what} with {point.confidence:.0%} confidence; "
+        f"{point.errors} seen on {point.good} good and {point.bad} bad parts, bound {point.bound:.3%}"
+    )
+    return said + (
+        ": holds" if point.holds else f": does not hold, {point.missing} more labelled parts are missing"
+    )
+
+
+def _golden(one: Manifest) -> str:
+    bad = sum(golden.verdict is Verdict.NG for golden in one.golden)
+    return f"{bad} pictures of bad parts that it must reject" if bad else "no picture of a bad part"
+
+
+def _seen(found: Bundle) -> Iterator[tuple[str, str]]:
+    if seen.SEEN in found.manifest.files:
+        known = seen.read(found.folder)
+        uses = ((len(getattr(known, use)), use) for use in ("train", "validation", "calibration"))
+        told = ", ".join(f"{count} for {use}" for count, use in uses if count)
+        yield "has seen", f"{told}; {len(known.groups)} groups"
+
+
+def _flat(facts: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,164 @@
+"""``aoi-bridge bundle import``: from what the user says of a foreign model to a bundle that has proved itself."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import re
+import sys
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from bridge.errors import ConfigError, Unavailable
+from bridge.judging import bundle, shelf
+from bridge.judging.bundle import ANY_VIEW, Bundle, Golden, Manifest, ModelClass, Precision
+from bridge.judging.check import check
+from bridge.judging.classifier import ClassifierOptions
+from bridge.judging.spec import Input
+from bridge.learning import importing
+from bridge.learning.importing import Imported, Wanted
+from bridge.learning.meaning import meaning
+from bridge.log import configure
+from bridge.messages import Verdict
+from bridge.plugin import BoxOptions
+
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # else the import looks up a host and sends
+import openvino as ov  # noqa: E402 - after the line above
+
+_LARGEST_SIDE = 8192
+
+
+def imported(args: argparse.Namespace) -> tuple[Bundle, tuple[str, ...]]:
+    """Make a bundle of a foreign model; return it and what the user should know.
+
+    It is tried where nobody finds it first, in a worker as the line runs it: one that cannot run here, or lets
+    one of its golden pictures pass, is not written.
+
+    Raises:
+        ConfigError: the model is not what the user says, or failed its trial.
+    """
+    wanted = _wanted(args)
+    golden = _golden(args.golden)
+    found = importing.read(wanted)
+    out: Path = args.out or Path("models") / args.name
+    manifest = _manifest(args, wanted, found, tuple(golden), shelf.next_version(out))
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / bundle.MODEL
+        ov.save_model(found.graph, path, compress_to_fp16=False)
+        files = {
+            bundle.MODEL: path,
+            "model.bin": path.with_suffix(".bin"),
+            **{k.file: v for k, v in golden.items()},
+        }
+        draft = bundle.write(Path(scratch) / "bundle", manifest, files)
+        ms = _tried(draft)
+        made = bundle.write(out / str(manifest.version), manifest, files)
+    if not (out / "live").exists():
+        bundle.make_live(made.folder)
+    return made, (*found.remarks, ms, *_without_golden(manifest))
+
+
+def _tried(draft: Bundle) -> str:
+    """Run the bundle as the line would; return how fast it is."""
+    configure(level="error")
+    options = ClassifierOptions(model=str(draft.folder))
+    try:
+        findings = asyncio.run(check(options))
+    except ConfigError as exc:
+        where = exc.where.replace(f"{draft.folder}/", "")
+        raise ConfigError(where, exc.found, exc.write) from exc
+    except Unavailable as exc:
+        raise ConfigError(
+            "the model", f"does not run here ({exc})", "see whether it takes too much memory"
+        ) from exc
+    return f"it runs here: {findings[-1].said.partition(';')[0]}"
+
+
+def _without_golden(manifest: Manifest) -> list[str]:
+    if manifest.golden:
+        return []
+    return ["it carries no picture of a bad part to prove itself by; give some with --golden"]
+
+
+def _wanted(args: argparse.Namespace) -> Wanted:
+    into = Input(**dict(zip(("width", "height"), _size(args.size), strict=True)), colour=args.colour)
+    return Wanted(
+        model=args.model,
+        classes=_classes(args.classes),
+        into=into,
+        normalisation=importing.normalisation(args.normalise, into),
+        output=args.output,
+        layout=args.layout,
+        tensor=args.tensor,
+    )
+
+
+def _classes(words: Sequence[str]) -> tuple[ModelClass, ...]:
+    found = []
+    for word in words:
+        name, _, verdict = word.rpartition("=")
+        if not name or verdict.upper() not in {*Verdict}:
+            raise ConfigError(f"--classes {word}", "is no class", "write NAME=OK or NAME=NG")
+        found.append(ModelClass(name=name, verdict=Verdict(verdict.upper())))
+    return tuple(found)
+
+
+def _size(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"([1-9]\d{0,3})x([1-9]\d{0,3})", text)
+    if not found or max(map(int, found.groups())) > _LARGEST_SIDE:
+        raise ConfigError(
+            f"--size {text}", "is no size", f"write width x height, as 224x224, up to {_LARGEST_SIDE}"
+        )
+    return int(found[1]), int(found[2])
+
+
+def _roi(text: str | None) -> dict[str, BoxOptions]:
+    if text is None:
+        return {}
+    try:
+        cx, cy, w, h = map(float, text.split(","))
+        return {ANY_VIEW: BoxOptions(cx=cx, cy=cy, w=w, h=h)}
+    except ValueError as exc:
+        raise ConfigError(f"--roi {text}", "is no region", "write cx,cy,w,h in pixels") from exc
+
+
+def _golden(paths: Sequence[Path]) -> dict[Golden, Path]:
+    for path in paths:
+        if not path.is_file():
+            raise ConfigError(f"--golden {path}", "is no file", "write pictures of bad parts")
+    return {
+        Golden(file=f"golden-{number}{path.suffix.lower()}", verdict=Verdict.NG): path
+        for number, path in enumerate(paths, 1)
+    }
+
+
+def _manifest(
+    args: argparse.Namespace, wanted: Wanted, found: Imported, golden: tuple[Golden, ...], version: int
+) -> Manifest:
+    try:
+        return Manifest(
+            name=args.name,
+            version=version,
+            classes=wanted.classes,
+            threshold=args.threshold,
+            input=wanted.into,
+            normalisation=wanted.normalisation,
+            roi=_roi(args.roi),
+            precision=Precision(args.precision),
+            output=wanted.output,
+            score=meaning(wanted.classes, wanted.output, None),
+            golden=golden,
+            recipe={**found.facts, "normalise": args.normalise},
+            made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            tools={"openvino": ov.__version__},
+        )
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        where = ".".join(map(str, first["loc"][:1]))
+        raise ConfigError(
+            f"--{where}" if where else "--classes", first["msg"].removeprefix("Value error, ")
+        ) from exc

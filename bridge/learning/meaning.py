@@ -1,0 +1,29 @@
+"""What a score means, in words: it stands in the manifest and is never baked into the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bridge.judging.bundle import ModelClass
+from bridge.messages import Verdict
+
+
+def meaning(classes: Sequence[ModelClass], output: str, temperature: float | None) -> str:
+    """Return what p(OK) is.
+
+    Args:
+        classes: of the model.
+        output: what its numbers are, logits or probabilities.
+        temperature: what logits are divided by, fitted on pictures that it was not trained on; None: not fitted.
+    """
+    good = " + ".join(f"p({one.name})" for one in classes if one.verdict is Verdict.OK)
+    how = "the model's own probabilities"
+    if output == "logits":
+        how = "the softmax of the logits" + ("" if temperature is None else f" divided by {temperature:.4g}")
+    known = (
+        "how often it is right was not measured"
+        if temperature is None
+        else "the divisor was fitted on validation pictures, so that it is about as often right as it says"
+    )
+    then = "A view is OK from the threshold on, a part is as its worst view."
+    return f"p(OK) of one view = {good}, from {how}; {known}. {then}"
