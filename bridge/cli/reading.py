@@ -22,10 +22,10 @@ columns file and label, or the bridge's own data folder"
 )
 
 
-def options(parser: argparse.ArgumentParser) -> None:
+def options(parser: argparse.ArgumentParser, *, needed: bool = True) -> None:
     """Add what says which pictures are meant, what is OK and what belongs together."""
     add = parser.add_argument
-    add("data", type=Path, metavar="DATA", help=_DATA)
+    add("data", nargs=None if needed else "?", type=Path, metavar="DATA", help=_DATA)
     add("--ok", nargs="+", default=[], metavar="NAME", help="the classes that are OK; all others are NG")
     add(
         "--groups",

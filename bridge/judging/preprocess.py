@@ -65,6 +65,8 @@ class Cut:
     """The region of interest at the model's size and in its colours, 8 bits: what training augments."""
     placement: Matrix
     """From points of it to those of the original picture, in pixels from the left and top edge of either."""
+    correlation: float | None = None
+    """How much a registered part looks like the golden one, up to 1; None where parts lie still."""
 
 
 def prepare(
@@ -117,13 +119,15 @@ def cut(
     reduction = choose_reduction(header, into, region, onto.largest_reduction if onto else 8)
     image = decode(data, header, gray=into.colour == "gray", reduction=reduction)
     if onto is None:
+        correlation = None
         found, placement = _stretched(crop(image, region, reduction), into), _placement(region, into, reduction)
     else:
-        placement = onto.locate(image, reduction) @ _over(region, into)
+        transform, correlation = onto.found(image, reduction)
+        placement = transform @ _over(region, into)
         found = sampled(image, scaling(1 / reduction) @ placement, into.width, into.height)
     if into.colour == "rgb":
         found = np.asarray(cv2.cvtColor(found, cv2.COLOR_BGR2RGB), np.uint8)
-    return Cut(found.reshape(into.height, into.width, into.channels), placement)
+    return Cut(found.reshape(into.height, into.width, into.channels), placement, correlation)
 
 
 def _stretched(image: Picture, into: Input) -> Picture:

@@ -112,6 +112,14 @@ class Aligner:
     def locate(self, image: Pixels, reduction: int = 1) -> Matrix:
         """Return the transform from points of the golden picture to those of this one.
 
+        Raises:
+            Unreadable: as ``found``.
+        """
+        return self.found(image, reduction)[0]
+
+    def found(self, image: Pixels, reduction: int = 1) -> tuple[Matrix, float]:
+        """Return the same, and how much the part looks like the golden one there: its correlation, up to 1.
+
         Args:
             image: BGR or gray, decoded ``reduction`` times smaller.
             reduction: 1, 2, 4 or 8.
@@ -129,7 +137,7 @@ class Aligner:
         golden = scaling(level.step, level.left * level.step, level.top * level.step)
         transform: Matrix = origin @ found @ np.linalg.inv(golden)
         self._check(transform, correlation)
-        return transform
+        return transform, correlation
 
     def _turns(self) -> list[float]:
         most = 0.0 if self._how.motion == "shift" else self._how.largest_turn_degrees

@@ -6,7 +6,7 @@ are one photograph, and ``check`` says whether the set can be trusted.
 """
 
 from bridge.learning.data.items import Choice, Collection, Item
-from bridge.learning.data.pictures import Dataset, Look
+from bridge.learning.data.pictures import Dataset, Golden, Look
 from bridge.learning.data.split import Indices, Shares, Split
 
-__all__ = ["Choice", "Collection", "Dataset", "Indices", "Item", "Look", "Shares", "Split"]
+__all__ = ["Choice", "Collection", "Dataset", "Golden", "Indices", "Item", "Look", "Shares", "Split"]

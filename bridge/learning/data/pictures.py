@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeAlias
 
@@ -15,8 +16,9 @@ from bridge.errors import ConfigError
 from bridge.judging import preprocess
 from bridge.judging.bundle import ANY_VIEW, ModelClass
 from bridge.judging.headers import Unreadable
-from bridge.judging.preprocess import Picture
-from bridge.judging.spec import Input
+from bridge.judging.preprocess import Cut, Picture
+from bridge.judging.registration import Aligner
+from bridge.judging.spec import Input, Registration
 from bridge.learning.data.found import named
 from bridge.learning.data.items import Collection, Item
 from bridge.messages import Box, Verdict
@@ -30,24 +32,71 @@ def silent(done: int, total: int) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Golden:
+    """The picture onto which a view's loose parts are registered; its ROI is drawn on it."""
+
+    how: Registration
+    """``how.golden`` is the name that the picture has in the bundle."""
+    data: bytes = field(repr=False)
+    """The encoded picture."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
     """How a picture is cut and sized: the same words that stand in a bundle's manifest."""
 
     into: Input
     rois: Mapping[str, Box] = field(default_factory=dict)
-    """By view, in pixels of the original picture; ``*`` for the others; empty: all of the picture."""
+    """By view, in pixels of the original picture, or of the golden one where the view has one; ``*`` for the
+    others; empty: all of the picture."""
+    goldens: Mapping[str, Golden] = field(default_factory=dict)
+    """By view, ``*`` for the others; empty: parts lie still."""
 
     def roi(self, view: str) -> Box | None:
         """Return where to look in this view; None: everywhere."""
         return self.rois.get(view, self.rois.get(ANY_VIEW))
 
+    def golden(self, view: str) -> Golden | None:
+        """Return what this view's parts are registered onto; None: they lie still."""
+        return self.goldens.get(view, self.goldens.get(ANY_VIEW))
+
+    def onto(self, view: str) -> Aligner | None:
+        """Return what registers this view's parts; None: they lie still.
+
+        Raises:
+            ConfigError: the golden picture cannot be used.
+        """
+        golden = self.golden(view)
+        return _aligner(golden.data, golden.how, self.roi(view)) if golden else None
+
+    def cut(self, data: bytes, view: str) -> Cut:
+        """Return what the model is shown of an encoded picture, before normalisation, and where it was.
+
+        Raises:
+            Unreadable: as ``preprocess.cut``.
+            ConfigError: as ``onto``.
+        """
+        return preprocess.cut(data, self.into, self.roi(view), onto=self.onto(view))
+
     def picture(self, data: bytes, view: str) -> Picture:
         """Return an encoded picture as the model is shown it, before normalisation.
 
         Raises:
-            Unreadable: as ``preprocess.picture``.
+            Unreadable: as ``preprocess.cut``.
+            ConfigError: as ``onto``.
         """
-        return preprocess.picture(data, self.into, self.roi(view))
+        return self.cut(data, view).picture
+
+
+@lru_cache(maxsize=64)
+def _aligner(data: bytes, how: Registration, roi: Box | None) -> Aligner:
+    """Return what lays a golden picture over others: decoded once, however many pictures follow."""
+    try:
+        return Aligner(data, how, roi)
+    except Unreadable as exc:
+        raise ConfigError(
+            f"--register {how.golden}", str(exc), "write a picture of a part that lies well"
+        ) from exc
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
