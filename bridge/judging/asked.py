@@ -18,6 +18,10 @@ class Picture:
 
     image: bytes = field(repr=False)
     roi: Box | None = None
+    onto: int | None = None
+    """Which of the references it is registered onto; None: it is cut as it is."""
+    explain: float | None = None
+    """Below this p(OK) it is to be told where the model looked; None: never."""
 
 
 @dataclass(slots=True)

@@ -5,21 +5,40 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from bridge.judging.engine import Engine, Scores
-from bridge.judging.frames import Answer, Load, Opinion, Request
+from bridge.judging import heat, preprocess
+from bridge.judging.engine import Engine, Heats, Scores, Unfit
+from bridge.judging.frames import Answer, Load, Opinion, Reference, Request
 from bridge.judging.headers import Data, Unreadable
 from bridge.judging.inbox import Inbox
 from bridge.judging.memory import taken
-from bridge.judging.preprocess import Tensor, prepare
+from bridge.judging.preprocess import Cut, Tensor
+from bridge.judging.registration import Aligner
 from bridge.messages import Box, Failure
 
 WARM_UP_VIEWS = 5
 """The median of so many is what a view is said to take."""
+
+
+ALWAYS = 2.0
+"""As ``Shown.explain``: whatever p(OK) is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A picture and how to look at it."""
+
+    data: Data
+    roi: Box | None = None
+    onto: int | None = None
+    """Which of the references it is registered onto; None: it is cut as it is."""
+    explain: float | None = None
+    """Below this p(OK) it is said where the model looked; None: never."""
 
 
 class Bench:
@@ -34,18 +53,22 @@ class Bench:
         cv2.setNumThreads(load.threads)
         self._load = load
         self._engine = Engine(load)
+        self._aligners = tuple(map(_aligner, load.references))
         self._inbox = inbox
         self._memory_bytes = 0
 
     def warm_up(self) -> float:
         """Run everything until the first times are over; return what one view then takes, in milliseconds."""
         self._engine.warm_up()
-        data = specimen(self._load)
-        return statistics.median(self.judge([(data, None)])[0].ms for _ in range(WARM_UP_VIEWS))
+        shown = Shown(specimen(self._load), explain=ALWAYS)
+        if self._load.references:  # nothing but a part can be registered
+            first = self._load.references[0]
+            shown = Shown(Path(first.how.golden).read_bytes(), first.roi, 0, ALWAYS)
+        return statistics.median(self.judge([shown])[0].ms for _ in range(WARM_UP_VIEWS))
 
     def judge_golden(self) -> tuple[Opinion, ...]:
         """Judge the bundle's golden pictures just as a part's."""
-        samples = ((Path(one.path).read_bytes(), one.roi) for one in self._load.golden)
+        samples = (Shown(Path(one.path).read_bytes(), one.roi, one.onto) for one in self._load.golden)
         return tuple(self.judge([sample])[0] for sample in samples)
 
     def answers(self, request: Request, pictures: Sequence[bytes]) -> Iterator[Answer]:
@@ -63,45 +86,76 @@ class Bench:
     def _judge(self, request: Request, batch: range, pictures: Sequence[bytes]) -> list[Opinion]:
         """Note which picture is in hand, one by one while they are decoded, then all together."""
 
-        def seen() -> Iterator[tuple[Data, Box | None]]:
+        def seen() -> Iterator[Shown]:
             for index in batch:
                 self._inbox.in_hand(request.id, index, 1)
                 ask = request.asks[index]
-                yield self._inbox.picture(ask, pictures[index]), ask.roi
+                yield Shown(self._inbox.picture(ask, pictures[index]), ask.roi, ask.onto, ask.explain)
             if len(batch) > 1:
                 self._inbox.in_hand(request.id, batch.start, len(batch))
 
         return self.judge(seen())
 
-    def judge(self, pictures: Iterable[tuple[Data, Box | None]]) -> list[Opinion]:
+    def judge(self, pictures: Iterable[Shown]) -> list[Opinion]:
         """Judge up to a batch of readable pictures together; an unreadable one costs only its own opinion."""
         opinions: list[Opinion] = []
+        cuts: list[tuple[Cut, float | None]] = []
         tensors: list[Tensor] = []
-        for data, roi in pictures:
+        for shown in pictures:
             started = time.perf_counter()
             try:
-                tensors.append(self._prepared(data, roi))
+                cut = self._cut(shown)
+                cuts.append((cut, shown.explain))
+                tensors.append(preprocess.normalise(cut.picture, self._load.normalisation))
                 opinions.append(Opinion(ms=_since(started)))
             except Unreadable as exc:
                 opinions.append(Opinion(failure=Failure.IMAGE_UNREADABLE, why=str(exc), ms=_since(started)))
         started = time.perf_counter()
-        rows = iter(self.infer(tensors)) if tensors else iter(())
+        said = iter(self._opinions(cuts, tensors) if tensors else ())
         share = _since(started) / max(1, len(tensors))
-        return [one if one.failure else self._scored(next(rows), one.ms + share) for one in opinions]
+        return [one if one.failure else replace(next(said), ms=one.ms + share) for one in opinions]
 
-    def _prepared(self, data: Data, roi: Box | None) -> Tensor:
-        return prepare(data, self._load.input, self._load.normalisation, roi, self._load.max_pixels)
+    def _cut(self, shown: Shown) -> Cut:
+        onto = None if shown.onto is None else self._aligners[shown.onto]
+        return preprocess.cut(shown.data, self._load.input, shown.roi, self._load.max_pixels, onto)
 
-    def infer(self, tensors: Sequence[Tensor]) -> Scores:
-        """Return the model's probabilities, a row for each."""
-        return self._engine.infer(tensors)
+    def infer(self, tensors: Sequence[Tensor]) -> tuple[Scores, Heats | None]:
+        """Return the model's probabilities, a row for each, and where it looked."""
+        return self._engine.explain(tensors)
 
-    def _scored(self, row: Sequence[float], ms: float) -> Opinion:
+    def _opinions(self, cuts: Sequence[tuple[Cut, float | None]], tensors: Sequence[Tensor]) -> list[Opinion]:
+        rows, heats = self.infer(tensors)
+        opinions = [self._scored(row) for row in rows]
+        if heats is None or self._load.heat_map is None:
+            return opinions
+        for place, (opinion, (cut, explain)) in enumerate(zip(opinions, cuts, strict=True)):
+            if explain is not None and opinion.score is not None and opinion.score < explain:
+                opinions[place] = self._explained(opinion, rows[place], heats[place], cut)
+        return opinions
+
+    def _scored(self, row: Sequence[float]) -> Opinion:
         score = sum(float(row[i]) for i in self._load.ok_outputs)
         if score != score:  # noqa: PLR0124 - NaN is the only number that differs from itself
-            return Opinion(failure=Failure.JUDGE_DOWN, why="the model's output is no probability", ms=ms)
+            return Opinion(failure=Failure.JUDGE_DOWN, why="the model's output is no probability")
         top = max(range(len(row)), key=row.__getitem__)
-        return Opinion(score=min(1.0, score), top=top, ms=ms)
+        return Opinion(score=min(1.0, score), top=top)
+
+    def _explained(self, opinion: Opinion, row: Sequence[float], heats: Heats, cut: Cut) -> Opinion:
+        """Add what speaks for the likeliest NG class: what an NG rests on."""
+        assert self._load.heat_map is not None  # noqa: S101 - asked by the caller
+        explains = max(set(range(len(row))) - set(self._load.ok_outputs), key=row.__getitem__)
+        seen, size = heats[:, :, explains], (self._load.input.width, self._load.input.height)
+        if not np.isfinite(seen).all():
+            return opinion
+        found = heat.boxes(seen, self._load.heat_map, cut.placement, *size)
+        return replace(opinion, boxes=found, heat=heat.packed(seen, explains, cut.placement, *size))
+
+
+def _aligner(reference: Reference) -> Aligner:
+    try:
+        return Aligner(Path(reference.how.golden).read_bytes(), reference.how, reference.roi)
+    except Unreadable as exc:
+        raise Unfit(f"its golden picture {Path(reference.how.golden).name} {exc}") from exc
 
 
 def specimen(load: Load) -> bytes:

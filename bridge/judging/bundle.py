@@ -179,6 +179,19 @@ class Manifest(_Frozen):
         return self.registration.get(view, self.registration.get(ANY_VIEW))
 
     @property
+    def references(self) -> tuple[str, ...]:
+        """The views that are registered, each onto a golden picture with a region of interest of its own."""
+        if not self.registration:
+            return ()
+        keys = dict.fromkeys((*self.registration, *self.roi))
+        return tuple(key for key in keys if self.registered(key))
+
+    def reference(self, view: str) -> int | None:
+        """Return the place in ``references`` of what a view is registered onto; None: it lies still."""
+        keys = self.references
+        return next((keys.index(key) for key in (view, ANY_VIEW) if key in keys), None)
+
+    @property
     def ok_outputs(self) -> tuple[int, ...]:
         """The outputs whose probabilities add up to p(OK)."""
         return tuple(i for i, one in enumerate(self.classes) if one.verdict is Verdict.OK)

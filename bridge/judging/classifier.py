@@ -10,6 +10,9 @@ import os
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from enum import StrEnum
+from functools import partial
 from typing import Annotated, ClassVar, Self
 
 from pydantic import Field
@@ -19,14 +22,27 @@ from bridge.health import count
 from bridge.judging import bundle
 from bridge.judging.asked import Picture
 from bridge.judging.bundle import Bundle
-from bridge.judging.frames import Load, Opinion, Ready, Sample
+from bridge.judging.frames import Heat, Load, Opinion, Ready, Reference, Sample
 from bridge.judging.golden import best_bad, examine
 from bridge.judging.host import PROGRAM, Worker, start
 from bridge.judging.poison import Poison
 from bridge.judging.relief import Post, manned
 from bridge.log import logger
-from bridge.messages import Failure, Judgement, Verdict, View
+from bridge.messages import Failure, HeatMap, Judgement, Verdict, View
 from bridge.plugin import Judge, JudgeOptions, Milliseconds, Seconds
+
+
+class Explained(StrEnum):
+    """Of which views it is kept where the model looked."""
+
+    NONE = "none"
+    NG = "NG"
+    UNSURE = "unsure"
+    ALL = "all"
+
+
+_EVERY_SCORE = 2.0
+"""Above all of them."""
 
 
 class ClassifierOptions(JudgeOptions):
@@ -34,7 +50,9 @@ class ClassifierOptions(JudgeOptions):
 
     score_limit: ClassVar[float | None] = 1.0
     """p(OK)"""
-    harmless: ClassVar[frozenset[str]] = frozenset({"when_unreachable", "threads", "hang_ms", "start_seconds"})
+    harmless: ClassVar[frozenset[str]] = frozenset(
+        {"when_unreachable", "threads", "hang_ms", "start_seconds", "heat_map", "unsure_margin"}
+    )
 
     model: Annotated[str, Field(min_length=1, examples=["pins"])]
     """a name under the models folder, or the path of a bundle"""
@@ -50,6 +68,12 @@ class ClassifierOptions(JudgeOptions):
     """the largest picture that is decoded, in millions of pixels; all others wait for it (30 as PNG: about 1 s)"""
     memory_megabytes: Annotated[float | None, Field(gt=0, le=1e6, examples=[1500])] = None
     """how many MB the judge's process may take before it is replaced; left out: 500 more than it took when warm"""
+
+    heat_map: Explained = Explained.NG
+    """of which views it is told and kept where the model looked: none, NG, unsure (NG, and what is barely OK) or
+    all; means nothing to a bundle without a heat map"""
+    unsure_margin: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """how far p(OK) may be above the threshold where a view is barely OK"""
 
     def pinned(self) -> tuple[Self, str]:
         """Follow the link ``live`` once, and say which bundle that is."""
@@ -138,6 +162,7 @@ class Classifier:
         self.best_bad = best_bad(model, ready.golden)
         """The highest p(OK) of its pictures known to be bad, if it has any; every threshold must be above it."""
         self._threshold = in_force(options, model)
+        self._explained, self._margin = options.heat_map, options.unsure_margin
         self._model, self._post = model, post
         self._too_low: set[float] = set()
 
@@ -165,7 +190,21 @@ class Classifier:
         return None
 
     def _picture(self, view: View) -> Picture:
-        return Picture(view.image or b"", view.roi or self._model.manifest.region(view.name))
+        manifest = self._model.manifest
+        roi = view.roi or manifest.region(view.name)
+        return Picture(view.image or b"", roi, manifest.reference(view.name), self._explain_below(view))
+
+    def _explain_below(self, view: View) -> float | None:
+        """Return the p(OK) below which it is wanted where the model looked."""
+        if self._model.manifest.heat_map is None or self._explained is Explained.NONE:
+            return None
+        if self._explained is Explained.ALL:
+            return _EVERY_SCORE
+        margin = self._margin if self._explained is Explained.UNSURE else 0.0
+        return self._threshold_of(view) + margin
+
+    def _threshold_of(self, view: View) -> float:
+        return self._threshold if view.threshold is None else view.threshold
 
     def _failed(self, failure: Failure) -> Judgement:
         return Judgement(failure=failure, bundle=self._model.identity)
@@ -175,16 +214,25 @@ class Classifier:
             return Judgement(
                 failure=opinion.failure or Failure.JUDGE_DOWN, bundle=self._model.identity, judge_ms=opinion.ms
             )
-        threshold = self._threshold if view.threshold is None else view.threshold
+        threshold = self._threshold_of(view)
         self._note_threshold(threshold)
         return Judgement(
             verdict=Verdict.OK if opinion.score >= threshold else Verdict.NG,
             score=opinion.score,
             threshold=threshold,
-            label=self._model.manifest.classes[opinion.top].name,
+            label=self._label(opinion.top),
             bundle=self._model.identity,
             judge_ms=opinion.ms,
+            boxes=opinion.boxes,
+            heat_map=self._heat_map(opinion.heat) if opinion.heat else None,
         )
+
+    def _heat_map(self, heat: Heat) -> HeatMap:
+        label = self._label(heat.explains)
+        return HeatMap(label=label, rows=heat.rows, columns=heat.columns, values=heat.values, corners=heat.corners)
+
+    def _label(self, output: int) -> str:
+        return self._model.manifest.classes[output].name
 
     def _note_threshold(self, threshold: float) -> None:
         """Say once of each threshold of a line that a part known to be bad would pass it."""
@@ -223,5 +271,17 @@ def workload(options: ClassifierOptions, model: Bundle) -> Load:
         threads=options.threads or max(1, len(os.sched_getaffinity(0)) - 1),
         max_pixels=int(options.megapixels * 1e6),
         memory_bytes=None if options.memory_megabytes is None else int(options.memory_megabytes * 1e6),
-        golden=tuple(Sample(str(model.folder / one.file), manifest.region(one.view)) for one in manifest.golden),
+        golden=tuple(
+            Sample(str(model.folder / one.file), manifest.region(one.view), manifest.reference(one.view))
+            for one in manifest.golden
+        ),
+        temperature=manifest.temperature,
+        heat_map=None if options.heat_map is Explained.NONE else manifest.heat_map,
+        references=tuple(map(partial(_reference, model), manifest.references)),
     )
+
+
+def _reference(model: Bundle, view: str) -> Reference:
+    how = model.manifest.registered(view)
+    assert how is not None  # noqa: S101 - what references says
+    return Reference(replace(how, golden=str(model.folder / how.golden)), model.manifest.region(view))

@@ -15,13 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from bridge.judging.frames import Load
-from bridge.judging.spec import Input
 
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # else the import looks up a host and sends
 import openvino as ov  # noqa: E402 - after the line above
 
 Scores = npt.NDArray[np.float64]
 """Shape (views, classes): probabilities."""
+Heats = npt.NDArray[np.float32]
+"""Shape (views, rows, columns, classes): how much each place speaks for each class, from 0 on."""
 
 BATCH: Final = 8
 """The most views inferred at once; it bounds memory."""
@@ -29,6 +30,7 @@ BATCH_MS: Final = 250.0
 """A slow model gets smaller batches: this is how long a cancelled request is worked on at most."""
 _NEEDS = {"f32": "FP32", "bf16": "BF16", "int8": "INT8"}
 _HINT = {"f32": "f32", "bf16": "bf16", "int8": "f32"}  # int8 lies in the model itself; the rest of it is f32
+_MAP_RANK = 4  # batch, rows, columns, classes
 _SUM_TOLERANCE = {"f32": 1e-3, "bf16": 5e-2, "int8": 1e-3}
 
 
@@ -49,8 +51,8 @@ class Engine:
         core = ov.Core()
         check_precision(load.precision, core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
         try:
-            model = core.read_model(load.model)
-            self._channels_first = _fit(model, load.input, load.classes)
+            model = _wanted(core.read_model(load.model), load)
+            self._channels_first = _fit(model, load)
             self._model = core.compile_model(model, "CPU", _settings(load))
         except RuntimeError as exc:
             raise Unfit(f"OpenVINO cannot load it ({str(exc).strip().splitlines()[-1]})") from exc
@@ -77,13 +79,20 @@ class Engine:
 
         A row that is no probability distribution (not finite, negative, not adding up to 1) comes back as NaN.
         """
+        return self.explain(views)[0]
+
+    def explain(self, views: Sequence[npt.NDArray[np.float32]]) -> tuple[Scores, Heats | None]:
+        """Return the same, and where the model looked; the heat maps hold until the next call."""
         batch = np.stack(views)
         if self._channels_first:
             batch = np.ascontiguousarray(batch.transpose(0, 3, 1, 2))
         self._request.infer([batch], share_inputs=True)
         raw = np.asarray(self._request.get_output_tensor(0).data, np.float64)
         raw = raw.reshape(len(views), self._load.classes)
-        return softmax(raw) if self._load.logits else checked(raw, _SUM_TOLERANCE[self._load.precision])
+        heats = None if self._load.heat_map is None else self._request.get_output_tensor(1).data
+        if self._load.logits:
+            return softmax(raw / self._load.temperature), heats
+        return checked(raw, _SUM_TOLERANCE[self._load.precision]), heats
 
 
 def batch_for(ms_per_view: float) -> int:
@@ -129,10 +138,36 @@ def _settings(load: Load) -> dict[str, Any]:
     }
 
 
-def _fit(model: Any, shown: Input, classes: int) -> bool:
+def _wanted(model: Any, load: Load) -> Any:
+    """Return the model with the scores as its first output, the heat map as its second, and no other.
+
+    A heat map that nobody wants is taken out before compiling, so that it costs nothing.
+    """
+    scores = _output(model, "logits", flat=True)
+    kept = [scores]
+    if load.heat_map is not None:
+        kept += [_output(model, load.heat_map.output, flat=False)]
+    if kept == list(model.outputs):
+        return model
+    return ov.Model([one.node.input_value(0) for one in kept], model.get_parameters(), model.get_friendly_name())
+
+
+def _output(model: Any, name: str, *, flat: bool) -> Any:
+    """Return the output of this name, or else the only one of its rank."""
+    named = [one for one in model.outputs if name in one.get_names()]
+    alike = [one for one in model.outputs if (one.get_partial_shape().rank != ov.Dimension(_MAP_RANK)) is flat]
+    found = named or alike
+    if len(found) != 1:
+        what = "scores" if flat else f"the heat map {name!r} that the manifest names"
+        raise Unfit(f"of its {len(model.outputs)} outputs {len(found)} may be {what}, instead of one")
+    return found[0]
+
+
+def _fit(model: Any, load: Load) -> bool:
     """Free the batch size and return whether channels come first."""
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise Unfit(f"it has {len(model.inputs)} inputs and {len(model.outputs)} outputs instead of one each")
+    shown, classes = load.input, load.classes
+    if len(model.inputs) != 1:
+        raise Unfit(f"it has {len(model.inputs)} inputs instead of one")
     have = [_size(one) for one in model.input().get_partial_shape()]
     last = [shown.height, shown.width, shown.channels]
     first = [shown.channels, shown.height, shown.width]
@@ -140,9 +175,10 @@ def _fit(model: Any, shown: Input, classes: int) -> bool:
         raise Unfit(f"its input is {have} and the manifest says {last} (height, width, channels)")
     channels_first = not _agrees(have[1:], last)
     model.reshape([ov.Dimension(1, BATCH), *(first if channels_first else last)])
-    found = [_size(one) for one in model.output().get_partial_shape()]
-    if found[-1] != classes:
-        raise Unfit(f"it has {found[-1]} outputs and the manifest names {classes} classes")
+    for output, what in zip(model.outputs, ("outputs", "heat maps"), strict=False):
+        found = [_size(one) for one in output.get_partial_shape()]
+        if found[-1] != classes:
+            raise Unfit(f"it has {found[-1]} {what} and the manifest names {classes} classes")
     return channels_first
 
 

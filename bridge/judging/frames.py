@@ -12,7 +12,9 @@ A large picture does not travel: its bytes lie in the shared arena and the reque
 
 from __future__ import annotations
 
+import base64
 import json
+import math
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +26,9 @@ from bridge.messages import Box, Failure
 PREFIX: Final = struct.Struct(">II")
 MAX_HEADER: Final = 4 << 20
 MAX_BODY: Final = 1 << 30
+MAX_BOXES: Final = 16
+LARGEST_MAP: Final = 64
+"""Rows and columns of a heat map, at most."""
 
 _json = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
@@ -117,6 +122,20 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class Heat:
+    """Where the model looked."""
+
+    explains: int
+    """The output that it explains."""
+    rows: int
+    columns: int
+    values: bytes
+    """Row by row; 255 is the hottest."""
+    corners: tuple[tuple[float, float], ...]
+    """Where its top left, top right, bottom right and bottom left lie in the original picture, in pixels."""
+
+
+@dataclass(frozen=True, slots=True)
 class Opinion:
     """What the worker says of one picture: a score, or why there is none."""
 
@@ -128,6 +147,10 @@ class Opinion:
     """Decoding, cropping and this picture's share of the batch."""
     failure: Failure | None = None
     why: str = ""
+    boxes: tuple[Box, ...] = ()
+    """What is hot, the hottest first."""
+    heat: Heat | None = None
+    """None where it was not asked for, or the model has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +246,8 @@ def _plain(message: Any) -> dict[str, Any]:
 def _value(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_value(one) for one in value]
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
     return _plain(value) if hasattr(value, "__dataclass_fields__") else value
 
 
@@ -275,7 +300,28 @@ def _opinion(facts: dict[str, Any]) -> Opinion:
     failure, score, top = facts.pop("failure"), facts["score"], facts["top"]
     if not (score is None or 0 <= score <= 1) or not (isinstance(top, int) and top >= 0):
         raise ValueError("no probability, or no output")
-    return Opinion(failure=Failure(failure) if failure else None, **facts)
+    boxes, heat = tuple(map(_hot, facts.pop("boxes"))), facts.pop("heat")
+    if len(boxes) > MAX_BOXES:
+        raise ValueError("too many boxes")
+    seen = _heat(heat) if heat else None
+    return Opinion(failure=Failure(failure) if failure else None, boxes=boxes, heat=seen, **facts)
+
+
+def _hot(facts: dict[str, Any]) -> Box:
+    box = Box(**facts)
+    if not all(map(math.isfinite, (box.cx, box.cy, box.w, box.h))) or not (box.w > 0 and box.h > 0):
+        raise ValueError("no box")
+    return box
+
+
+def _heat(facts: dict[str, Any]) -> Heat:
+    values = base64.b64decode(facts["values"], validate=True)
+    rows, columns, explains = int(facts["rows"]), int(facts["columns"]), int(facts["explains"])
+    corners = tuple((float(x), float(y)) for x, y in facts["corners"])
+    whole = 0 < rows <= LARGEST_MAP and 0 < columns <= LARGEST_MAP and len(values) == rows * columns
+    if not whole or explains < 0 or len(corners) != 4 or not all(map(math.isfinite, sum(corners, ()))):  # noqa: PLR2004
+        raise ValueError("no heat map")
+    return Heat(explains, rows, columns, values, corners)
 
 
 _READERS: dict[str, Callable[[dict[str, Any]], Message]] = {

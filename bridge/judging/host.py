@@ -168,7 +168,8 @@ class Worker:
             for one in pictures:
                 block = await self._arena.lend(one.image) if len(one.image) > SHARED_BYTES else None
                 blocks += [block] if block else []
-                asks.append(Ask(len(one.image), block.at if block else None, one.roi))
+                at = block.at if block else None
+                asks.append(Ask(len(one.image), at, one.roi, one.onto, one.explain))
         except BaseException:
             self._free(blocks)
             raise

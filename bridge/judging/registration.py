@@ -95,7 +95,7 @@ class Aligner:
             np.frombuffer(golden, np.uint8), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION
         )
         if picture is None:
-            raise Unreadable("is golden and cannot be decoded")
+            raise Unreadable("cannot be decoded")
         self._golden: Gray = np.asarray(picture, np.uint8)
         self._how = how
         self.width, self.height = picture.shape[1], picture.shape[0]

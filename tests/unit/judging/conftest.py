@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import cv2
@@ -50,14 +50,41 @@ def brightness_model(
     return ov.Model([scores], [shown], "brightness")
 
 
+def explained_model(*, named: bool = True, turned: bool = False) -> ov.Model:
+    """The brightness model with a heat map of 4 x 4: how bright each place is for OK, and how dark for NG."""
+    plain = brightness_model()
+    (shown,) = plain.get_parameters()
+    tall = op.constant([0, 3, 1, 2], np.int64)
+    pooled = op.avg_pool(op.transpose(shown, tall), [4, 4], [0, 0], [0, 0], [4, 4], exclude_pad=True)
+    bright = op.transpose(
+        op.reduce_mean(pooled, op.constant([1], np.int64), keep_dims=True), op.constant([0, 2, 3, 1])
+    )
+    dark = op.subtract(op.constant(1.0, np.float32), bright)
+    outputs = [plain.output().get_node().input_value(0).get_node(), op.concat([bright, dark], axis=3)]
+    if named:
+        outputs[0].output(0).get_tensor().set_names({"logits"})
+        outputs[1].output(0).get_tensor().set_names({"heat_map"})
+    return ov.Model(outputs[::-1] if turned else outputs, [shown], "explained")
+
+
+def spotted(left: int, top: int, size: int = 16, shape: tuple[int, int] = (64, 64)) -> bytes:
+    """A bright picture with one dark square, as PNG."""
+    picture = np.full((*shape, 3), 150, np.uint8)
+    picture[top : top + size, left : left + size] = 0
+    return cv2.imencode(".png", picture)[1].tobytes()
+
+
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
     """Return a function that writes a brightness bundle under ``models`` and makes it live."""
 
-    def write(model: ov.Model | None = None, **changes: object) -> Bundle:
+    def write(
+        model: ov.Model | None = None, pictures: Mapping[str, bytes] | None = None, **changes: object
+    ) -> Bundle:
         ov.save_model(model or brightness_model(), tmp_path / "model.xml", compress_to_fp16=False)
         manifest = brightness_manifest(**changes)
-        files = {name: tmp_path / name for name in ("model.xml", "model.bin")}
+        files: dict[str, bytes | Path] = {name: tmp_path / name for name in ("model.xml", "model.bin")}
+        files |= pictures or {}
         made = bundle.write(tmp_path / "models" / manifest.name / str(manifest.version), manifest, files)
         bundle.make_live(made.folder)
         return made

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Make, brightness_model, encoded
+from conftest import Make, brightness_model, encoded, explained_model, photograph, spotted
 from pydantic import ValidationError
 from test_judging_headers import bomb
 
@@ -99,6 +99,90 @@ async def test_a_region_is_the_views_own_or_the_bundles(make: Make, tmp_path: Pa
             ]
         )
     assert [round(score) for score in scores(judged)] == [1, 0, 0]
+
+
+async def test_an_ng_view_says_where_it_looks_bad(make: Make, tmp_path: Path) -> None:
+    """In pixels of the original picture, through the ROI; an OK view has no place to show."""
+    make(
+        explained_model(),
+        heat_map={"peak_share": 0.6},
+        threshold=0.9,
+        roi={"*": {"cx": 48, "cy": 32, "w": 32, "h": 32}},
+    )
+    async with opened(tmp_path) as judge:
+        dark, bright = await judge([View(image=spotted(48, 32)), View(image=encoded(255, (96, 64)))])
+    assert (dark.verdict, bright.verdict) == (Verdict.NG, Verdict.OK)
+    (box,) = dark.boxes
+    assert (box.cx, box.cy) == pytest.approx((56, 40), abs=1.5)
+    assert (box.w, box.h) == pytest.approx((16, 16), abs=3)
+    assert dark.heat_map is not None
+    assert (dark.heat_map.label, dark.heat_map.rows, dark.heat_map.columns) == ("dark", 4, 4)
+    assert dark.heat_map.corners == ((32, 16), (64, 16), (64, 48), (32, 48))
+    assert (bright.boxes, bright.heat_map) == ((), None)
+
+
+@pytest.mark.parametrize(("asked", "explained"), [("none", 0), ("NG", 1), ("unsure", 2), ("all", 3)])
+async def test_the_option_says_which_views_are_explained(
+    make: Make, tmp_path: Path, asked: str, explained: int
+) -> None:
+    """None, what is NG, also what is barely OK, or all; the scores are the same whichever it is."""
+    make(explained_model(), heat_map={})
+    views = [View(image=encoded(grey)) for grey in (20, 130, 230)]
+    async with opened(tmp_path, heat_map=asked, unsure_margin=0.2) as judge:
+        judged = await judge(views)
+    assert [one.verdict for one in judged] == [Verdict.NG, Verdict.OK, Verdict.OK]
+    assert [one.heat_map is not None for one in judged] == [number < explained for number in range(3)]
+    assert scores(judged) == pytest.approx([0.001, 0.54, 0.998], abs=0.01)
+
+
+async def test_a_model_without_a_heat_map_says_nothing_of_places(make: Make, tmp_path: Path) -> None:
+    make()
+    async with opened(tmp_path, heat_map="all") as judge:
+        (judged,) = await judge([DARK])
+    assert (judged.boxes, judged.heat_map) == ((), None)
+
+
+async def test_a_loose_part_is_judged_where_it_lies(make: Make, tmp_path: Path) -> None:
+    """It is found by a golden picture; its box is where it lies, and what is not found is unreadable."""
+    import cv2  # noqa: PLC0415 - only these tests draw
+
+    def shown(across: int, down: int, *, spot: bool) -> bytes:
+        part = photograph((120, 96), seed=3) // 2 + 110
+        if spot:
+            part[30:60, 40:70] = 0
+        picture = np.full((240, 320, 3), 90, np.uint8)
+        picture[60 + down : 156 + down, 80 + across : 200 + across] = part
+        return cv2.imencode(".png", picture)[1].tobytes()
+
+    make(
+        explained_model(),
+        {"golden.png": shown(0, 0, spot=False)},
+        registration={"*": {"golden": "golden.png"}},
+        roi={"*": {"cx": 140, "cy": 108, "w": 100, "h": 80}},
+        heat_map={"peak_share": 0.8},
+        threshold=0.9,
+    )
+    images = [
+        shown(0, 0, spot=True),
+        shown(20, -14, spot=True),
+        shown(20, -14, spot=False),
+        encoded(90, (320, 240)),
+    ]
+    async with opened(tmp_path) as judge:
+        still, loose, good, nothing = await judge([View(image=image) for image in images])
+    assert [one.verdict for one in (still, loose, good)] == [Verdict.NG, Verdict.NG, Verdict.OK]
+    assert loose.score == pytest.approx(still.score, abs=0.01)
+    assert (loose.boxes[0].cx, loose.boxes[0].cy) == pytest.approx(
+        (still.boxes[0].cx + 20, still.boxes[0].cy - 14), abs=2
+    )
+    assert nothing.failure is Failure.IMAGE_UNREADABLE
+
+
+async def test_a_golden_picture_that_shows_nothing_is_one_line(make: Make, tmp_path: Path) -> None:
+    make(pictures={"golden.png": b"no picture"}, registration={"*": {"golden": "golden.png"}})
+    with pytest.raises(ConfigError, match=r"its golden picture golden\.png cannot be decoded"):
+        async with opened(tmp_path):
+            pass
 
 
 @pytest.mark.parametrize(

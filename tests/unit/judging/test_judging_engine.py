@@ -1,18 +1,19 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import openvino as ov
 import pytest
-from conftest import SIZE, brightness_model, load
+from conftest import SIZE, brightness_model, explained_model, load
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from bridge.judging import engine
 from bridge.judging.engine import Engine, Unfit
-from bridge.judging.spec import Input
+from bridge.judging.spec import HeatMapOutput, Input
 
 
 def saved(tmp_path: Path, model: ov.Model) -> Path:
@@ -73,6 +74,76 @@ def test_the_precision_of_the_bundle_is_what_runs(tmp_path: Path) -> None:
 def test_a_model_of_other_shapes_is_refused(tmp_path: Path, changes: dict[str, object], says: str) -> None:
     with pytest.raises(Unfit, match=says):
         Engine(load(saved(tmp_path, brightness_model()), **changes))
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("named", [False, True])
+def test_scores_and_heat_map_are_told_apart(tmp_path: Path, named: bool, turned: bool) -> None:  # noqa: FBT001
+    """By their names, else by their ranks, in whatever order the model has them."""
+    where = saved(tmp_path, explained_model(named=named, turned=turned))
+    model = Engine(load(where, heat_map=HeatMapOutput()))
+    views = [grey(0.9), grey(0.2)]
+    rows, heats = model.explain(views)
+    assert heats is not None
+    assert heats.shape == (2, 4, 4, 2)
+    assert np.allclose(heats[:, :, :, 1], np.array([0.1, 0.8])[:, None, None], atol=1e-6)
+    assert np.allclose(rows, Engine(load(saved(tmp_path, brightness_model()))).infer(views), atol=1e-6)
+
+
+def test_a_heat_map_that_nobody_wants_is_not_computed(tmp_path: Path) -> None:
+    """It is taken out before compiling: the model that runs has one output."""
+    model = Engine(load(saved(tmp_path, explained_model())))
+    rows, heats = model.explain([grey(0.9)])
+    assert heats is None
+    assert rows.shape == (1, 2)
+    assert len(model._model.outputs) == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "changes", "says"),
+    [
+        (
+            brightness_model,
+            {"heat_map": HeatMapOutput()},
+            "0 may be the heat map 'heat_map' that the manifest names",
+        ),
+        (
+            explained_model,
+            {"heat_map": HeatMapOutput(), "classes": 3},
+            "it has 2 outputs and the manifest names 3",
+        ),
+    ],
+)
+def test_a_heat_map_of_another_shape_is_refused(
+    tmp_path: Path, model: Callable[[], ov.Model], changes: dict[str, object], says: str
+) -> None:
+    with pytest.raises(Unfit, match=says):
+        Engine(load(saved(tmp_path, model()), **changes))
+
+
+def test_two_outputs_that_may_be_scores_are_refused(tmp_path: Path) -> None:
+    """A guess would be a verdict of something else."""
+    plain = brightness_model()
+    twice = [plain.output().get_node().input_value(0)] * 2
+    with pytest.raises(Unfit, match="of its 2 outputs 2 may be scores, instead of one"):
+        Engine(load(saved(tmp_path, ov.Model(twice, plain.get_parameters(), "twice"))))
+
+
+@given(st.floats(0.05, 50), st.floats(0, 1))
+def test_a_temperature_makes_scores_softer_and_turns_none_around(temperature: float, value: float) -> None:
+    """Above 1 nearer to 0.5, below 1 farther from it; the likelier class is the same for every one."""
+    logits = np.array([[8 * (value - 0.5), -8 * (value - 0.5)]])
+    cold, warm = engine.softmax(logits), engine.softmax(logits / temperature)
+    assert warm.argmax() == cold.argmax()
+    nearer, farther = (warm, cold) if temperature >= 1 else (cold, warm)
+    assert abs(nearer[0, 0] - 0.5) <= abs(farther[0, 0] - 0.5) + 1e-12
+
+
+def test_the_temperature_of_the_bundle_divides_the_logits(tmp_path: Path) -> None:
+    """By hand: logits 3.2 and -3.2 over 2."""
+    where = saved(tmp_path, brightness_model())
+    (row,) = Engine(load(where, temperature=2.0)).infer([grey(0.9)])
+    assert row[0] == pytest.approx(1 / (1 + np.exp(-3.2)), abs=1e-5)
 
 
 def test_no_model_at_all_is_one_line(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from bridge.judging.frames import (
     Ask,
     Cancel,
     Garbled,
+    Heat,
     Load,
     Opinion,
     Ready,
@@ -43,8 +44,27 @@ heat_map = st.builds(
     largest_share=number,
     most_boxes=whole,
 )
+positive = st.floats(0, exclude_min=True, allow_infinity=False)
+corner = st.tuples(number, number)
+heat = st.tuples(st.integers(1, 64), st.integers(1, 64)).flatmap(
+    lambda size: st.builds(
+        Heat,
+        whole,
+        st.just(size[0]),
+        st.just(size[1]),
+        st.binary(min_size=size[0] * size[1], max_size=size[0] * size[1]),
+        st.tuples(corner, corner, corner, corner),
+    )
+)
 opinion = st.builds(
-    Opinion, st.none() | st.floats(0, 1), whole, number, st.none() | st.sampled_from(Failure), st.text()
+    Opinion,
+    st.none() | st.floats(0, 1),
+    whole,
+    number,
+    st.none() | st.sampled_from(Failure),
+    st.text(),
+    st.lists(st.builds(Box, cx=number, cy=number, w=positive, h=positive), max_size=16).map(tuple),
+    st.none() | heat,
 )
 load = st.builds(
     Load,
@@ -118,15 +138,52 @@ def test_a_body_where_none_may_be_is_garbled_before_it_is_kept() -> None:
         list(frames.Cutter(max_body=0).feed(b"".join(frames.encode(Cancel(1), [b"x"]))))
 
 
+BOX = '{"cx":1,"cy":1,"w":2,"h":2}'
+MAP = '{"explains":1,"rows":1,"columns":2,"values":"AP8=","corners":[[0,0],[4,0],[4,2],[0,2]]}'
+
+
+def said(score: str = "0.5", top: str = "0", boxes: str = BOX, heat: str = MAP) -> bytes:
+    """An answer of one opinion as it stands on the wire."""
+    facts = f'"score":{score},"top":{top},"failure":null,"boxes":[{boxes}],"heat":{heat}'
+    return f'{{"kind":"Answer","id":1,"last":true,"memory_bytes":0,"opinions":[{{{facts}}}]}}'.encode()
+
+
+def test_an_opinion_on_the_wire_is_what_it_says() -> None:
+    seen = Heat(1, 1, 2, b"\0\xff", ((0, 0), (4, 0), (4, 2), (0, 2)))
+    expected = Opinion(0.5, boxes=(Box(cx=1, cy=1, w=2, h=2),), heat=seen)
+    assert frames.decode(said()) == Answer(1, (expected,))
+
+
 @pytest.mark.parametrize(
-    "said", ['"score":1.5', '"score":-0.1', '"score":NaN', '"score":"1"', '"score":1,"top":-1']
+    "wrong", [{"score": "1.5"}, {"score": "-0.1"}, {"score": "NaN"}, {"score": '"1"'}, {"top": "-1"}]
 )
-def test_an_opinion_that_is_no_probability_is_garbled(said: str) -> None:
+def test_an_opinion_that_is_no_probability_is_garbled(wrong: dict[str, str]) -> None:
     """It must never be held against a threshold: 5.0 would be OK."""
-    good = '{"kind":"Answer","id":1,"last":true,"memory_bytes":0,"opinions":[{"top":0,"failure":null,%s}]}'
-    assert frames.decode((good % '"score":0.5').encode()) == Answer(1, (Opinion(0.5),))
     with pytest.raises(Garbled):
-        frames.decode((good % said).encode())
+        frames.decode(said(**wrong))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"boxes": ",".join([BOX] * 17)},
+        {"boxes": BOX.replace("2", "0")},
+        {"boxes": BOX.replace("2", "1e999")},
+        {"boxes": BOX.replace("2", "NaN")},
+        {"boxes": BOX.replace("cx", "x")},
+        {"heat": MAP.replace("AP8=", "AP8A")},
+        {"heat": MAP.replace("AP8=", "not base64")},
+        {"heat": MAP.replace('"rows":1', '"rows":0')},
+        {"heat": MAP.replace('"rows":1,"columns":2', '"rows":2,"columns":65')},
+        {"heat": MAP.replace(",[0,2]]", "]")},
+        {"heat": MAP.replace("[0,2]", "[0,1e999]")},
+        {"heat": MAP.replace('"explains":1', '"explains":-1')},
+    ],
+)
+def test_boxes_and_maps_of_no_sense_or_size_are_garbled(wrong: dict[str, str]) -> None:
+    """They go into the journal, so a worker that has lost its mind must not fill it."""
+    with pytest.raises(Garbled):
+        frames.decode(said(**wrong))
 
 
 def test_a_frame_larger_than_we_ever_write_is_garbled() -> None:
