@@ -80,6 +80,10 @@ class Box:
     w: float
     h: float
 
+    def document(self) -> Mapping[str, float]:
+        """Return the box as a JSON-ready mapping."""
+        return {"cx": self.cx, "cy": self.cy, "w": self.w, "h": self.h}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeatMap:
@@ -269,6 +273,8 @@ class Decision:
                     "model": view.judgement.verdict if view.judgement else None,
                     "score": view.judgement.score if view.judgement else None,
                     "threshold": view.judgement.threshold if view.judgement else None,
+                    "label": view.judgement.label if view.judgement else "",
+                    "boxes": [box.document() for box in view.judgement.boxes] if view.judgement else [],
                 }
                 for view in self.views
             ],

@@ -129,4 +129,6 @@ def _box(one: _Rectangle, there: Matrix) -> Box:
     corners = [(one.left, one.top), (one.right, one.top), (one.right, one.bottom), (one.left, one.bottom)]
     across, down = zip(*moved(there, corners), strict=True)
     left, right, top, bottom = min(across), max(across), min(down), max(down)
-    return Box(cx=(left + right) / 2, cy=(top + bottom) / 2, w=right - left, h=bottom - top)
+    told = ((left + right) / 2, (top + bottom) / 2, right - left, bottom - top)
+    cx, cy, w, h = (round(value, 2) for value in told)  # hundredths of a pixel are enough for anybody
+    return Box(cx=cx, cy=cy, w=max(w, 0.01), h=max(h, 0.01))

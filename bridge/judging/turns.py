@@ -15,16 +15,17 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import inf
+from math import inf, isfinite
 
 from bridge import health
 from bridge.clock import SystemClock
 from bridge.echo import Echo
 from bridge.errors import Unavailable
 from bridge.explaining import expected, explain, unavailable
+from bridge.judging.frames import LARGEST_MAP, MAX_BOXES
 from bridge.judging.pace import Pace
 from bridge.log import logger
-from bridge.messages import Failure, Judgement, Verdict, View
+from bridge.messages import Box, Failure, HeatMap, Judgement, Verdict, View
 from bridge.plugin.api import Judge
 from bridge.supervise import Slot, wall
 from bridge.watched import State
@@ -227,4 +228,31 @@ def _nonsense(said: object, views: int) -> str | None:
         one = isinstance(judgement.verdict, Verdict), isinstance(judgement.failure, Failure)
         if (judgement.verdict is None) + (judgement.failure is None) != 1 or not any(one):
             return f"the judge answered neither a verdict nor a failure but {judgement.verdict!r}"
+        if (judgement.boxes or judgement.heat_map) and (strange := _strange(judgement)):
+            return f"the judge answered {strange}"
     return None
+
+
+def _strange(judgement: Judgement) -> str | None:
+    """Return what is wrong with where a judge says that it looked: it goes into the journal and to the MES."""
+    try:
+        if len(judgement.boxes) > MAX_BOXES:
+            return f"{len(judgement.boxes)} boxes for one view, more than {MAX_BOXES}"
+        if strange := [box for box in judgement.boxes if not _is_box(box)]:
+            return f"a box that is none: {strange[0]}"
+        if judgement.heat_map is not None and not _is_map(judgement.heat_map):
+            return f"a heat map that is none: {judgement.heat_map}"
+    except (TypeError, ValueError, AttributeError) as exc:
+        return f"boxes or a heat map of other types ({exc})"
+    return None
+
+
+def _is_box(box: Box) -> bool:
+    return all(map(isfinite, (box.cx, box.cy, box.w, box.h))) and min(box.w, box.h) > 0
+
+
+def _is_map(seen: HeatMap) -> bool:
+    sized = 0 < seen.rows <= LARGEST_MAP and 0 < seen.columns <= LARGEST_MAP
+    placed = len(seen.corners) == len(("top left", "top right", "bottom right", "bottom left"))
+    finite = all(isfinite(x) and isfinite(y) for x, y in seen.corners)
+    return sized and placed and finite and len(seen.values) == seen.rows * seen.columns

@@ -121,6 +121,19 @@ class AnswerDocument(Document):
     """the name of the line"""
 
 
+class DecidedBoxDocument(Document):
+    """A rectangle in the picture, in its pixels."""
+
+    cx: float
+    """the centre, pixels from the left"""
+    cy: float
+    """the centre, pixels from the top"""
+    w: float
+    """the width in pixels"""
+    h: float
+    """the height in pixels"""
+
+
 class DecidedViewDocument(Document):
     """One view's share of a decision."""
 
@@ -140,6 +153,10 @@ class DecidedViewDocument(Document):
     """the number that was held against the threshold"""
     threshold: float | None
     """the operating point"""
+    label: str
+    """the class that the model finds likeliest, in its own words; empty where it was not asked or could not say"""
+    boxes: list[DecidedBoxDocument]
+    """where the model saw the defect, the clearest first; empty where nothing stands out or it cannot tell"""
 
 
 class DecisionDocument(Document):

@@ -27,6 +27,8 @@ from bridge.store.words import Words, stored
 _VIEW_MARKS = ", ".join("?" * 14)
 _PART = f"INSERT INTO part ({rows.PART_COLUMNS}, recorded_at) VALUES ({', '.join('?' * 25)})"
 _VIEW = f"INSERT INTO view (part, place, {rows.VIEW_COLUMNS}) VALUES ({_VIEW_MARKS})"
+_HEAT = f"INSERT INTO view_heat (part, place, {rows.HEAT_COLUMNS}) VALUES ({', '.join('?' * 8)})"
+_SECOND_HEAT = f"INSERT INTO second_view_heat (second, place, {rows.HEAT_COLUMNS}) VALUES ({', '.join('?' * 8)})"
 _SECOND = f"INSERT INTO second ({rows.SECOND_COLUMNS}) VALUES ({', '.join('?' * 13)})"
 _SECOND_VIEW = f"INSERT INTO second_view (second, place, {rows.VIEW_COLUMNS}) VALUES ({_VIEW_MARKS})"
 _OWE = "INSERT INTO outbox (line, reporter, number) VALUES (?, ?, ?)"
@@ -90,6 +92,7 @@ class Ledger:
         number = self.connection.execute(_PART, row).lastrowid or 0
         if decision.views:
             self.connection.executemany(_VIEW, rows.view_rows(number, decision.views, self._words.number))
+            self.connection.executemany(_HEAT, rows.heat_rows(number, decision.views, self._words.number))
         for reporter in owed_to:
             self.connection.execute(_OWE, (row[1], self._words.number(reporter), number))
             self._changes.append((self._queued, (decision.line, reporter), 1))
@@ -99,8 +102,9 @@ class Ledger:
         """Write what became known after the answer."""
         cursor = self.connection.execute(_SECOND, rows.second_row(second, self._words.number))
         if second.views:
-            views = rows.view_rows(cursor.lastrowid or 0, second.views, self._words.number)
-            self.connection.executemany(_SECOND_VIEW, views)
+            owner = cursor.lastrowid or 0
+            self.connection.executemany(_SECOND_VIEW, rows.view_rows(owner, second.views, self._words.number))
+            self.connection.executemany(_SECOND_HEAT, rows.heat_rows(owner, second.views, self._words.number))
 
     def reported(
         self,

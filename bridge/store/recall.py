@@ -35,9 +35,13 @@ _PARKED = """
 _OLDEST = """
     SELECT part.recorded_at FROM outbox JOIN part USING (number)
     WHERE outbox.line = ? AND outbox.reporter = ? ORDER BY number LIMIT 1"""
-_VIEWS = f"SELECT {rows.VIEW_COLUMNS} FROM view WHERE part = ? ORDER BY place"
+_VIEWS = f"""
+    SELECT {rows.VIEW_COLUMNS}, {rows.HEAT_COLUMNS} FROM view LEFT JOIN view_heat USING (part, place)
+    WHERE part = ? ORDER BY place"""
 _SECONDS = f"SELECT number, {rows.SECOND_COLUMNS} FROM second WHERE id = ? ORDER BY number"
-_SECOND_VIEWS = f"SELECT {rows.VIEW_COLUMNS} FROM second_view WHERE second = ? ORDER BY place"
+_SECOND_VIEWS = f"""
+    SELECT {rows.VIEW_COLUMNS}, {rows.HEAT_COLUMNS}
+    FROM second_view LEFT JOIN second_view_heat USING (second, place) WHERE second = ? ORDER BY place"""
 _ANSWERED = """
     SELECT final, origin, failures, error FROM second WHERE id = ? AND kind = 3 ORDER BY number DESC LIMIT 1"""
 

@@ -7,10 +7,22 @@ other float comes back as it was.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from bridge.messages import Decision, Failure, Goal, Judgement, Origin, Stage, Verdict, ViewDecision
+from bridge.messages import (
+    Box,
+    Decision,
+    Failure,
+    Goal,
+    HeatMap,
+    Judgement,
+    Origin,
+    Stage,
+    Verdict,
+    ViewDecision,
+)
 from bridge.store.records import Kind, Second
 from bridge.store.words import restored, stored
 
@@ -58,6 +70,7 @@ PART_COLUMNS = (
     "backlog, rechecked, sequence, bundle, config, event_at, latency_ms, judge_ms, bypassed"
 )
 VIEW_COLUMNS = "name, legacy, defect, image, final, model, failure, score, threshold, label, bundle, judge_ms"
+HEAT_COLUMNS = "boxes, explains, map_rows, map_columns, map_values, map_corners"
 SECOND_COLUMNS = "id, kind, at, model, goal_1, goal_2, goal_3, failures, bundle, judge_ms, final, origin, error"
 
 
@@ -169,9 +182,35 @@ def _view_row(view: ViewDecision, number: Number) -> Row:
     )
 
 
+def heat_rows(owner: int, views: Sequence[ViewDecision], number: Number) -> list[Row]:
+    """Return where the judge looked, of the views of which it told: owner, place, and HEAT_COLUMNS."""
+    judged = ((place, view.judgement) for place, view in enumerate(views))
+    told = ((place, one) for place, one in judged if one and (one.boxes or one.heat_map))
+    return [(owner, place, _boxes_packed(one.boxes), *_map_row(one.heat_map, number)) for place, one in told]
+
+
+def _boxes_packed(boxes: Sequence[Box]) -> bytes | None:
+    return _doubles([side for one in boxes for side in (one.cx, one.cy, one.w, one.h)]) or None
+
+
+def _map_row(seen: HeatMap | None, number: Number) -> Row:
+    if seen is None:
+        return (None, None, None, None, None)
+    corners = _doubles([place for corner in seen.corners for place in corner])
+    return (number(seen.label), seen.rows, seen.columns, seen.values, corners)
+
+
+def _doubles(numbers: Sequence[float]) -> bytes:
+    return struct.pack(f"<{len(numbers)}d", *numbers)
+
+
+def _numbers(data: bytes | None) -> tuple[float, ...]:
+    return struct.unpack(f"<{len(data or b'') // 8}d", data or b"")
+
+
 def view_decision(row: Row, text: Text) -> ViewDecision:
-    """Return the view of a row of VIEW_COLUMNS."""
-    (name, legacy, defect, image, final, model, failure, score, threshold, label, bundle, judge_ms) = row
+    """Return the view of a row of VIEW_COLUMNS and HEAT_COLUMNS."""
+    (name, legacy, defect, image, final, model, failure, score, threshold, label, bundle, judge_ms, *heat) = row
     judged = (
         None
         if model is None
@@ -183,6 +222,8 @@ def view_decision(row: Row, text: Text) -> ViewDecision:
             label=text(label),
             bundle=text(bundle),
             judge_ms=judge_ms,
+            boxes=_boxes(heat[0]),
+            heat_map=_map(heat[1:], text),
         )
     )
     return ViewDecision(
@@ -193,6 +234,22 @@ def view_decision(row: Row, text: Text) -> ViewDecision:
         judgement=judged,
         final=_VERDICT[final],
     )
+
+
+def _boxes(data: bytes | None) -> tuple[Box, ...]:
+    if data is None:
+        return ()
+    sides = _numbers(data)
+    return tuple(Box(cx=x, cy=y, w=w, h=h) for x, y, w, h in zip(*(sides[at::4] for at in range(4)), strict=True))
+
+
+def _map(columns: Sequence[Any], text: Text) -> HeatMap | None:
+    explains, rows, wide, values, corners = columns
+    if values is None:
+        return None
+    places = _numbers(corners)
+    pairs = tuple(zip(places[::2], places[1::2], strict=True))
+    return HeatMap(label=text(explains), rows=rows, columns=wide, values=values, corners=pairs)
 
 
 def second_row(second: Second, number: Number) -> Row:

@@ -165,7 +165,32 @@ CREATE TRIGGER audit_is_not_shortened BEFORE DELETE ON audit
     BEGIN SELECT raise(ABORT, 'the audit log is append-only'); END;
 """
 
-MIGRATIONS: Sequence[str] = (_VERSION_1, _VERSION_2)
+_VERSION_3 = """
+CREATE TABLE view_heat (                                -- only of views of which the judge told where it looked
+    part        INTEGER NOT NULL REFERENCES part,
+    place       INTEGER NOT NULL,
+    boxes       BLOB,                                   -- cx, cy, w, h of each as little-endian doubles
+    explains    INTEGER REFERENCES word,                -- the class; NULL, with the four below: no map
+    map_rows    INTEGER,
+    map_columns INTEGER,
+    map_values  BLOB,                                   -- row by row, a byte each
+    map_corners BLOB,                                   -- x, y of four corners as little-endian doubles
+    PRIMARY KEY (part, place)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE second_view_heat (
+    second      INTEGER NOT NULL REFERENCES second,
+    place       INTEGER NOT NULL,
+    boxes       BLOB,
+    explains    INTEGER REFERENCES word,
+    map_rows    INTEGER,
+    map_columns INTEGER,
+    map_values  BLOB,
+    map_corners BLOB,
+    PRIMARY KEY (second, place)
+) STRICT, WITHOUT ROWID;
+"""
+
+MIGRATIONS: Sequence[str] = (_VERSION_1, _VERSION_2, _VERSION_3)
 """Step n brings a file from version n to n + 1."""
 NEWEST = len(MIGRATIONS)
 """The version that this aoi-bridge writes."""

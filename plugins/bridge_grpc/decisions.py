@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aoi_bridge.inspection.v1 import report_service_pb2 as pb
+from aoi_bridge.inspection.v1.inspection_pb2 import Box
 from bridge.plugin import Decision, Goal, Refused, Stage, Unavailable, ViewDecision
 from bridge_grpc.codec import FAILURES, ORIGINS, said, verdict_of
 
@@ -59,6 +60,8 @@ def _write_view(view: ViewDecision) -> pb.ViewDecision:
         model_verdict=said(judged.verdict if judged else None),
         score=judged.score if judged else None,
         threshold=judged.threshold if judged else None,
+        label=judged.label if judged else "",
+        boxes=[Box(cx=one.cx, cy=one.cy, w=one.w, h=one.h) for one in judged.boxes] if judged else [],
     )
 
 
@@ -113,6 +116,8 @@ def _view_of(told: pb.ViewDecision) -> dict[str, Any]:
         "model": verdict_of(told.model_verdict),
         "score": told.score if told.HasField("score") else None,
         "threshold": told.threshold if told.HasField("threshold") else None,
+        "label": told.label,
+        "boxes": [{"cx": one.cx, "cy": one.cy, "w": one.w, "h": one.h} for one in told.boxes],
     }
 
 

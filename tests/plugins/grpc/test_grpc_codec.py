@@ -72,7 +72,12 @@ parts = st.builds(
 )
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 judgements = st.builds(
-    Judgement, verdict=verdicts, score=st.none() | numbers, threshold=st.none() | numbers, label=texts
+    Judgement,
+    verdict=verdicts,
+    score=st.none() | numbers,
+    threshold=st.none() | numbers,
+    label=texts,
+    boxes=st.lists(st.builds(Box, cx=numbers, cy=numbers, w=numbers, h=numbers), max_size=2).map(tuple),
 )
 decisions = st.builds(
     Decision,

@@ -51,6 +51,13 @@ PARTS = st.builds(
     deadline_ms=st.none() | st.floats(0.1, 1e6),
     backlog=st.booleans(),
 )
+JUDGEMENTS = st.builds(
+    Judgement,
+    verdict=VERDICTS,
+    score=st.none() | st.floats(0, 1),
+    label=TEXTS,
+    boxes=st.lists(BOXES, max_size=2).map(tuple),
+)
 DECISIONS = st.builds(
     Decision,
     id=TEXTS,
@@ -67,7 +74,7 @@ DECISIONS = st.builds(
             ViewDecision,
             name=TEXTS,
             final=VERDICTS,
-            judgement=st.none() | st.builds(Judgement, verdict=VERDICTS, score=st.none() | st.floats(0, 1)),
+            judgement=st.none() | JUDGEMENTS,
         ),
         max_size=3,
     ).map(tuple),

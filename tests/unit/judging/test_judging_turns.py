@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from bridge.errors import Unavailable
 from bridge.judging.turns import SLICE_VIEWS, Ticket, Turns
-from bridge.messages import Judgement, Verdict, View
+from bridge.messages import Box, HeatMap, Judgement, Verdict, View
 from bridge.plugin.api import Judge
 from bridge.supervise import Slot
 from bridge.watched import Watched
@@ -240,3 +243,48 @@ async def test_a_part_whose_judge_broke_in_its_middle_begins_anew_with_the_new_o
     assert [one.label for one in judged] == [view.name for view in PANEL]
     assert len(other.heard) == 3
     lending.cancel()
+
+
+BOX = Box(cx=1, cy=1, w=2, h=2)
+MAP = HeatMap(label="dent", rows=2, columns=1, values=b"\0\xff", corners=((0, 0), (1, 0), (1, 2), (0, 2)))
+
+
+async def told(said: Judgement) -> Sequence[Judgement]:
+    """Have a judge say this of a part."""
+
+    async def judge(views: Sequence[View]) -> Sequence[Judgement]:
+        return [said for _ in views]
+
+    slot: Slot[Judge] = Slot(Watched("", "judge"))
+    lending = asyncio.create_task(slot.offer(judge))
+    await slot.get()
+    try:
+        return await Turns(slot).judge(PART, Ticket())
+    finally:
+        lending.cancel()
+
+
+async def test_a_judge_may_say_where_it_looked() -> None:
+    said = Judgement(verdict=Verdict.NG, boxes=(BOX,) * 16, heat_map=MAP)
+    assert list(await told(said)) == [said]
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        {"boxes": (BOX,) * 17},
+        {"boxes": (replace(BOX, w=0),)},
+        {"boxes": (replace(BOX, cx=float("nan")),)},
+        {"boxes": (None,)},
+        {"boxes": 3},
+        {"heat_map": replace(MAP, rows=65)},
+        {"heat_map": replace(MAP, values=b"")},
+        {"heat_map": replace(MAP, corners=())},
+        {"heat_map": replace(MAP, corners=((0, 0), (1, 0), (1, float("inf")), (0, 2)))},
+        {"heat_map": "everywhere"},
+    ],
+)
+async def test_boxes_that_are_none_are_no_judgement(strange: dict[str, Any]) -> None:
+    """They would fill the journal, or stop an MES that reads them: the part gets its safe verdict instead."""
+    with pytest.raises(Unavailable, match="the judge answered"):
+        await told(Judgement(verdict=Verdict.NG, **strange))

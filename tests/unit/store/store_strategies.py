@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from store_samples import fresh_id
 
-from bridge.messages import Decision, Failure, Goal, Judgement, Origin, Stage, Verdict, ViewDecision
+from bridge.messages import Box, Decision, Failure, Goal, HeatMap, Judgement, Origin, Stage, Verdict, ViewDecision
 from bridge.store import Second
 
 texts = st.text(st.characters(), max_size=20)
@@ -15,6 +15,17 @@ verdicts = st.none() | st.sampled_from(Verdict)
 failures = st.lists(st.sampled_from(Failure), max_size=12).map(tuple)
 hashes = st.just("") | st.binary(min_size=32, max_size=32).map(bytes.hex)
 
+corners = st.tuples(floats, floats)
+heat_maps = st.tuples(st.integers(1, 6), st.integers(1, 6)).flatmap(
+    lambda size: st.builds(
+        HeatMap,
+        label=texts,
+        rows=st.just(size[0]),
+        columns=st.just(size[1]),
+        values=st.binary(min_size=size[0] * size[1], max_size=size[0] * size[1]),
+        corners=st.tuples(corners, corners, corners, corners),
+    )
+)
 judgements = st.builds(
     Judgement,
     verdict=verdicts,
@@ -24,6 +35,8 @@ judgements = st.builds(
     label=texts,
     bundle=texts,
     judge_ms=floats,
+    boxes=st.lists(st.builds(Box, cx=floats, cy=floats, w=floats, h=floats), max_size=3).map(tuple),
+    heat_map=st.none() | heat_maps,
 )
 views = st.builds(
     ViewDecision,

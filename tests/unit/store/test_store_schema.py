@@ -6,10 +6,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from store_samples import decision
+from store_samples import any_second, decision, view
 
 from bridge.errors import ConfigError
-from bridge.messages import Failure, Goal, Verdict
+from bridge.messages import Box, Failure, Goal, HeatMap, Judgement, Verdict
 from bridge.store import Reader, open_journal, schema
 
 VERSION_1 = Path(__file__).with_name("version_1.sql")
@@ -67,6 +67,24 @@ async def test_a_journal_of_version_1_is_read_and_written_on(old: sqlite3.Connec
         ("plc", "accepted", "seq 7"),
         ("mes", "accepted", ""),
     ]
+
+
+async def test_an_older_journal_takes_what_a_judge_looked_at(old: sqlite3.Connection, path: Path) -> None:
+    """After the update the same file keeps boxes and heat maps, and what was there before has none."""
+    old.close()
+    seen = HeatMap(label="dent", rows=1, columns=2, values=b"\0\xff", corners=((0, 0), (9, 0), (9, 5), (0, 5)))
+    box = Box(cx=4.5, cy=2.5, w=3, h=2)
+    judged = Judgement(verdict=Verdict.NG, score=0.1, boxes=(box,), heat_map=seen)
+    told = decision(views=(view("1"), view("2", judgement=judged)))
+    async with open_journal(path.parent) as journal:
+        await journal.commit(told)
+        await journal.second(any_second(told.id, views=told.views))
+    reader = Reader(path.parent)
+    before, *_, after = reader.decisions()
+    assert after.views == told.views
+    assert reader.seconds(told.id)[0].views == told.views
+    assert before.views[0].judgement is not None
+    assert (before.views[0].judgement.boxes, before.views[0].judgement.heat_map) == ((), None)
 
 
 def test_each_migration_runs_once_and_keeps_what_was_there(old: sqlite3.Connection, path: Path) -> None:

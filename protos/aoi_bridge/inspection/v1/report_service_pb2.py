@@ -25,27 +25,27 @@ _sym_db = _symbol_database.Default()
 from aoi_bridge.inspection.v1 import inspection_pb2 as aoi__bridge_dot_inspection_dot_v1_dot_inspection__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-aoi_bridge/inspection/v1/report_service.proto\x12\x18\x61oi_bridge.inspection.v1\x1a)aoi_bridge/inspection/v1/inspection.proto\"\xa8\x02\n\x0cViewDecision\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x32\n\x07verdict\x18\x02 \x01(\x0e\x32!.aoi_bridge.inspection.v1.Verdict\x12\x39\n\x0elegacy_verdict\x18\x03 \x01(\x0e\x32!.aoi_bridge.inspection.v1.Verdict\x12\x0e\n\x06\x64\x65\x66\x65\x63t\x18\x04 \x01(\t\x12\r\n\x05image\x18\x05 \x01(\t\x12\x38\n\rmodel_verdict\x18\x06 \x01(\x0e\x32!.aoi_bridge.inspection.v1.Verdict\x12\x12\n\x05score\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x16\n\tthreshold\x18\x08 \x01(\x01H\x01\x88\x01\x01\x42\x08\n\x06_scoreB\x0c\n\n_threshold\"\xe2\x05\n\x08\x44\x65\x63ision\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04line\x18\x02 \x01(\t\x12\x0c\n\x04part\x18\x03 \x01(\t\x12\x0e\n\x06recipe\x18\x04 \x01(\t\x12,\n\x04goal\x18\x05 \x01(\x0e\x32\x1e.aoi_bridge.inspection.v1.Goal\x12.\n\x05stage\x18\x06 \x01(\x0e\x32\x1f.aoi_bridge.inspection.v1.Stage\x12\x32\n\x07verdict\x18\x07 \x01(\x0e\x32!.aoi_bridge.inspection.v1.Verdict\x12\x30\n\x06origin\x18\x08 \x01(\x0e\x32 .aoi_bridge.inspection.v1.Origin\x12\x39\n\x0elegacy_verdict\x18\t \x01(\x0e\x32!.aoi_bridge.inspection.v1.Verdict\x12\x38\n\rmodel_verdict\x18\n \x01(\x0e\x32!.aoi_bridge.inspection.v1.Verdict\x12;\n\x10operator_verdict\x18\x0b \x01(\x0e\x32!.aoi_bridge.inspection.v1.Verdict\x12\x10\n\x08\x64\x65graded\x18\x0c \x01(\x08\x12\r\n\x05\x65rror\x18\r \x01(\x08\x12\x33\n\x08\x66\x61ilures\x18\x0e \x03(\x0e\x32!.aoi_bridge.inspection.v1.Failure\x12\x0f\n\x07\x62\x61\x63klog\x18\x0f \x01(\x08\x12\x10\n\x08\x62ypassed\x18\x10 \x01(\x08\x12\x0e\n\x06number\x18\x11 \x01(\x04\x12\x15\n\x08sequence\x18\x12 \x01(\x04H\x00\x88\x01\x01\x12\x0e\n\x06\x62undle\x18\x13 \x01(\t\x12\x0e\n\x06\x63onfig\x18\x14 \x01(\t\x12\x10\n\x08\x65vent_at\x18\x15 \x01(\x01\x12\x12\n\nlatency_ms\x18\x16 \x01(\x01\x12\x35\n\x05views\x18\x17 \x03(\x0b\x32&.aoi_bridge.inspection.v1.ViewDecisionB\x0b\n\t_sequence\"E\n\rReportRequest\x12\x34\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\".aoi_bridge.inspection.v1.Decision\"T\n\x0eReportResponse\x12\x32\n\x07outcome\x18\x01 \x01(\x0e\x32!.aoi_bridge.inspection.v1.Outcome\x12\x0e\n\x06reason\x18\x02 \x01(\t*`\n\x04Goal\x12\x14\n\x10GOAL_UNSPECIFIED\x10\x00\x12\x18\n\x14GOAL_CUT_FALSE_CALLS\x10\x01\x12\x16\n\x12GOAL_CATCH_ESCAPES\x10\x02\x12\x10\n\x0cGOAL_REPLACE\x10\x03*@\n\x05Stage\x12\x15\n\x11STAGE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSTAGE_SHADOW\x10\x01\x12\x0e\n\nSTAGE_LIVE\x10\x02*d\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x14\n\x10OUTCOME_ACCEPTED\x10\x01\x12\x13\n\x0fOUTCOME_REFUSED\x10\x02\x12\x15\n\x11OUTCOME_TRY_AGAIN\x10\x03\x32l\n\rReportService\x12[\n\x06Report\x12\'.aoi_bridge.inspection.v1.ReportRequest\x1a(.aoi_bridge.inspection.v1.ReportResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-aoi_bridge/inspection/v1/report_service.proto\x12\x18\x61oi_bridge.inspection.v1\x1a)aoi_bridge/inspection/v1/inspection.proto\"\xe5\x02\n\x0cViewDecision\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x32\n\x07verdict\x18\x02 \x01(\x0e\x32!.aoi_bridge.inspection.v1.Verdict\x12\x39\n\x0elegacy_verdict\x18\x03 \x01(\x0e\x32!.aoi_bridge.inspection.v1.Verdict\x12\x0e\n\x06\x64\x65\x66\x65\x63t\x18\x04 \x01(\t\x12\r\n\x05image\x18\x05 \x01(\t\x12\x38\n\rmodel_verdict\x18\x06 \x01(\x0e\x32!.aoi_bridge.inspection.v1.Verdict\x12\x12\n\x05score\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x16\n\tthreshold\x18\x08 \x01(\x01H\x01\x88\x01\x01\x12\r\n\x05label\x18\t \x01(\t\x12,\n\x05\x62oxes\x18\n \x03(\x0b\x32\x1d.aoi_bridge.inspection.v1.BoxB\x08\n\x06_scoreB\x0c\n\n_threshold\"\xe2\x05\n\x08\x44\x65\x63ision\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04line\x18\x02 \x01(\t\x12\x0c\n\x04part\x18\x03 \x01(\t\x12\x0e\n\x06recipe\x18\x04 \x01(\t\x12,\n\x04goal\x18\x05 \x01(\x0e\x32\x1e.aoi_bridge.inspection.v1.Goal\x12.\n\x05stage\x18\x06 \x01(\x0e\x32\x1f.aoi_bridge.inspection.v1.Stage\x12\x32\n\x07verdict\x18\x07 \x01(\x0e\x32!.aoi_bridge.inspection.v1.Verdict\x12\x30\n\x06origin\x18\x08 \x01(\x0e\x32 .aoi_bridge.inspection.v1.Origin\x12\x39\n\x0elegacy_verdict\x18\t \x01(\x0e\x32!.aoi_bridge.inspection.v1.Verdict\x12\x38\n\rmodel_verdict\x18\n \x01(\x0e\x32!.aoi_bridge.inspection.v1.Verdict\x12;\n\x10operator_verdict\x18\x0b \x01(\x0e\x32!.aoi_bridge.inspection.v1.Verdict\x12\x10\n\x08\x64\x65graded\x18\x0c \x01(\x08\x12\r\n\x05\x65rror\x18\r \x01(\x08\x12\x33\n\x08\x66\x61ilures\x18\x0e \x03(\x0e\x32!.aoi_bridge.inspection.v1.Failure\x12\x0f\n\x07\x62\x61\x63klog\x18\x0f \x01(\x08\x12\x10\n\x08\x62ypassed\x18\x10 \x01(\x08\x12\x0e\n\x06number\x18\x11 \x01(\x04\x12\x15\n\x08sequence\x18\x12 \x01(\x04H\x00\x88\x01\x01\x12\x0e\n\x06\x62undle\x18\x13 \x01(\t\x12\x0e\n\x06\x63onfig\x18\x14 \x01(\t\x12\x10\n\x08\x65vent_at\x18\x15 \x01(\x01\x12\x12\n\nlatency_ms\x18\x16 \x01(\x01\x12\x35\n\x05views\x18\x17 \x03(\x0b\x32&.aoi_bridge.inspection.v1.ViewDecisionB\x0b\n\t_sequence\"E\n\rReportRequest\x12\x34\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\".aoi_bridge.inspection.v1.Decision\"T\n\x0eReportResponse\x12\x32\n\x07outcome\x18\x01 \x01(\x0e\x32!.aoi_bridge.inspection.v1.Outcome\x12\x0e\n\x06reason\x18\x02 \x01(\t*`\n\x04Goal\x12\x14\n\x10GOAL_UNSPECIFIED\x10\x00\x12\x18\n\x14GOAL_CUT_FALSE_CALLS\x10\x01\x12\x16\n\x12GOAL_CATCH_ESCAPES\x10\x02\x12\x10\n\x0cGOAL_REPLACE\x10\x03*@\n\x05Stage\x12\x15\n\x11STAGE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSTAGE_SHADOW\x10\x01\x12\x0e\n\nSTAGE_LIVE\x10\x02*d\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x14\n\x10OUTCOME_ACCEPTED\x10\x01\x12\x13\n\x0fOUTCOME_REFUSED\x10\x02\x12\x15\n\x11OUTCOME_TRY_AGAIN\x10\x03\x32l\n\rReportService\x12[\n\x06Report\x12\'.aoi_bridge.inspection.v1.ReportRequest\x1a(.aoi_bridge.inspection.v1.ReportResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'aoi_bridge.inspection.v1.report_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GOAL']._serialized_start=1315
-  _globals['_GOAL']._serialized_end=1411
-  _globals['_STAGE']._serialized_start=1413
-  _globals['_STAGE']._serialized_end=1477
-  _globals['_OUTCOME']._serialized_start=1479
-  _globals['_OUTCOME']._serialized_end=1579
+  _globals['_GOAL']._serialized_start=1376
+  _globals['_GOAL']._serialized_end=1472
+  _globals['_STAGE']._serialized_start=1474
+  _globals['_STAGE']._serialized_end=1538
+  _globals['_OUTCOME']._serialized_start=1540
+  _globals['_OUTCOME']._serialized_end=1640
   _globals['_VIEWDECISION']._serialized_start=119
-  _globals['_VIEWDECISION']._serialized_end=415
-  _globals['_DECISION']._serialized_start=418
-  _globals['_DECISION']._serialized_end=1156
-  _globals['_REPORTREQUEST']._serialized_start=1158
-  _globals['_REPORTREQUEST']._serialized_end=1227
-  _globals['_REPORTRESPONSE']._serialized_start=1229
-  _globals['_REPORTRESPONSE']._serialized_end=1313
-  _globals['_REPORTSERVICE']._serialized_start=1581
-  _globals['_REPORTSERVICE']._serialized_end=1689
+  _globals['_VIEWDECISION']._serialized_end=476
+  _globals['_DECISION']._serialized_start=479
+  _globals['_DECISION']._serialized_end=1217
+  _globals['_REPORTREQUEST']._serialized_start=1219
+  _globals['_REPORTREQUEST']._serialized_end=1288
+  _globals['_REPORTRESPONSE']._serialized_start=1290
+  _globals['_REPORTRESPONSE']._serialized_end=1374
+  _globals['_REPORTSERVICE']._serialized_start=1642
+  _globals['_REPORTSERVICE']._serialized_end=1750
 # @@protoc_insertion_point(module_scope)

@@ -40,7 +40,7 @@ OUTCOME_REFUSED: Outcome
 OUTCOME_TRY_AGAIN: Outcome
 
 class ViewDecision(_message.Message):
-    __slots__ = ("name", "verdict", "legacy_verdict", "defect", "image", "model_verdict", "score", "threshold")
+    __slots__ = ("name", "verdict", "legacy_verdict", "defect", "image", "model_verdict", "score", "threshold", "label", "boxes")
     NAME_FIELD_NUMBER: _ClassVar[int]
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     LEGACY_VERDICT_FIELD_NUMBER: _ClassVar[int]
@@ -49,6 +49,8 @@ class ViewDecision(_message.Message):
     MODEL_VERDICT_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
     THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    BOXES_FIELD_NUMBER: _ClassVar[int]
     name: str
     verdict: _inspection_pb2.Verdict
     legacy_verdict: _inspection_pb2.Verdict
@@ -57,7 +59,9 @@ class ViewDecision(_message.Message):
     model_verdict: _inspection_pb2.Verdict
     score: float
     threshold: float
-    def __init__(self, name: _Optional[str] = ..., verdict: _Optional[_Union[_inspection_pb2.Verdict, str]] = ..., legacy_verdict: _Optional[_Union[_inspection_pb2.Verdict, str]] = ..., defect: _Optional[str] = ..., image: _Optional[str] = ..., model_verdict: _Optional[_Union[_inspection_pb2.Verdict, str]] = ..., score: _Optional[float] = ..., threshold: _Optional[float] = ...) -> None: ...
+    label: str
+    boxes: _containers.RepeatedCompositeFieldContainer[_inspection_pb2.Box]
+    def __init__(self, name: _Optional[str] = ..., verdict: _Optional[_Union[_inspection_pb2.Verdict, str]] = ..., legacy_verdict: _Optional[_Union[_inspection_pb2.Verdict, str]] = ..., defect: _Optional[str] = ..., image: _Optional[str] = ..., model_verdict: _Optional[_Union[_inspection_pb2.Verdict, str]] = ..., score: _Optional[float] = ..., threshold: _Optional[float] = ..., label: _Optional[str] = ..., boxes: _Optional[_Iterable[_Union[_inspection_pb2.Box, _Mapping]]] = ...) -> None: ...
 
 class Decision(_message.Message):
     __slots__ = ("id", "line", "part", "recipe", "goal", "stage", "verdict", "origin", "legacy_verdict", "model_verdict", "operator_verdict", "degraded", "error", "failures", "backlog", "bypassed", "number", "sequence", "bundle", "config", "event_at", "latency_ms", "views")
