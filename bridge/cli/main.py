@@ -30,6 +30,7 @@ COMMANDS = {
     "plugin": "write a new plugin, or hold one to the contract",
     "schema": "print the JSON Schema of a part, an answer or a decision",
     "data": "check labelled pictures, and see where and how a model will look",
+    "cam": "see where a judge looks in labelled pictures",
     "train": "train a judge on labelled folders",
     "bundle": "import a model trained elsewhere; show or verify a bundle",
     "sniff": "record an unknown machine, propose how to read it, replay that",

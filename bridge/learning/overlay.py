@@ -18,6 +18,8 @@ Grid: TypeAlias = NDArray[np.float32]
 
 LONGEST: Final = 640
 """Larger pictures are drawn at this length of their longer side."""
+SHORTEST: Final = 240
+"""Smaller ones are drawn so many times larger that their longer side is at least this, and lines stay thin."""
 _STRENGTH = 0.65
 """How much of the picture the hottest place hides: a defect must stay visible under its own heat."""
 _FINER = 8
@@ -92,7 +94,8 @@ def drawn(
         picture = np.asarray(np.round(picture * (1 - share) + glow * share), np.uint8)
         _frame(picture, seen, scale)
     if mask is not None and mask.any():
-        small = cv2.resize(mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_AREA)
+        how = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST
+        small = cv2.resize(mask.astype(np.uint8) * 255, (width, height), interpolation=how) // 64
         outlines, _ = cv2.findContours(small, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(picture, outlines, -1, _CYAN, 1)
     for box in boxes:
@@ -101,12 +104,14 @@ def drawn(
 
 
 def sized(image: NDArray[np.uint8]) -> tuple[Picture, float]:
-    """Return a picture in colour, no longer than ``LONGEST``, and how many of its pixels one original pixel is."""
-    scale = min(1.0, LONGEST / max(image.shape[:2]))
+    """Return a picture in colour, of a size to draw on, and how many of its pixels one original pixel is."""
+    longest = max(image.shape[:2])
+    scale = min(1.0, LONGEST / longest) if longest >= SHORTEST else float(-(-SHORTEST // longest))
     picture = image
-    if scale < 1:
+    if scale != 1:
         size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
-        picture = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+        how = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST
+        picture = np.asarray(cv2.resize(image, size, interpolation=how), np.uint8)
     if picture.ndim == 2 or picture.shape[2] == 1:  # noqa: PLR2004 - gray
         picture = np.asarray(cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR), np.uint8)
     return picture.copy(), scale

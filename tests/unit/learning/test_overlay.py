@@ -50,8 +50,9 @@ def test_cold_places_stay_as_they_are_and_a_hot_one_hides_nothing() -> None:
     image = np.full((40, 80, 3), 90, np.uint8)
     image[12:18, 62:65] = 0
     drawn = overlay.drawn(image, hot(1, 6))
-    assert np.array_equal(drawn[:, :40], image[:, :40])
-    assert np.abs(drawn[15, 66].astype(int) - drawn[15, 63].astype(int)).max() >= 20
+    assert drawn.shape == (120, 240, 3), "small pictures are drawn larger"
+    assert (drawn[:, :120] == 90).all()
+    assert np.abs(drawn[45, 199].astype(int) - drawn[45, 190].astype(int)).max() >= 20
     assert np.array_equal(image[15, 63], (0, 0, 0)), "the picture given is left alone"
 
 

@@ -1,0 +1,129 @@
+"""``aoi-bridge cam``: where bundles look in labelled pictures, on one page and one sheet.
+
+Heavy imports happen in ``run``, so that the help works at once. No TensorFlow is needed.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from bridge.cli import reading
+from bridge.cli.numbers import count
+from bridge.errors import ConfigError
+
+if TYPE_CHECKING:
+    from bridge.judging.bundle import Bundle
+    from bridge.learning.cam_page import Column, Comparison
+    from bridge.learning.data import Collection, Item
+    from bridge.learning.data.pictures import Told
+    from bridge.learning.localisation import Mask
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's flags."""
+    add = parser.add_argument
+    add(
+        "bundles", nargs="+", metavar="BUNDLE", help="models/pins@live, models/pins@3 or a folder; several compare"
+    )
+    reading.options(parser)
+    add("--polygons", type=Path, metavar="FOLDER", help="defects as labelme files, named as the pictures")
+    add("--most", type=count, default=24, help="how many pictures are drawn (default: 24)")
+    add("--out", type=Path, default=Path("cam"), metavar="FOLDER", help="cam.html and cam.png go there (cam)")
+
+
+_LAYERS = (
+    "layers to look at, as the backbone calls them; other than the bundle's own (last) they need the train extra"
+)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Look at every picture, write the page and the sheet, say what came out."""
+    from bridge.judging import bundle, shelf  # noqa: PLC0415 - pydantic and others, which the help does not need
+    from bridge.learning import cam_page, sheets  # noqa: PLC0415 - same
+
+    models = [bundle.load(shelf.located(text)) for text in args.bundles]
+    collection = reading.read(args, models[0].manifest.classes)
+    comparison = _compared(args, models, collection)
+    places = cam_page.shown(comparison, args.most)
+    title = f"Where {' and '.join(dict.fromkeys(one.manifest.name for one in models))} looked"
+    drawn = sheets.save(cam_page.sheet(comparison, places), args.out / "cam.png")
+    written = args.out / "cam.html"
+    written.write_text(cam_page.render(title, comparison, places), encoding="utf-8")
+    _report(comparison)
+    print(f"written: {written} and {drawn}")
+    return 0
+
+
+def _compared(args: argparse.Namespace, models: Sequence[Bundle], collection: Collection) -> Comparison:
+    from bridge.learning.cam_page import Comparison  # noqa: PLC0415 - as above
+
+    masks = tuple(_mask(item, bool(bad), args) for item, bad in zip(collection.items, collection.bad, strict=True))
+    columns = []
+    for text, model in zip(args.bundles, models, strict=True):
+        with _bar(text) as told:
+            columns.append(_column(model, collection, told))
+    bad = tuple(bool(one) for one in collection.bad)
+    return Comparison(columns=tuple(columns), bad=bad, masks=masks)
+
+
+def _column(model: Bundle, collection: Collection, told: Told) -> Column:
+    from bridge.learning import seeing  # noqa: PLC0415 - as above
+    from bridge.learning.cam_page import Column  # noqa: PLC0415 - same
+
+    name = f"{model.manifest.name} {model.manifest.version}"
+    return Column(name=name, note=_note(model), seen=tuple(seeing.seen(model, collection.items, told)))
+
+
+def _note(model: Bundle) -> str:
+    """Say what a bundle was trained with, as far as it tells."""
+    shown, recipe = model.manifest.input, model.manifest.recipe
+    words = [f"{shown.width} × {shown.height}", "region" if model.manifest.roi else "whole picture"]
+    words += ["registered"] if model.manifest.registration else []
+    words += [
+        f"{key} {recipe[key]}" for key in ("backbone", "head", "augment") if isinstance(recipe.get(key), str)
+    ]
+    return ", ".join(words)
+
+
+def _mask(item: Item, bad: bool, args: argparse.Namespace) -> Mask | None:  # noqa: FBT001 - of two kinds
+    """Return where a person drew the defect; None where nobody did."""
+    from bridge.learning import localisation, seeing  # noqa: PLC0415 - as above
+
+    if not bad or (item.mask is None and args.polygons is None):
+        return None
+    height, width = seeing.picture(item).shape[:2]
+    if item.mask is not None:
+        return localisation.read_mask(item.mask, height, width)
+    found = localisation.polygons(_labelme(args.polygons, item.path), height, width)
+    return found if found.any() else None
+
+
+def _labelme(folder: Path, picture: Path) -> Path:
+    if not folder.is_dir():
+        raise ConfigError(f"--polygons {folder}", "is no folder", "write the folder of the labelme files")
+    name = f"{picture.stem}.json"
+    places = (folder / name, *(folder / one.name / name for one in list(picture.parents)[:3]))
+    return next((place for place in places if place.is_file()), folder / name)
+
+
+def _report(comparison: Comparison) -> None:
+    from bridge.learning import cam_page  # noqa: PLC0415 - as above
+
+    for column, (whole, *_) in cam_page.located(comparison):
+        print(f"{column.name}: of {whole.pictures} pictures with a drawn defect", end=" ")
+        print(f"the peak hits {whole.peak.value:.0%} (by chance {whole.peak_by_chance:.0%}),", end=" ")
+        print(f"boxes touch {whole.boxes.value:.0%} (by chance {whole.boxes_by_chance:.0%})")
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[Told]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns) as progress:
+        task = progress.add_task(what)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

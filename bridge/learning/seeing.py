@@ -1,0 +1,130 @@
+"""Where a bundle looked in labelled pictures, through the very code that judges on the line; without Keras."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bridge.errors import ConfigError
+from bridge.judging import classifier, headers, preprocess
+from bridge.judging.bench import ALWAYS, Bench, Shown
+from bridge.judging.bundle import Bundle
+from bridge.judging.classifier import ClassifierOptions, Explained
+from bridge.judging.engine import BATCH, Unfit
+from bridge.judging.frames import Heat, Load, Opinion
+from bridge.judging.headers import Unreadable
+from bridge.judging.inbox import Inbox
+from bridge.learning import localisation, overlay
+from bridge.learning.data import Item
+from bridge.learning.data.pictures import Told, silent
+from bridge.learning.localisation import Mask, Sight
+from bridge.messages import Box, HeatMap, Verdict
+
+Picture: TypeAlias = NDArray[np.uint8]
+"""Shape (height, width, 3), blue-green-red."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What a model said of one picture, and where it looked."""
+
+    item: Item
+    score: float | None = None
+    """p(OK); None where it could not be judged."""
+    verdict: Verdict | None = None
+    label: str = ""
+    """The likeliest class."""
+    heat: HeatMap | None = None
+    boxes: tuple[Box, ...] = ()
+    why: str = ""
+    """Why it could not be judged."""
+
+
+def seen(model: Bundle, items: Sequence[Item], told: Told = silent) -> list[Seen]:
+    """Judge every picture and ask of each where the likeliest defect would be; blocks.
+
+    Raises:
+        ConfigError: the bundle has no heat map, or cannot run here.
+    """
+    if model.manifest.heat_map is None:
+        raise ConfigError(str(model.folder), "has no heat map", "train it again, or leave it out")
+    try:
+        bench = Bench(_load(model), cast("Inbox", None))  # nobody asks through a socket
+    except Unfit as exc:
+        raise ConfigError(str(model.folder), str(exc)) from exc
+    found: list[Seen] = []
+    for at in range(0, len(items), BATCH):
+        batch = items[at : at + BATCH]
+        opinions = bench.judge([_shown(model, item) for item in batch])
+        found += [_seen(model, item, opinion) for item, opinion in zip(batch, opinions, strict=True)]
+        told(len(found), len(items))
+    return found
+
+
+def _load(model: Bundle) -> Load:
+    return classifier.workload(ClassifierOptions(model=str(model.folder), heat_map=Explained.ALL), model)
+
+
+def _shown(model: Bundle, item: Item) -> Shown:
+    try:
+        data = item.path.read_bytes()
+    except OSError as exc:
+        raise ConfigError(str(item.path), f"cannot be read ({exc.strerror})") from exc
+    return Shown(data, model.manifest.region(item.view), model.manifest.reference(item.view), ALWAYS)
+
+
+def _seen(model: Bundle, item: Item, opinion: Opinion) -> Seen:
+    if opinion.score is None:
+        return Seen(item=item, why=opinion.why)
+    classes = model.manifest.classes
+    return Seen(
+        item=item,
+        score=opinion.score,
+        verdict=Verdict.OK if opinion.score >= model.manifest.threshold else Verdict.NG,
+        label=classes[opinion.top].name,
+        heat=mapped(opinion.heat, model) if opinion.heat else None,
+        boxes=opinion.boxes,
+    )
+
+
+def mapped(heat: Heat, model: Bundle) -> HeatMap:
+    """Return a worker's heat map in the bundle's words."""
+    label = model.manifest.classes[heat.explains].name
+    return HeatMap(label=label, rows=heat.rows, columns=heat.columns, values=heat.values, corners=heat.corners)
+
+
+def picture(item: Item) -> Picture:
+    """Return the original picture, as it is stored.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    try:
+        data = item.path.read_bytes()
+        return preprocess.decode(data, headers.read(data))
+    except (OSError, Unreadable) as exc:
+        raise ConfigError(str(item.path), f"cannot be read ({exc})", "remove or replace it") from exc
+
+
+def sight(one: Seen) -> Sight | None:
+    """Return what is held against a mask; None where there is no heat map."""
+    if one.heat is None:
+        return None
+    low, high = np.min(one.heat.corners, axis=0), np.max(one.heat.corners, axis=0)
+    middle, size = (low + high) / 2, high - low
+    shown = Box(cx=float(middle[0]), cy=float(middle[1]), w=float(size[0]), h=float(size[1]))
+    return Sight(shown=shown, peak=overlay.peak(one.heat), boxes=one.boxes)
+
+
+def hits(pairs: Sequence[tuple[Seen, Mask | None]]) -> list[tuple[Item, localisation.Hit]]:
+    """Return how each picture with a mask went, leaving out those whose defect the model was not shown."""
+    judged = [
+        (one.item, localisation.judged(mask, there))
+        for one, mask in pairs
+        if mask is not None and (there := sight(one)) is not None
+    ]
+    return [(item, hit) for item, hit in judged if hit is not None]
