@@ -11,7 +11,7 @@ import argparse
 import asyncio
 import os
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,9 @@ from bridge.asking import ask
 from bridge.config import Config, Http, Line, load
 from bridge.errors import ConfigError
 from bridge.explaining import explain
+from bridge.judging.claim import Use
 from bridge.log import configure
+from bridge.messages import Goal
 from bridge.plugin.api import Finding
 from bridge.plugin.discovery import Plugged, check_of
 from bridge.plugin.tls import LOOPBACK, allowed
@@ -147,14 +149,25 @@ def _leaves(line: Line) -> float:
     return (line.deadline_ms - line.reserve_ms) / views
 
 
-def _asked_of(config: Config, judge: str) -> dict[str, float]:
-    """Judges are also told the milliseconds that the tightest of their lines leaves, and the lowest threshold."""
+def _asked_of(config: Config, judge: str) -> dict[str, Any]:
+    """Judges are also told their lines, the milliseconds that the tightest leaves, and the lowest threshold."""
     budgets = [_leaves(line) for line in config.line if judge in line.judges()]
     stated = [low for line in config.line for _, name, low in line.thresholds() if name == judge]
-    return ({"budget_ms": min(budgets)} if budgets else {}) | ({"threshold": min(stated)} if stated else {})
+    asked: dict[str, Any] = {"uses": tuple(_uses(config, judge))}
+    return (
+        asked | ({"budget_ms": min(budgets)} if budgets else {}) | ({"threshold": min(stated)} if stated else {})
+    )
 
 
-async def _try(plugged: Plugged, home: Path, *, write_test: bool, **asked: float) -> list[Finding]:
+def _uses(config: Config, judge: str) -> Iterator[Use]:
+    """Yield each line that asks the judge, once for each threshold that it states."""
+    for line in config.line:
+        if judge in line.judges():
+            stated = sorted({low for _, name, low in line.thresholds() if name == judge})
+            yield from (Use(line.name, Goal(line.goal), low) for low in stated or (None,))
+
+
+async def _try(plugged: Plugged, home: Path, *, write_test: bool, **asked: Any) -> list[Finding]:
     """Ask the plugin's own check, or open and close it."""
     try:
         async with asyncio.timeout(DIAL_SECONDS):

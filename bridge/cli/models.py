@@ -27,6 +27,7 @@ from bridge.config import Config, load
 from bridge.in_force import InForce
 from bridge.judges import Judges, Sitting
 from bridge.judging import bundle, shelf
+from bridge.judging.claim import short
 from bridge.judging.shelf import Version
 from bridge.log import configure
 from bridge.objections import naming
@@ -107,7 +108,7 @@ async def _unopened(config: Config) -> Judges:
 
 def _list(config: Config, said: Mapping[str, Any] | None) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for column in ("model", "version", "", "hash", "made", "threshold", "judges for"):
+    for column in ("model", "version", "", "hash", "made", "threshold", "promise", "judges for"):
         table.add_column(column, overflow="fold")
     running = set(said["models"].values()) if said else set()
     found = shelf.versions(config.data / "models")
@@ -121,11 +122,12 @@ def _list(config: Config, said: Mapping[str, Any] | None) -> None:
 
 def _row(one: Version, running: set[str]) -> tuple[str, ...]:
     if one.bundle is None:
-        return one.folder.name, "live" if one.live else "", one.trouble, "", ""
+        return one.folder.name, "live" if one.live else "", one.trouble, "", "", ""
     made, identity = one.bundle.manifest, one.bundle.identity
     version = str(made.version) if one.folder.name == str(made.version) else f"{made.version} ({one.folder.name})"
     state = " ".join(word for word, true in (("live", one.live), ("runs", identity in running)) if true)
-    return version, state, identity.rpartition(" ")[2], made.made_at[:16].replace("T", " "), f"{made.threshold:g}"
+    digest, at = identity.rpartition(" ")[2], made.made_at[:16].replace("T", " ")
+    return version, state, digest, at, f"{made.threshold:g}", short(made.operating_point)
 
 
 def _users(config: Config, model: str) -> list[str]:

@@ -9,6 +9,7 @@ album.py       the pictures of one part, and which of them are the previous part
 classifier.py  the judge ``type = "classifier"``
 relief.py      a fresh worker in the place of one that has outgrown its memory
 golden.py      the pictures that a bundle must get right before it may judge
+claim.py       what a threshold promises, and which lines may rely on it (pure)
 host.py        starts, watches and kills the worker
 link.py        the gateway's end of the socket
 poison.py      the pictures over which a worker died
@@ -27,5 +28,6 @@ headers.py     a picture's size and completeness before it is decoded (pure)
 transforms.py  points and pictures under a transform of the plane (pure)
 registration.py  lays the golden picture over a loose part; the same for training and live
 preprocess.py  decode, register, crop, stretch, normalise; the same for training and live
-engine.py      OpenVINO at the bundle's numeric precision
+engine.py      OpenVINO at the bundle's numeric precision: scores, and where the model looked
+heat.py        from a heat map to boxes
 """

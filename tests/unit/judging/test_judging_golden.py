@@ -110,7 +110,7 @@ async def test_check_says_how_far_the_known_bad_stay_below_the_lowest_threshold(
     """The judge's own, or a line's where that is lower."""
     make_golden({"bad.png": (DARK, "NG")})
     options = ClassifierOptions(model="bright", home=tmp_path / "models", threads=1)
-    _, well, _ = await check(options)
+    _, well, *_ = await check(options)
     assert well.good
     assert "1 pictures" in well.said
     _, low, deadline = await check(options, threshold=0.0001, budget_ms=1e6)
@@ -122,5 +122,5 @@ async def test_check_says_that_a_bundle_without_known_bad_proves_nothing(
     make_golden: MakeGolden, tmp_path: Path
 ) -> None:
     make_golden({"good.png": (BRIGHT, "OK")})
-    _, golden, _ = await check(ClassifierOptions(model="bright", home=tmp_path / "models", threads=1))
+    _, golden, *_ = await check(ClassifierOptions(model="bright", home=tmp_path / "models", threads=1))
     assert golden.good is None

@@ -1,0 +1,67 @@
+"""What a bundle's threshold promises, and whether the lines that use it can rely on it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from bridge.judging.bundle import Manifest, OperatingPoint
+from bridge.messages import Goal
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A line that asks a judge."""
+
+    line: str
+    goal: Goal
+    threshold: float | None = None
+    """The one that it states, for itself or a recipe; None: it takes the judge's."""
+
+
+def said(point: OperatingPoint) -> str:
+    """Return the promise in a sentence."""
+    of = point.good if point.goal is Goal.CATCH_ESCAPES else point.bad
+    evidence = f"{point.errors} of {of}, so at most {point.bound:.2%} with {point.confidence:.0%} confidence"
+    return f"goal {point.goal:d}, {point.risk:.2%} of {_errors(point.goal)} allowed: {evidence}"
+
+
+def short(point: OperatingPoint | None) -> str:
+    """Return the promise in a few words."""
+    if point is None:
+        return "none"
+    return f"goal {point.goal:d}: {f'{point.risk:.2%}' if point.holds else 'not shown'}"
+
+
+def doubts(manifest: Manifest, judges: float, uses: Sequence[Use]) -> Iterator[str]:
+    """Yield why a line cannot rely on what was shown.
+
+    A promise about bad parts that pass outlives a stricter threshold, one about added false calls a laxer one.
+
+    Args:
+        manifest: the bundle's.
+        judges: the judge's threshold, for lines that state none.
+        uses: the lines that ask it.
+    """
+    point = manifest.operating_point
+    if point is None:
+        yield "nothing was shown of its threshold; run aoi-bridge calibrate"
+        return
+    if not point.holds:
+        more = f"; it takes {point.missing} more labelled parts" if point.missing else ""
+        yield f"not shown ({said(point)}){more}"
+    for use in uses:
+        threshold = judges if use.threshold is None else use.threshold
+        who = f"line {use.line} has goal {use.goal:d}"
+        if use.goal is not point.goal:
+            yield f"{who}, and the bundle was calibrated for goal {point.goal:d}"
+        elif _laxer(point.goal, threshold, manifest.threshold):
+            yield f"{who} at threshold {threshold:.4g}, and the promise is of {manifest.threshold:.4g}"
+
+
+def _laxer(goal: Goal, threshold: float, shown: float) -> bool:
+    return threshold > shown if goal is Goal.CATCH_ESCAPES else threshold < shown
+
+
+def _errors(goal: Goal) -> str:
+    return "good parts called NG" if goal is Goal.CATCH_ESCAPES else "bad parts passed"
