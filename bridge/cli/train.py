@@ -135,14 +135,10 @@ def _look(args: argparse.Namespace, into: Input) -> Look:
 
 def _test(args: argparse.Namespace, made: Bundle, into: Input) -> None:
     """Measure the bundle on a set that it has never seen, per part and, where groups are known, per group."""
-    import numpy as np  # noqa: PLC0415 - as above
-
-    from bridge.learning import export, points  # noqa: PLC0415 - TensorFlow
+    from bridge.learning import measuring, points  # noqa: PLC0415 - OpenVINO
 
     dataset = _read(args, args.test, into, made.manifest.classes)
-    shown = made.manifest
-    everything = np.arange(len(dataset.labels))
-    scores = export.scores(made.model, into, shown.normalisation, shown.precision, dataset, everything)
+    scores = measuring.scores(made, dataset.pictures)
     threshold = made.manifest.threshold
     _report("test", points.outcome(*points.fuse(scores, dataset.bad, dataset.parts), threshold))
     if args.groups:

@@ -1,41 +1,58 @@
 """From a trained network to bundles: one for each precision, each with its own number, threshold and figures.
 
-Scores are measured by the engine that will run the bundle, not by Keras, so that the threshold belongs to exactly
-the numbers that the line will see. float32 is always written, first: it is what the others are held against.
+Scores are measured by the engine that will run the bundle, not by Keras, so that temperature and threshold belong
+to exactly the numbers that the line will see. float32 is always written, and first: it is held against Keras, and
+the others are held against it.
 """
 
 from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bridge.errors import ConfigError
 from bridge.judging import bundle, preprocess, shelf
-from bridge.judging.bundle import Bundle, Manifest, Precision
-from bridge.judging.engine import BATCH, Engine, Unfit
-from bridge.judging.frames import Load
-from bridge.judging.preprocess import MAX_PIXELS
-from bridge.judging.spec import Input, Normalisation
-from bridge.learning import conversion, golden, points, quantising, seen
+from bridge.judging.bundle import Bundle, Manifest, ModelClass, Precision
+from bridge.judging.engine import BATCH, Unfit
+from bridge.judging.spec import HeatMapOutput, Normalisation
+from bridge.learning import (
+    calibration,
+    cam,
+    conversion,
+    golden,
+    measuring,
+    networks,
+    points,
+    quantising,
+    roi,
+    seen,
+)
 from bridge.learning.backend import keras
 from bridge.learning.conversion import Graph
 from bridge.learning.data import Dataset, Indices, Look
+from bridge.learning.meaning import meaning
+from bridge.learning.measuring import Rows, Sight, Told, silent
 from bridge.learning.network import Model
-from bridge.learning.points import Outcome, Scores
+from bridge.learning.points import Outcome
 from bridge.learning.quantising import Candidate
 from bridge.learning.seen import SEEN, Seen
-from bridge.messages import Box
-from bridge.plugin import BoxOptions
 
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # else the import looks up a host and sends
 import openvino as ov  # noqa: E402 - after the line above
+
+PARITY: Final = 1e-3
+"""The most by which a probability may differ between Keras and the engine in float32."""
+_COMPARED = 64
+"""Pictures that are shown to both."""
 
 
 class Network(Protocol):
@@ -108,6 +125,7 @@ def export(
     split: Split,
     target: Target,
     refused: Callable[[str], None] = _complain,
+    told: Told = silent,
 ) -> list[Made]:
     """Write the next versions of the model: f32, then each other precision that is asked for and holds.
 
@@ -119,12 +137,15 @@ def export(
         split: which of them were used for what.
         target: where to, and in which precisions.
         refused: is told in one line why a precision was not written.
+        told: hears how far it is.
+
+    Raises:
+        ConfigError: in float32 the engine says something else than Keras.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        exporter = _Exporter(network, dataset, split, target, Path(scratch))
+        exporter = _Exporter(network, dataset, split, target, Path(scratch), told)
         written = [exporter.plain()]
-        asked = dict.fromkeys(target.precisions)
-        for precision in (one for one in (Precision.BF16, Precision.INT8) if one in asked):
+        for precision in (one for one in (Precision.BF16, Precision.INT8) if one in target.precisions):
             try:
                 written.append(exporter.other(precision))
             except Refusal as exc:
@@ -141,18 +162,29 @@ class Refusal(ValueError):  # noqa: N818 - named after what is done
 class _Exporter:
     """One network on its way into bundles."""
 
-    def __init__(self, network: Network, dataset: Dataset, split: Split, target: Target, scratch: Path) -> None:
+    def __init__(
+        self, network: Network, dataset: Dataset, split: Split, target: Target, scratch: Path, told: Told
+    ) -> None:
         self._network, self._dataset, self._split, self._target = network, dataset, split, target
-        self._scratch = scratch
+        self._scratch, self._told = scratch, told
+        self._sight = Sight(into=target.look.into, normalisation=network.normalisation, classes=dataset.classes)
         self._seen = _seen(dataset, split)
-        self._parts = [dataset.parts[index] for index in split.validation]
-        self._graph: Graph = conversion.convert(network.whole, scratch)
+        told("converting", 0, 1)
+        self._graph: Graph = conversion.convert(_told_why(network, dataset.classes), scratch)
+        told("converting", 1, 1)
         self._reference = self._candidate(self._graph, Precision.F32)
 
     def plain(self) -> Made:
-        """Write f32."""
-        chosen = self._split.validation[:64]
-        worst = disagreement(self._network, self._dataset, chosen, self._reference.views[:64])
+        """Write f32.
+
+        Raises:
+            ConfigError: it does not say what Keras says.
+        """
+        chosen = self._split.validation[:_COMPARED]
+        worst = disagreement(self._network, self._dataset.pictures[chosen], self._reference.rows[:_COMPARED])
+        if not worst <= PARITY:
+            found = f"OpenVINO {ov.__version__[:8]} differs from Keras {keras.__version__} by up to {worst:.2g}"
+            raise ConfigError("export", found, f"no bundle is written above {PARITY:g}; train in float32")
         facts = {"parity_max_abs": worst, "parameters": self._network.whole.count_params()}
         return self._write(self._reference, facts)
 
@@ -166,103 +198,99 @@ class _Exporter:
         return self._write(best, quantising.compared(best, self._reference))
 
     def _int8(self) -> Candidate:
-        """Return the first way to 8 bits that loses no more than allowed."""
+        """Return the first way to 8 bits that loses no more than allowed.
+
+        Raises:
+            Refusal: none does.
+        """
+        chosen = quantising.sample(self._dataset.labels, self._split.train)
+        shown = preprocess.normalise(self._dataset.pictures[chosen], self._network.normalisation)
         tried = []
-        train = self._split.train
-        pictures = self._dataset.pictures[quantising.sample(self._dataset.labels, train)]
-        shown = preprocess.normalise(pictures, self._network.normalisation)
-        for ladder in quantising.LADDER:
-            graph = quantising.quantise(self._graph, shown, ladder)
-            tried.append(self._candidate(graph, Precision.INT8, str(ladder)))
+        for scope in quantising.LADDER:
+            graph = quantising.quantise(self._graph, shown, scope, self._told)
+            tried.append(self._candidate(graph, Precision.INT8, scope))
             if quantising.loss(tried[-1], self._reference) <= self._target.int8_loss:
                 return tried[-1]
         best = min(tried, key=lambda one: quantising.loss(one, self._reference))
         raise Refusal(quantising.refusal(best, self._reference, self._target.int8_loss))
 
-    def _candidate(self, graph: Graph, precision: Precision, how: str = "") -> Candidate:
-        """Run the graph on the validation pictures, as the line would, and set its threshold."""
-        folder = self._scratch / f"{precision}{how}"
+    def _candidate(self, graph: Graph, precision: Precision, scope: str = "") -> Candidate:
+        """Run the graph on the validation pictures as the line would, and set its temperature and threshold."""
+        folder = self._scratch / f"{precision}{scope}"
         folder.mkdir()
         files = conversion.save(graph, folder)
         dataset, chosen = self._dataset, self._split.validation
         try:
-            views = scores(
-                files[0], self._target.look.into, self._network.normalisation, precision, dataset, chosen
-            )
+            rows = measuring.probabilities(files[0], self._sight, precision, dataset.pictures[chosen], self._told)
         except Unfit as exc:
             raise Refusal(f"{precision} is not written: {exc}") from exc
-        parts, bad = points.fuse(views, dataset.bad[chosen], self._parts)
-        threshold = points.operating_point(parts, bad, self._target.escapes)
+        temperature = calibration.temperature(np.log(np.maximum(rows, 1e-300)), dataset.labels[chosen])
+        views = measuring.ok(measuring.tempered(rows, temperature), self._sight)
+        parts, bad = points.fuse(views, dataset.bad[chosen], [dataset.parts[at] for at in chosen])
         return Candidate(
-            precision=precision, files=files, how=how, views=views, parts=parts, bad=bad, threshold=threshold
+            precision=precision,
+            files=files,
+            scope=scope,
+            rows=rows,
+            temperature=temperature,
+            views=views,
+            parts=parts,
+            bad=bad,
+            threshold=points.operating_point(parts, bad, self._target.escapes),
         )
 
     def _write(self, one: Candidate, facts: Mapping[str, float | int | str]) -> Made:
         dataset, target, chosen = self._dataset, self._target, self._split.validation
         known_bad, pictures = golden.packed(dataset, golden.chosen(dataset, chosen, one.views, one.threshold))
         outcome = points.outcome(one.parts, one.bad, one.threshold)
+        places, goldens = roi.bundled(target.look)
         manifest = Manifest(
             name=target.name,
             version=shelf.next_version(target.models),
             classes=dataset.classes,
             threshold=one.threshold,
-            input=target.look.into,
             normalisation=self._network.normalisation,
-            roi={view: _written(box) for view, box in target.look.rois.items()},
             precision=one.precision,
             output="logits",
+            temperature=one.temperature,
+            score=meaning(dataset.classes, "logits", one.temperature),
             golden=known_bad,
             parent=target.parent,
             training_data=dataset.digest,
+            recipe={**target.recipe, "precision": self._recipe(one)},
             metrics={**facts, **_metrics(outcome, target, points.auc(one.views, dataset.bad[chosen]))},
             made_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            tools={"keras": keras.__version__, "backend": keras.config.backend(), "openvino": ov.__version__},
+            tools=_tools(one.precision),
+            heat_map=HeatMapOutput(layer=cam.LAST) if len(self._graph.outputs) > 1 else None,
+            **places,
         )
         files: dict[str, bytes | Path] = {path.name: path for path in one.files}
-        folder = target.models / str(manifest.version)
-        return Made(bundle.write(folder, manifest, files | pictures | {SEEN: self._seen.encoded()}), outcome)
+        files |= {SEEN: self._seen.encoded(), **goldens, **pictures}
+        return Made(bundle.write(target.models / str(manifest.version), manifest, files), outcome)
+
+    def _recipe(self, one: Candidate) -> dict[str, Any]:
+        if one.precision is not Precision.INT8:
+            return {"kind": str(one.precision)}
+        calibrated = len(quantising.sample(self._dataset.labels, self._split.train))
+        return {"kind": "int8", "scope": one.scope, "calibration_pictures": calibrated}
 
 
-def scores(
-    model: Path,
-    into: Input,
-    normalisation: Normalisation,
-    precision: Precision,
-    dataset: Dataset,
-    chosen: Indices,
-) -> Scores:
-    """Return p(OK) of these pictures, as the engine of the line computes it.
-
-    Raises:
-        Unfit: the processor lacks the precision.
-    """
-    good = [index for index, one in enumerate(dataset.classes) if one.verdict == "OK"]
-    load = Load(
-        model=str(model),
-        input=into,
-        normalisation=normalisation,
-        precision=str(precision),
-        logits=True,
-        classes=len(dataset.classes),
-        ok_outputs=tuple(good),
-        threads=1,
-        max_pixels=MAX_PIXELS,
-    )
-    engine = Engine(load)
-    rows = [
-        engine.infer(list(preprocess.normalise(dataset.pictures[chosen[at : at + BATCH]], normalisation)))
-        for at in range(0, len(chosen), BATCH)
-    ]
-    return np.asarray(np.concatenate(rows)[:, good].sum(axis=1), np.float64)
+def _told_why(network: Network, classes: Sequence[ModelClass]) -> Model:
+    """Return the network with its heat map, or without where its head can make none."""
+    return cam.explained(network, classes) if isinstance(network, networks.Network) else network.whole
 
 
-def disagreement(network: Network, dataset: Dataset, chosen: Indices, measured: Scores) -> float:
-    """Return the largest difference between p(OK) from Keras and the engine's."""
-    shown = preprocess.normalise(dataset.pictures[chosen], network.normalisation)
+def disagreement(network: Network, pictures: NDArray[np.uint8], rows: Rows) -> float:
+    """Return the largest difference between a probability from Keras and the engine's."""
+    shown = preprocess.normalise(pictures, network.normalisation)
     logits = np.asarray(network.whole.predict(shown, batch_size=BATCH, verbose=0), np.float64)
-    powers: NDArray[np.float64] = np.exp(logits - logits.max(axis=1, keepdims=True))
-    good = np.array([one.verdict == "OK" for one in dataset.classes])
-    return float(np.abs(powers[:, good].sum(axis=1) / powers.sum(axis=1) - measured).max())
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return float(np.abs(powers / powers.sum(axis=1, keepdims=True) - rows).max())
+
+
+def _tools(precision: Precision) -> dict[str, str]:
+    tools = {"keras": keras.__version__, "backend": keras.config.backend(), "openvino": ov.__version__}
+    return tools | ({"nncf": version("nncf")} if precision is Precision.INT8 else {})
 
 
 def _metrics(outcome: Outcome, target: Target, view_auc: float) -> dict[str, float | int | str]:
@@ -278,12 +306,9 @@ def _metrics(outcome: Outcome, target: Target, view_auc: float) -> dict[str, flo
 
 
 def _seen(dataset: Dataset, split: Split) -> Seen:
+    hashes = dataset.hashes or ("",) * len(dataset.labels)
+
     def known(chosen: Indices) -> tuple[tuple[str, str], ...]:
-        files = dataset.files
-        return tuple((seen.digits(files[at]) if files else "", dataset.groups[at]) for at in chosen.tolist())
+        return tuple((seen.short(hashes[at]), dataset.groups[at]) for at in chosen.tolist())
 
     return Seen(train=known(split.train), validation=known(split.validation))
-
-
-def _written(roi: Box) -> BoxOptions:
-    return BoxOptions(cx=roi.cx, cy=roi.cy, w=roi.w, h=roi.h)

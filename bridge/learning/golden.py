@@ -47,7 +47,8 @@ def chosen(dataset: Dataset, validated: Indices, scores: Scores, threshold: floa
 def packed(dataset: Dataset, places: list[int]) -> tuple[tuple[Golden, ...], dict[str, bytes | Path]]:
     """Return what the manifest says of these pictures, and the files that the bundle takes along."""
     names = [f"golden-{number}{dataset.files[place].suffix.lower()}" for number, place in enumerate(places, 1)]
-    said = tuple(Golden(file=name, verdict=Verdict.NG) for name in names)
+    views = [dataset.views[place] if dataset.views else "" for place in places]
+    said = tuple(Golden(file=name, verdict=Verdict.NG, view=view) for name, view in zip(names, views, strict=True))
     return said, {name: dataset.files[place] for name, place in zip(names, places, strict=True)}
 
 

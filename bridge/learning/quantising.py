@@ -7,6 +7,7 @@ layers in 8 bits, and the first and the last layers left in float32, where round
 
 from __future__ import annotations
 
+import itertools
 import logging
 import sys
 from contextlib import redirect_stdout
@@ -24,6 +25,7 @@ from bridge.judging.bundle import Precision
 from bridge.learning import points
 from bridge.learning.conversion import HEAT_MAP, Graph
 from bridge.learning.data import Indices
+from bridge.learning.measuring import Rows, Told, silent
 from bridge.learning.points import Scores, Truth
 
 MOST_PICTURES: Final = 300
@@ -48,10 +50,14 @@ class Candidate:
 
     precision: Precision
     files: tuple[Path, Path]
-    how: str
-    """The scope, where there is a choice."""
+    scope: str
+    """Which layers are rounded, where there is a choice."""
+    rows: Rows
+    """The softmax of the logits of each picture."""
+    temperature: float
+    """What its logits are divided by."""
     views: Scores
-    """p(OK) per picture."""
+    """p(OK) per picture, at this temperature."""
     parts: Scores
     """p(OK) per part."""
     bad: Truth
@@ -76,24 +82,30 @@ def sample(labels: NDArray[np.int64], train: Indices, seed: int = 0) -> Indices:
     return np.asarray(drawn[np.argsort(rank, kind="stable")][:MOST_PICTURES], np.intp)
 
 
-def quantise(graph: Graph, shown: NDArray[np.float32], scope: Scope) -> Graph:
+def quantise(graph: Graph, shown: NDArray[np.float32], scope: Scope, told: Told = silent) -> Graph:
     """Return the graph in 8 bits; the given one stays as it is.
 
     Args:
         graph: in float32.
         shown: calibration pictures, normalised; shape (N, height, width, channels).
         scope: which layers to round.
+        told: hears how many pictures it has seen.
 
     Raises:
         ConfigError: NNCF is not installed.
     """
     nncf = _nncf()
     left_out = nncf.IgnoredScope(names=sorted(_only_explaining(graph) | _outer(graph, scope)))
-    pictures = nncf.Dataset([one[None] for one in shown])
+    count = itertools.count(1)
+
+    def picture(one: NDArray[np.float32]) -> NDArray[np.float32]:
+        told(f"calibrating int8 ({scope})", min(next(count), len(shown)), len(shown))
+        return one[None]
+
     with redirect_stdout(StringIO()):  # its own progress bar
         return nncf.quantize(
             graph.clone(),
-            pictures,
+            nncf.Dataset(list(shown), picture),
             preset=nncf.QuantizationPreset.MIXED,
             subset_size=len(shown),
             fast_bias_correction=True,
@@ -159,7 +171,7 @@ def compared(one: Candidate, reference: Candidate) -> dict[str, float | int | st
         "auroc_points_lost": loss(one, reference),
         "changed_decisions": int(changed.sum()),
         "score_max_abs": float(np.abs(one.views - reference.views).max()),
-    } | ({"quantised": one.how} if one.how else {})
+    } | ({"quantised": one.scope} if one.scope else {})
 
 
 def refusal(one: Candidate, reference: Candidate, allowed: float) -> str:

@@ -6,7 +6,6 @@ where a picture was renamed (its hash tells) and where only its neighbour was us
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -50,10 +49,9 @@ class Seen:
         return json.dumps(facts, indent=0, ensure_ascii=False).encode() + b"\n"
 
 
-def digits(path: Path) -> str:
-    """Return 16 hexadecimal digits of a file's SHA-256; blocks on the disk."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:_DIGITS]
+def short(sha256: str) -> str:
+    """Return as many digits of a file's SHA-256 as are written down; none of a picture that is no file."""
+    return sha256[:_DIGITS]
 
 
 def read(folder: Path) -> Seen:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import json
 import subprocess
 import sys
@@ -10,17 +12,21 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import openvino as ov
 import pytest
 
-from bridge.judging import bundle
+from bridge.judging import bundle, preprocess
 from bridge.judging.bundle import ModelClass, Precision
+from bridge.judging.classifier import ClassifierOptions, Explained, opened
 from bridge.judging.spec import Input
-from bridge.learning import export, network, seen, training
+from bridge.learning import cam, export, measuring, network, networks, seen, training
+from bridge.learning.backend import keras
 from bridge.learning.data import Choice, Dataset, Look, Shares, Split, items, pictures, split
 from bridge.learning.export import Made, Target
+from bridge.learning.measuring import Sight
 from bridge.learning.network import Network
 from bridge.learning.training import Settings
-from bridge.messages import Verdict
+from bridge.messages import Box, Judgement, Verdict, View
 
 pytestmark = [
     pytest.mark.learning,
@@ -85,6 +91,98 @@ def test_each_precision_is_a_version_of_its_own(made: dict[Precision, Made]) -> 
         assert one.outcome.auc > 0.9
 
 
+async def judged(made: Made, views: list[View]) -> list[float]:
+    """Return p(OK) of views as the gateway gets it: encoded pictures in, to the worker and back."""
+    async with opened(ClassifierOptions(model=str(made.bundle.folder))) as judge:
+        return [one.score or 0.0 for one in await judge(views)]
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp"])
+def test_the_line_says_of_a_real_file_what_keras_says(
+    trained: Network, made: dict[Precision, Made], suffix: str
+) -> None:
+    """Files of odd sizes, with a region of interest and without, small and large enough to be decoded reduced."""
+    rng, one = np.random.default_rng(7), made[Precision.F32]
+    views, expected = [], []
+    for height, width, roi in (
+        (33, 47, None),
+        (201, 333, None),
+        (479, 641, Box(cx=300.5, cy=201.25, w=255, h=121)),
+        (97, 61, Box(cx=30, cy=40, w=21, h=19)),
+    ):
+        coarse = rng.integers(40, 220, (height // 9 + 2, width // 9 + 2, 3), np.uint8)
+        picture = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+        data = cv2.imencode(suffix, picture)[1].tobytes()
+        views.append(View(name="1", image=data, roi=roi))
+        shown = preprocess.prepare(data, INTO, trained.normalisation, roi)
+        logits = np.asarray(trained.whole.predict(shown[None], verbose=0), np.float64)[0]
+        powers = np.exp((logits - logits.max()) / one.bundle.manifest.temperature)
+        expected.append(float(powers[1] / powers.sum()))
+    assert np.abs(np.array(asyncio.run(judged(one, views))) - expected).max() < 1e-3
+    assert np.ptp(expected) > 0.01, "pictures that all score alike prove nothing"
+
+
+def test_temperature_is_in_the_manifest_and_not_in_the_graph(
+    trained: Network, made: dict[Precision, Made], dataset: Dataset
+) -> None:
+    """The graph's numbers are the network's own logits; what divides them and what they mean stands beside it."""
+    one = made[Precision.F32].bundle
+    assert one.manifest.temperature != 1
+    assert f"divided by {one.manifest.temperature:.4g}" in one.manifest.score
+    shown = preprocess.normalise(dataset.pictures[:4], trained.normalisation)
+    raw = ov.Core().compile_model(one.model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})([shown])["logits"]
+    assert np.allclose(raw, trained.whole.predict(shown, verbose=0), atol=1e-3)
+
+
+@pytest.fixture(scope="module")
+def explained(
+    dataset: Dataset, sides: Split, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[networks.Network, list[Made]]:
+    """A network that has learnt nothing, and its bundles: where it looks is well defined all the same."""
+    keras.utils.set_random_seed(1)
+    network_of_ours = networks.build(networks.Backbone.SMALL, INTO, len(CLASSES))
+    target = Target(
+        models=tmp_path_factory.mktemp("explained") / "toy",
+        name="toy",
+        look=Look(into=INTO),
+        precisions=(Precision.INT8,),
+        int8_loss=100,
+    )
+    return network_of_ours, export.export(network_of_ours, dataset, sides, target)
+
+
+def test_the_heat_map_goes_with_the_graph(
+    explained: tuple[networks.Network, list[Made]], dataset: Dataset
+) -> None:
+    """Logits and heat map by name, equal to Keras' in f32; in int8 the map itself is not rounded."""
+    ours, (plain, small) = explained
+    shown = preprocess.normalise(dataset.pictures[:8], ours.normalisation)
+    expected = cam.explained(ours, CLASSES).predict(shown, verbose=0)
+    core = ov.Core()
+    said = core.compile_model(plain.bundle.model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})([shown])
+    for name in ("logits", "heat_map"):
+        assert np.allclose(said[name], expected[name], atol=1e-3 * np.abs(expected[name]).max())
+    rounded = core.compile_model(small.bundle.model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})([shown])
+    assert np.corrcoef(rounded["heat_map"].ravel(), expected["heat_map"].ravel())[0, 1] > 0.95
+    graph = core.read_model(small.bundle.model)
+    (heat,) = (one.get_node() for one in graph.outputs if "heat_map" in one.get_names())
+    assert heat.input_value(0).get_node().get_type_name() != "FakeQuantize"
+
+
+def test_the_line_shows_where_it_looked(explained: tuple[networks.Network, list[Made]], dataset: Dataset) -> None:
+    """The manifest names the second output, so the worker makes boxes of it."""
+    _, bundles = explained
+    for one in bundles:
+        assert one.bundle.manifest.heat_map is not None
+        options = ClassifierOptions(model=str(one.bundle.folder), heat_map=Explained.ALL)
+
+        async def judged_why(options: ClassifierOptions = options) -> list[Judgement]:
+            async with opened(options) as judge:
+                return await judge([View(name="1", image=path.read_bytes()) for path in dataset.files[:4]])
+
+        assert all(said.heat_map is not None for said in asyncio.run(judged_why()))
+
+
 def test_int8_lies_in_the_graph_and_says_what_it_cost(made: dict[Precision, Made]) -> None:
     plain, small = made[Precision.F32].bundle, made[Precision.INT8].bundle
     assert b"FakeQuantize" in small.model.read_bytes()
@@ -126,7 +224,7 @@ def test_a_bundle_says_which_pictures_it_has_seen(
         told = seen.read(one.bundle.folder)
         assert len(told.train) == len(sides.train)
         assert len(told.validation) == len(sides.validation)
-        assert told.hashes == {seen.digits(path) for path in dataset.files}
+        assert told.hashes == {hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in dataset.files}
         assert told.groups == set(dataset.groups)
         assert json.loads((one.bundle.folder / seen.SEEN).read_text())["calibration"] == []
 
@@ -148,11 +246,12 @@ def test_a_saved_model_is_imported_where_neither_tensorflow_nor_keras_can_be(
     done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    scores = [
-        export.scores(model, INTO, network.NORMALISATION, Precision.F32, dataset, np.arange(20))
-        for model in (tmp_path / "toy" / "1" / "model.xml", made[Precision.F32].bundle.model)
+    theirs, ours = bundle.load(tmp_path / "toy" / "1"), made[Precision.F32].bundle
+    sight = Sight(into=INTO, normalisation=network.NORMALISATION, classes=CLASSES)
+    rows = [
+        measuring.probabilities(one.model, sight, Precision.F32, dataset.pictures[:20]) for one in (theirs, ours)
     ]
-    assert np.allclose(*scores, atol=1e-5)
+    assert np.allclose(*rows, atol=1e-5)
 
 
 def test_the_network_is_left_as_it_was(trained: Network, made: dict[Precision, Made], dataset: Dataset) -> None:

@@ -13,7 +13,7 @@ from bridge.errors import ConfigError
 from bridge.judging import bundle
 from bridge.judging.bundle import ModelClass
 from bridge.judging.spec import Input
-from bridge.learning import export, network, points, training
+from bridge.learning import export, measuring, network, points, training
 from bridge.learning.data import Dataset, Indices, Look, Shares, split
 from bridge.learning.network import Backbone
 from bridge.learning.training import Settings
@@ -71,7 +71,7 @@ def test_a_trained_network_tells_the_classes_apart_and_its_bundle_says_the_same(
     assert bundle.load(bundle.locate(tmp_path, "models")).identity == made.identity
     assert made.manifest.metrics["parity_max_abs"] < 1e-4  # type: ignore[operator]  # a metric may be a word elsewhere
     fresh = marked(100, 2)
-    scores = export.scores(made.model, INTO, network.NORMALISATION, made.manifest.precision, fresh, np.arange(100))
+    scores = measuring.scores(made, fresh.pictures)
     assert points.auc(scores, fresh.bad) > 0.95
     assert sum(path.stat().st_size for path in made.folder.iterdir()) < 1_000_000
     assert export.export(trained, dataset, export.Sides(*sides), target)[0].bundle.manifest.version == 2

@@ -1,0 +1,97 @@
+"""How a graph judges pictures that are in memory: through the engine of the line, with the numbers of the line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bridge.judging import preprocess
+from bridge.judging.bundle import Bundle, ModelClass, Precision
+from bridge.judging.engine import BATCH, Engine
+from bridge.judging.frames import Load
+from bridge.judging.preprocess import MAX_PIXELS
+from bridge.judging.spec import Input, Normalisation
+from bridge.learning.points import Scores
+
+Rows: TypeAlias = NDArray[np.float64]
+"""Probabilities, shape (pictures, classes)."""
+Told: TypeAlias = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is to do."""
+
+_SMALLEST = 1e-300
+"""So that a probability that has vanished still has a logarithm."""
+
+
+def silent(what: str, done: int, total: int) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """What a model is shown, and what its outputs are called."""
+
+    into: Input
+    normalisation: Normalisation
+    classes: Sequence[ModelClass]
+
+    @property
+    def good(self) -> tuple[int, ...]:
+        """The outputs that add up to p(OK)."""
+        return tuple(index for index, one in enumerate(self.classes) if one.verdict == "OK")
+
+
+def probabilities(
+    model: Path, sight: Sight, precision: Precision, pictures: NDArray[np.uint8], told: Told = silent
+) -> Rows:
+    """Return the softmax of a model's logits on pictures that are already cut and sized.
+
+    Raises:
+        Unfit: it cannot run here at this precision.
+    """
+    load = Load(
+        model=str(model),
+        input=sight.into,
+        normalisation=sight.normalisation,
+        precision=str(precision),
+        logits=True,
+        classes=len(sight.classes),
+        ok_outputs=sight.good,
+        threads=len(os.sched_getaffinity(0)),
+        max_pixels=MAX_PIXELS,
+    )
+    engine, rows = Engine(load), []
+    for at in range(0, len(pictures), BATCH):
+        told(f"judging in {precision}", at, len(pictures))
+        rows.append(engine.infer(list(preprocess.normalise(pictures[at : at + BATCH], sight.normalisation))))
+    told(f"judging in {precision}", len(pictures), len(pictures))
+    return np.concatenate(rows) if rows else np.empty((0, len(sight.classes)))
+
+
+def tempered(rows: Rows, temperature: float) -> Rows:
+    """Return the softmax of the logits divided by a temperature, from the softmax of the logits themselves."""
+    powers = np.log(np.maximum(rows, _SMALLEST)) / temperature
+    powers = np.exp(powers - powers.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float64)
+
+
+def ok(rows: Rows, sight: Sight) -> Scores:
+    """Return p(OK) of each picture."""
+    return np.asarray(rows[:, list(sight.good)].sum(axis=1), np.float64)
+
+
+def scores(found: Bundle, pictures: NDArray[np.uint8], told: Told = silent) -> Scores:
+    """Return p(OK) of pictures that are already cut and sized, as the line would hear it from this bundle.
+
+    Raises:
+        Unfit: it cannot run here.
+    """
+    one = found.manifest
+    sight = Sight(into=one.input, normalisation=one.normalisation, classes=one.classes)
+    rows = probabilities(found.model, sight, one.precision, pictures, told)
+    return ok(tempered(rows, one.temperature), sight)
