@@ -113,7 +113,7 @@ async def test_check_says_how_far_the_known_bad_stay_below_the_lowest_threshold(
     _, well, *_ = await check(options)
     assert well.good
     assert "1 pictures" in well.said
-    _, low, deadline = await check(options, threshold=0.0001, budget_ms=1e6)
+    _, low, _, deadline = await check(options, threshold=0.0001, budget_ms=1e6)
     assert (low.good, deadline.good) == (False, True)
     assert "the lowest threshold is 0.0001" in low.said
 
