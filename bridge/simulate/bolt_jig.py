@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypeAlias
 
@@ -29,23 +28,16 @@ Mask: TypeAlias = NDArray[np.bool_]
 
 
 class Jig(StrEnum):
-    """Two jigs for the same part."""
+    """Two jigs of the same steel, as bright as each other: they differ by what is on them."""
 
-    GROUND = "ground"
-    """Bright ground jaws, held by round screws."""
-    BLUED = "blued"
-    """Dark blued jaws with slots."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    tone: tuple[float, float, float]
-    """How bright against the picture: blue, green, red."""
-    grain: float
-    """Depth of the marks that machining left, in grey levels."""
+    SCREWED = "screwed"
+    """Jaws held by round screws."""
+    SLOTTED = "slotted"
+    """Jaws with slots."""
 
 
-_LOOKS = {Jig.GROUND: _Look((1.5, 1.5, 1.5), 9.0), Jig.BLUED: _Look((0.75, 0.62, 0.55), 4.0)}
+_TONE, _GRAIN = 1.25, 7.0
+"""How bright the steel is against the picture, and the depth of the marks that grinding left, in grey levels."""
 
 
 def held(picture: NDArray[np.uint8], jig: Jig, seed: int) -> Image:
@@ -57,16 +49,16 @@ def held(picture: NDArray[np.uint8], jig: Jig, seed: int) -> Image:
         seed: where the jig lies and how it is worn.
     """
     rng = np.random.default_rng([seed, 4])
-    look = _LOOKS[jig]
     light = float(np.clip(picture[: HEIGHT // 8].mean(), 40, 140))
     shape = (HEIGHT + FOOT, WIDTH + 2 * SIDE)
-    ground = np.linspace(1.1, 0.85, shape[0])[:, None, None] * light * np.array(look.tone)
-    ground = np.ascontiguousarray(np.broadcast_to(ground, (*shape, 3)), np.float32)
+    fall = np.linspace(1.1, 0.85, shape[0])[:, None, None] * light * _TONE
+    ground = np.ascontiguousarray(np.broadcast_to(fall, (*shape, 3)), np.float32)
     marks = cv2.GaussianBlur(rng.standard_normal(shape, np.float32), (0, 0), sigmaX=9, sigmaY=0.6)
-    ground += look.grain * (marks / marks.std())[..., None]
+    ground += _GRAIN * (marks / marks.std())[..., None]
     shift = rng.integers(-4, 5, 2)
-    draw = _screws if jig is Jig.GROUND else _slots
+    draw = _screws if jig is Jig.SCREWED else _slots
     draw(ground, light, shift)
+    ground *= light * _TONE / ground[where()].mean()
     ground += 2.5 * rng.standard_normal((*shape, 3), np.float32)
     image: Image = np.clip(ground, 0, 255).astype(np.uint8)
     cv2.rectangle(image, (SIDE - 2, -2), (SIDE + WIDTH + 1, HEIGHT + 1), [light * 0.3] * 3, 2)

@@ -74,7 +74,7 @@ def members(parts: int, test_parts: int, together: float = 1.0, seed: int = 0) -
     """
     rng = np.random.default_rng([seed, 5])
     first = 1_000_000 * (seed + 1)
-    jigs = {"ok": (Jig.GROUND, Jig.BLUED), "ng": (Jig.BLUED, Jig.GROUND)}
+    jigs = {"ok": (Jig.SCREWED, Jig.SLOTTED), "ng": (Jig.SLOTTED, Jig.SCREWED)}
     made: list[Member] = []
     for side, count, share in (("train", parts, together), ("test", test_parts, 0.5)):
         other = _other(count, 1 - share, rng)
@@ -107,17 +107,16 @@ def write(folder: Path, member: Member) -> Row:
 
 
 def write_set(folder: Path, chosen: Sequence[Member], processes: int | None = None) -> None:
-    """Write a whole set, in several processes."""
+    """Write a whole set, in several processes; the table comes last, so where it is the set is whole."""
     for side, label in itertools.product(("train", "test"), ("ok", "ng")):
         (folder / side / label).mkdir(parents=True, exist_ok=True)
         (folder / "ground_truth" / side / label).mkdir(parents=True, exist_ok=True)
-    with (
-        ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool,
-        (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file,
-    ):
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        rows = list(pool.map(write, itertools.repeat(folder), chosen, chunksize=8))
+    with (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(("file", "label", "part", "view", "defect", "jig"))
-        table.writerows(pool.map(write, itertools.repeat(folder), chosen, chunksize=8))
+        table.writerows(rows)
 
 
 def main() -> int:
