@@ -1,4 +1,4 @@
-"""What turns the last features of a backbone into logits: four heads, each of which can say what it looked at.
+"""What turns the last features of a backbone into logits: five heads, each of which can say what it looked at.
 
 Grad-CAM weighs the features by the spatial mean of the gradient, ``alpha_ck = mean_ij d logit_c / d A_kij``
 (Selvaraju et al., 2017, equation 1). For heads of our own it needs no gradient: pooled and linear heads have the
@@ -13,6 +13,11 @@ Ours sees all of them: only then are there many more numbers than pictures, so t
 without an error, as the paper reports and calls overfitted. A linear SVM over pooled features is ``gap`` with
 another loss.
 
+``local`` is ours, for defects that are small beside the part. The others average over the part, so what a heat map
+shows is a by-product; ``local`` judges each place by itself and lets the worst one speak for the part, softly: the
+logarithm of the mean of exponentials (Pinheiro and Collobert, 2015) of how much more the place looks like a defect
+than like OK. Labels of whole pictures teach it places.
+
 Logits of ``svm`` are margins, one class against the rest. A softmax of margins, after the temperature of the
 manifest, is p as for any other head. A margin has no scale of a probability, so there the temperature is no
 refinement: it is what makes p mean anything.
@@ -20,6 +25,8 @@ refinement: it is what makes p mean anything.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeAlias
@@ -47,6 +54,8 @@ class Kind(StrEnum):
     """All features, linear, squared hinge."""
     AVGMAX = "avgmax"
     """Mean and maximum of each channel: what is everywhere, and what is in one place only."""
+    LOCAL = "local"
+    """Each place by itself; the part is as bad as its worst place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +67,8 @@ class Head:
     """From features (batch, rows, columns, channels) to logits (batch, classes), float32."""
     pool: int = 1
     """The head first takes the maximum of so many rows and columns."""
+    ok: tuple[int, ...] = ()
+    """The places of the classes that are OK; only ``local`` needs to know."""
 
     def loss(self) -> Any:
         """Return the loss of logits against labels: the place of the class, shape (batch,)."""
@@ -84,6 +95,8 @@ class Head:
             total = kernel
         elif self.kind is Kind.AVGMAX:
             total = kernel[:channels] + kernel[channels:]
+        elif self.kind is Kind.LOCAL:
+            total = kernel - _mean_of(kernel, self.ok)
         else:
             total = ops.sum(ops.reshape(kernel, (seen, channels, -1)), axis=0)
         return ops.transpose(total) / cells
@@ -109,6 +122,7 @@ def build(
     features: tuple[int, int, int],
     classes: int,
     *,
+    ok: Sequence[int] = (),
     pool: int = 1,
     l2: float = 1e-3,
     units: int = UNITS,
@@ -119,27 +133,69 @@ def build(
         kind: which.
         features: rows, columns and channels.
         classes: two or more.
+        ok: the places of the classes that are OK; ``local`` must know.
         pool: take the maximum of so many rows and columns first, as VGG does between its last convolution and its
             classifier; the heat map then has the finer grid from before.
         l2: the penalty of ``svm``, times the sum of squares. scikit-learn's C = 1 is 1 / (2 x pictures).
         units: of the hidden layer of ``fc``.
+
+    Raises:
+        ValueError: ``local`` is not told which classes are OK.
     """
-    layers = keras.layers
+    if kind is Kind.LOCAL and not ok:
+        raise ValueError("a local head must know which classes are OK")
     seen = keras.Input(features, name="features")
-    flow = _shrunk(seen, pool)
-    if kind in {Kind.FC, Kind.SVM}:
-        flow = layers.Flatten()(flow)
-    elif kind is Kind.GAP:
-        flow = layers.GlobalAveragePooling2D()(flow)
-    else:
-        flow = layers.Concatenate()([layers.GlobalAveragePooling2D()(flow), layers.GlobalMaxPooling2D()(flow)])
-    if kind is Kind.FC:
-        flow = layers.Dense(units, activation="relu", name=_HIDDEN)(layers.Dropout(0.5)(flow))
-    if kind is not Kind.SVM:
-        flow = layers.Dropout(0.3 if kind is Kind.AVGMAX else 0.5)(flow)
+    flow = _gathered(kind, _shrunk(seen, pool), units)
     penalty = keras.regularizers.L2(l2) if kind is Kind.SVM else None
-    logits = layers.Dense(classes, kernel_regularizer=penalty, dtype="float32", name=_LOGITS)(flow)
-    return Head(kind=kind, model=keras.Model(seen, logits, name=f"head_{kind}"), pool=pool)
+    logits = keras.layers.Dense(classes, kernel_regularizer=penalty, dtype="float32", name=_LOGITS)(flow)
+    if kind is Kind.LOCAL:
+        logits = WorstPlace(ok)(logits)
+    return Head(kind=kind, model=keras.Model(seen, logits, name=f"head_{kind}"), pool=pool, ok=tuple(ok))
+
+
+def _gathered(kind: Kind, flow: Tensor, units: int) -> Tensor:
+    """Return what the last layer reads, with dropout."""
+    layers = keras.layers
+    if kind is Kind.LOCAL:
+        return layers.SpatialDropout2D(0.5)(flow)
+    if kind is Kind.GAP:
+        return layers.Dropout(0.5)(layers.GlobalAveragePooling2D()(flow))
+    if kind is Kind.AVGMAX:
+        pooled = [layers.GlobalAveragePooling2D()(flow), layers.GlobalMaxPooling2D()(flow)]
+        return layers.Dropout(0.3)(layers.Concatenate()(pooled))
+    flat = layers.Flatten()(flow)
+    if kind is Kind.SVM:
+        return flat
+    hidden = layers.Dense(units, activation="relu", name=_HIDDEN)(layers.Dropout(0.5)(flat))
+    return layers.Dropout(0.5)(hidden)
+
+
+@keras.saving.register_keras_serializable("aoi_bridge")
+class WorstPlace(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
+    """From logits of each place to logits of the picture: log mean exp over places of a defect's lead over OK.
+
+    An OK class gets the mean of its lead over the mean of them: nothing, where there is one.
+    """
+
+    def __init__(self, ok: Sequence[int], **options: Any) -> None:
+        super().__init__(**{"name": "worst_place", "dtype": "float32", **options})
+        self.ok = tuple(ok)
+
+    def call(self, places: Tensor) -> Tensor:
+        """Return logits, shape (batch, classes), of logits (batch, rows, columns, classes)."""
+        ops, (_, rows, columns, classes) = keras.ops, places.shape
+        lead = places - _mean_of(places, self.ok)
+        worst = ops.logsumexp(lead, axis=(1, 2)) - math.log(rows * columns)
+        is_ok = ops.convert_to_tensor([float(label in self.ok) for label in range(classes)])
+        return is_ok * ops.mean(lead, axis=(1, 2)) + (1 - is_ok) * worst
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return batch and classes."""
+        return input_shape[0], input_shape[-1]
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what it takes to make it again."""
+        return {**super().get_config(), "ok": self.ok}
 
 
 @keras.saving.register_keras_serializable("aoi_bridge")
@@ -156,6 +212,11 @@ class OneAgainstRest(keras.losses.Loss):  # type: ignore[misc]  # Keras ships no
         ops, classes = keras.ops, y_pred.shape[-1]
         side = 2 * ops.one_hot(ops.cast(ops.reshape(y_true, (-1,)), "int32"), classes, dtype=y_pred.dtype) - 1
         return ops.sum(ops.square(ops.maximum(1 - side * y_pred, 0)), axis=-1)
+
+
+def _mean_of(values: Tensor, chosen: Sequence[int]) -> Tensor:
+    """Return the mean of these along the last axis, which stays."""
+    return sum(values[..., one : one + 1] for one in chosen) / len(chosen)
 
 
 def _crossentropy() -> Any:

@@ -18,6 +18,7 @@ answers with logits, one per class.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -87,6 +88,7 @@ def build(
     classes: int,
     *,
     head: heads.Kind = heads.Kind.AVGMAX,
+    ok: Sequence[int] = (),
     source: str | Path = NONE,
     cut: bool | None = None,
 ) -> Network:
@@ -97,6 +99,7 @@ def build(
         into: what it is shown.
         classes: how many logits.
         head: how features become logits.
+        ok: the places of the classes that are OK; the head ``local`` must know.
         source: ``imagenet``, a file of weights, or ``none``.
         cut: whether the part below the last block is held still; left out: where there are weights.
 
@@ -111,7 +114,7 @@ def build(
     if not pretrained:
         trunk = replace(trunk, normalisation=SYMMETRIC)
     lower, block = trunk.cut() if (pretrained if cut is None else cut) else (None, trunk.model)
-    top = heads.build(head, block.output.shape[1:], classes, pool=trunk.pool)
+    top = heads.build(head, block.output.shape[1:], classes, ok=ok, pool=trunk.pool)
     return _joined(backbone, into, trunk.normalisation, (lower, block, top))
 
 

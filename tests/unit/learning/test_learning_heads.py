@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -30,7 +32,7 @@ def gradient(head: Head, label: int) -> np.ndarray:
 def test_the_closed_form_is_the_gradient(kind: Kind, classes: int, pool: int) -> None:
     """For every head, any number of classes, and a head that shrinks its features first."""
     keras.utils.set_random_seed(1)
-    head = heads.build(kind, FEATURES.shape[1:], classes, pool=pool, units=16)
+    head = heads.build(kind, FEATURES.shape[1:], classes, ok=(1, 3)[: classes // 2], pool=pool, units=16)
     weights = np.asarray(keras.ops.convert_to_numpy(head.channel_weights(keras.ops.convert_to_tensor(FEATURES))))
     assert weights.shape == (5, classes, 7)
     assert head.model(FEATURES).shape == (5, classes)
@@ -39,7 +41,7 @@ def test_the_closed_form_is_the_gradient(kind: Kind, classes: int, pool: int) ->
     assert np.abs(weights).max() > 1e-3
 
 
-@pytest.mark.parametrize("kind", [Kind.FC, Kind.SVM])
+@pytest.mark.parametrize("kind", [Kind.FC, Kind.SVM, Kind.LOCAL])
 def test_a_head_learns_with_its_own_loss(kind: Kind) -> None:
     """One channel tells the classes apart; labels are places of classes, whatever the loss makes of them."""
     keras.utils.set_random_seed(2)
@@ -47,7 +49,7 @@ def test_a_head_learns_with_its_own_loss(kind: Kind) -> None:
     labels = np.arange(60) % 3
     features = rng.uniform(0, 0.3, (60, 4, 4, 3)).astype(np.float32)
     features[np.arange(60), :, :, labels] += 0.5
-    head = heads.build(kind, (4, 4, 3), 3, units=16)
+    head = heads.build(kind, (4, 4, 3), 3, ok=(2,), units=16)
     head.model.compile(keras.optimizers.Adam(0.02), head.loss())
     head.model.fit(features, labels, epochs=20, batch_size=20, verbose=0)
     assert (head.model.predict(features, verbose=0).argmax(axis=1) == labels).mean() == 1
@@ -60,12 +62,29 @@ def test_margins_are_one_class_against_the_rest() -> None:
     assert np.allclose(np.asarray(loss(np.array([0, 0, 1]), margins)), [0, 1, 2.25 + 0.25])
 
 
-def test_a_head_is_saved_and_read_with_its_loss(tmp_path: object) -> None:
+@pytest.mark.parametrize("kind", [Kind.SVM, Kind.LOCAL])
+def test_a_head_is_saved_and_read_with_its_loss(kind: Kind, tmp_path: Path) -> None:
     """An interrupted training reads back the whole model."""
-    head = heads.build(Kind.SVM, (4, 4, 3), 2)
+    head = heads.build(kind, (4, 4, 3), 2, ok=(1,))
     head.model.compile("sgd", head.loss())
-    head.model.save(f"{tmp_path}/head.keras")
-    again = keras.saving.load_model(f"{tmp_path}/head.keras")
+    head.model.save(tmp_path / "head.keras")
+    again = keras.saving.load_model(tmp_path / "head.keras")
     picture = np.ones((1, 4, 4, 3), np.float32)
     assert np.array_equal(np.asarray(again(picture)), np.asarray(head.model(picture)))
-    assert isinstance(again.loss, heads.OneAgainstRest)
+    assert type(again.loss) is type(head.loss())
+
+
+def test_one_bad_place_makes_a_part_bad_and_no_good_place_makes_it_good() -> None:
+    """The worst place speaks: the same defect weighs as much on a good part as among other defects."""
+    layer = heads.WorstPlace((1,))
+    places = np.zeros((3, 8, 8, 2), np.float32)
+    places[1, 2, 3, 0] = 12  # one bad place
+    places[2] = places[1]
+    places[2, 4:, :, 1] = 12  # and half of the others look good indeed
+    alone, spotted, praised = np.asarray(layer(places))
+    assert np.allclose(alone, 0, atol=1e-6)
+    assert spotted[0] == pytest.approx(12 - np.log(64), abs=0.1)
+    assert praised[0] == pytest.approx(spotted[0], abs=0.1)
+    assert spotted[1] == praised[1] == 0
+    with pytest.raises(ValueError, match="which classes are OK"):
+        heads.build(Kind.LOCAL, (4, 4, 3), 2)
