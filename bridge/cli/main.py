@@ -32,6 +32,8 @@ COMMANDS = {
     "data": "check labelled pictures, and see where and how a model will look",
     "cam": "see where a judge looks in labelled pictures",
     "train": "train a judge on labelled folders",
+    "evaluate": "show what a judge is worth on parts that it has never seen",
+    "calibrate": "set a judge's threshold so that a stated risk is kept",
     "bundle": "import a model trained elsewhere; show or verify a bundle",
     "sniff": "record an unknown machine, propose how to read it, replay that",
     "simulate": "play an old AOI, a PLC or an MES",

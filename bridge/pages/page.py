@@ -66,7 +66,7 @@ _DRAWN: Final = {
 }
 _NUMBER = re.compile(r"[-+±≤≥<>]?\s?\d[\d., ]*\s?%?(\s?[(\[].*[)\]]|\s?[–/]\s?\d.*|\s[^\W\d]{1,3})?$")
 """What stands to the right in its column: a number, with its interval, its unit or its counterpart."""
-_LOSSLESS_PIXELS: Final = 1 << 16
+_LOSSLESS_PIXELS: Final = 1 << 12
 """Smaller pictures are written as PNG: JPEG would smear a mark of a few pixels."""
 _SIGNATURES: Final = ((b"\xff\xd8\xff", "jpeg"), (b"\x89PNG\r\n\x1a\n", "png"))
 

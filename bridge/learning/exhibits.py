@@ -1,0 +1,58 @@
+"""Parts shown to a person: the picture that decided, cut to where the model looks, with its heat map if any."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bridge.errors import ConfigError
+from bridge.judging.bundle import Bundle
+from bridge.judging.preprocess import Picture
+from bridge.learning import overlay, seeing
+from bridge.learning.data import Item
+from bridge.learning.seeing import Seen
+
+_AROUND: Final = 0.04
+"""As a share of the region: so that its edge and what lies beyond it can be seen."""
+
+
+class Exhibits:
+    """A few pictures, judged once more with the question why."""
+
+    def __init__(self, model: Bundle, items: Sequence[Item]) -> None:
+        """Ask for heat maps, if the bundle has them; blocks."""
+        self._model = model
+        explained = seeing.seen(model, items) if model.manifest.heat_map and items else []
+        self._seen: Mapping[Path, Seen] = {one.item.path: one for one in explained}
+
+    def picture(self, item: Item) -> Picture | None:
+        """Return one; None if it cannot be read any more."""
+        try:
+            image = seeing.picture(item)
+        except ConfigError:
+            return None
+        seen = self._seen.get(item.path)
+        heat, boxes = (seen.heat, seen.boxes) if seen else (None, ())
+        drawn, scale = overlay.drawn(image, heat, boxes), overlay.sized(image)[1]
+        corners = np.array(heat.corners) if heat else self._region(item)
+        return drawn if corners is None else _cut(drawn, corners * scale)
+
+    def _region(self, item: Item) -> NDArray[np.float64] | None:
+        """Return two corners of the region; None for all of the picture, or where it must be sought."""
+        roi = self._model.manifest.region(item.view)
+        if roi is None or self._model.manifest.registered(item.view):
+            return None
+        middle, half = np.array([roi.cx, roi.cy]), np.array([roi.w, roi.h]) / 2
+        return np.stack([middle - half, middle + half])
+
+
+def _cut(drawn: Picture, corners: NDArray[np.float64]) -> Picture:
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    margin = _AROUND * (high - low)
+    left, top = np.maximum(np.floor(low - margin), 0).astype(int)
+    right, bottom = np.ceil(high + margin).astype(int)
+    return drawn[top:bottom, left:right]

@@ -1,0 +1,247 @@
+"""What a bundle says of labelled pictures, through the very code that judges on the line; without Keras.
+
+A picture that the line could not judge is not judged here either: it is listed with the reason, and its part is
+left out of what is counted by part, because on the line a part of which a view failed gets its safe verdict.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bridge.errors import ConfigError
+from bridge.judging import classifier
+from bridge.judging.bench import Bench, Shown
+from bridge.judging.bundle import Bundle, ModelClass
+from bridge.judging.classifier import ClassifierOptions, Explained
+from bridge.judging.engine import BATCH, Heats, Scores, Unfit
+from bridge.judging.frames import Load, Opinion
+from bridge.judging.inbox import Inbox
+from bridge.judging.preprocess import Tensor
+from bridge.learning.data import Collection, Item
+from bridge.learning.data.pictures import Told, silent
+from bridge.messages import Goal, Verdict
+
+Unit: TypeAlias = Literal["part", "group"]
+
+_LEAST: float = np.finfo(np.float64).tiny
+"""Stands in for a probability that underflowed, so that it has a logarithm."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """A picture that could not be judged."""
+
+    item: Item
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Units:
+    """What is counted: parts, or groups of them; N of each."""
+
+    scores: NDArray[np.float64]
+    """p(OK) by which the unit passes or not."""
+    bad: NDArray[np.bool_]
+    names: tuple[str, ...]
+    groups: tuple[str, ...]
+    """What each belongs to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """A bundle's probabilities for N pictures of known truth."""
+
+    bundle: str
+    """The bundle's identity."""
+    classes: tuple[ModelClass, ...]
+    """The bundle's, then those that only the pictures have."""
+    items: tuple[Item, ...]
+    labels: NDArray[np.int64]
+    """The place of each true class in ``classes``, shape (N,)."""
+    probabilities: NDArray[np.float64]
+    """Shape (N, the bundle's classes)."""
+    scores: NDArray[np.float64]
+    """p(OK), shape (N,)."""
+    failures: tuple[Failed, ...] = ()
+    digest: str = ""
+    """SHA-256 over the pictures' bytes, classes, parts, views and groups."""
+
+    @cached_property
+    def bad(self) -> NDArray[np.bool_]:
+        """Which pictures are NG, shape (N,)."""
+        ng = np.array([one.verdict is Verdict.NG for one in self.classes])
+        return np.asarray(ng[self.labels], np.bool_)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """What each picture belongs to."""
+        return tuple(item.group for item in self.items)
+
+    @property
+    def logarithms(self) -> NDArray[np.float64]:
+        """The logarithms of the probabilities: logits, up to what a softmax does not see."""
+        return np.log(np.maximum(self.probabilities, _LEAST))
+
+    def units(self, unit: Unit = "part", goal: Goal = Goal.REPLACE) -> Units:
+        """Return what passes and what does not, as the line decides it.
+
+        A part passes if its lowest view does. Under goal 1 the model sees only what the inspector called NG, so a
+        bad part counts by its views that are NG: a good view of it would not be there to stop it. A group of bad
+        parts passes if any of them does, a group of good parts is called NG if any of them is; one that holds both
+        counts as two.
+        """
+        parts = self._parts(goal)
+        return parts if unit == "part" else _grouped(parts)
+
+    def _parts(self, goal: Goal) -> Units:
+        broken = {one.item.part for one in self.failures}
+        bad_parts = {item.part for item, ill in zip(self.items, self.bad, strict=True) if ill}
+        lowest: dict[str, float] = {}
+        groups: dict[str, str] = {}
+        for item, ill, score in zip(self.items, self.bad.tolist(), self.scores.tolist(), strict=True):
+            unseen = goal is Goal.CUT_FALSE_CALLS and item.part in bad_parts and not ill
+            if item.part not in broken and not unseen:
+                lowest[item.part] = min(score, lowest.get(item.part, math.inf))
+                groups[item.part] = item.group
+        return Units(
+            scores=np.array(list(lowest.values()), np.float64),
+            bad=np.array([name in bad_parts for name in lowest], np.bool_),
+            names=tuple(lowest),
+            groups=tuple(groups.values()),
+        )
+
+
+def _grouped(parts: Units) -> Units:
+    keys = [(bool(ill), group) for ill, group in zip(parts.bad, parts.groups, strict=True)]
+    worst: dict[tuple[bool, str], float] = {}
+    for (ill, group), score in zip(keys, parts.scores.tolist(), strict=True):
+        known = worst.get((ill, group), score)
+        worst[ill, group] = max(known, score) if ill else min(known, score)
+    names = tuple(group for _, group in worst)
+    return Units(
+        scores=np.array(list(worst.values()), np.float64),
+        bad=np.array([ill for ill, _ in worst], np.bool_),
+        names=names,
+        groups=names,
+    )
+
+
+def score(model: Bundle, collection: Collection, told: Told = silent, temperature: float | None = None) -> Scored:
+    """Judge every picture; blocks.
+
+    Args:
+        model: the bundle.
+        collection: read for the bundle's classes, which then come first in its own.
+        told: how far it is.
+        temperature: another one than the bundle's.
+
+    Raises:
+        ConfigError: the bundle cannot run here, or means another verdict by a class than the collection.
+    """
+    _same_classes(model, collection)
+    load = workload(model)
+    witness = _open(model, load if temperature is None else replace(load, temperature=temperature))
+    digest = hashlib.sha256(repr(collection.classes).encode())
+    kept: list[int] = []
+    scores: list[float] = []
+    failures: list[Failed] = []
+    for at, batch in _batches(collection.items):
+        read = [_read(item, digest) for item in batch]
+        opinions = witness.judge_all(model, batch, read)
+        for place, (item, opinion) in enumerate(zip(batch, opinions, strict=True), at):
+            if opinion.score is None:
+                failures.append(Failed(item=item, why=opinion.why))
+            else:
+                kept.append(place)
+                scores.append(opinion.score)
+        told(at + len(batch), len(collection.items))
+    return Scored(
+        bundle=model.identity,
+        classes=collection.classes,
+        items=tuple(collection.items[place] for place in kept),
+        labels=collection.labels[kept],
+        probabilities=np.array(witness.rows, np.float64).reshape(len(kept), len(model.manifest.classes)),
+        scores=np.array(scores, np.float64),
+        failures=tuple(failures),
+        digest=digest.hexdigest(),
+    )
+
+
+def golden(model: Bundle, temperature: float) -> tuple[Opinion, ...]:
+    """Return what the bundle's golden pictures score at a temperature, in order; blocks.
+
+    Raises:
+        ConfigError: the bundle cannot run here.
+    """
+    return _open(model, replace(workload(model), temperature=temperature)).judge_golden()
+
+
+def workload(model: Bundle) -> Load:
+    """Return what a worker of the line would be told to run; only why is not asked."""
+    options = ClassifierOptions(model=str(model.folder), heat_map=Explained.NONE)
+    return classifier.workload(options, model)
+
+
+def _same_classes(model: Bundle, collection: Collection) -> None:
+    known = model.manifest.classes
+    if collection.classes[: len(known)] != known:
+        names = ", ".join(f"{one.name} = {one.verdict}" for one in known)
+        raise ConfigError("--ok", f"means others than the bundle {model.identity}", f"its classes are {names}")
+
+
+def _open(model: Bundle, load: Load) -> _Witness:
+    try:
+        return _Witness(load)
+    except Unfit as exc:
+        raise ConfigError(str(model.folder), str(exc)) from exc
+
+
+class _Witness(Bench):
+    """The bench of a worker, which also keeps the probabilities of all classes."""
+
+    def __init__(self, load: Load) -> None:
+        super().__init__(load, cast("Inbox", None))  # nobody asks through a socket
+        self.rows: list[NDArray[np.float64]] = []
+        """One for each picture that was judged, in order."""
+
+    def infer(self, tensors: Sequence[Tensor]) -> tuple[Scores, Heats | None]:
+        rows, heats = super().infer(tensors)
+        self.rows += [row.copy() for row in rows if np.isfinite(row).all()]
+        return rows, heats
+
+    def judge_all(self, model: Bundle, items: Sequence[Item], read: Sequence[bytes | str]) -> list[Opinion]:
+        """Judge a batch; what could not even be read, a reason instead of bytes, has that as its opinion."""
+        pairs = zip(items, read, strict=True)
+        how = model.manifest
+        pictures = [
+            Shown(data, how.region(item.view), how.reference(item.view))
+            for item, data in pairs
+            if isinstance(data, bytes)
+        ]
+        said = iter(self.judge(pictures) if pictures else [])
+        return [Opinion(why=one) if isinstance(one, str) else next(said) for one in read]
+
+
+def _batches(items: Sequence[Item]) -> Iterator[tuple[int, Sequence[Item]]]:
+    """Yield pieces of one size, whatever the processor's speed: another size may change a score's last digit."""
+    for at in range(0, len(items), BATCH):
+        yield at, items[at : at + BATCH]
+
+
+def _read(item: Item, digest: hashlib._Hash) -> bytes | str:
+    """Return a file's bytes, or why there are none; either way the set's digest knows of it."""
+    try:
+        data = item.path.read_bytes()
+    except OSError as exc:
+        return f"cannot be read ({exc.strerror})"
+    facts = (hashlib.sha256(data).hexdigest(), item.label, item.part, item.view, item.group)
+    digest.update(repr(facts).encode())
+    return data
