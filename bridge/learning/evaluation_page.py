@@ -159,7 +159,7 @@ def _threshold(one: Evaluation, manifest: Manifest) -> list[Markup]:
             page.svg(
                 lambda axes: _roc(axes, one), 4.5, 3.6, f"Good {_plural(line)} that pass over bad ones that do."
             ),
-            page.svg(lambda axes: _precision_recall(axes, one), 4.5, 3.6, f"NG, by {line.unit}."),
+            page.svg(lambda axes: _precision_recall(axes, one), 4.5, 3.6, f"What is called NG, by {line.unit}."),
         ),
     ]
     facts: list[tuple[str, object]] = [

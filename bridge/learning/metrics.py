@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from bridge.learning import points
 from bridge.learning.points import Scores, Truth
-from bridge.shadow.statistics import clopper_pearson, clopper_pearson_lower
+from bridge.shadow.statistics import clopper_pearson, clopper_pearson_lower, clopper_pearson_upper
 
 Labels: TypeAlias = NDArray[np.int64]
 Weights: TypeAlias = NDArray[np.float64]
@@ -135,6 +135,9 @@ def _f1(so: Truth, called: Truth, precision: Rate, recall: Rate, groups: Sequenc
             return np.asarray(2 * (weights @ both) / (weights @ either), np.float64)
 
     value = float(weighed(np.ones((1, len(so))))[0])
+    if value == 0.0:
+        high = _harmonic(*(_upper(one) for one in (precision, recall)))
+        return Estimate(value=0.0, low=0.0, high=high, how="counted")
     if value == 1.0:
         low = _harmonic(
             *(clopper_pearson_lower(one.events, one.trials, 1 - _TAIL / 2) for one in (precision, recall))
@@ -147,16 +150,30 @@ def auc(scores: Scores, bad: Truth, groups: Sequence[str]) -> Estimate:
     """Return the chance that a bad one scores below a good one, ties counting half.
 
     Where all are in order, as many pairs of a good and a bad group as can be made without using one twice are so
-    many independent trials, each of them in order: that bounds the chance from below.
+    many independent trials, each of them in order: that bounds the chance from below. Where none is, from above.
     """
     value = points.auc(scores, bad)
     if math.isnan(value):
         return Estimate(value=value, low=0.0, high=1.0, how="none")
-    if value == 1.0:
+    if value in {0.0, 1.0}:
         names = np.asarray(groups)
         pairs = min(len(np.unique(names[bad])), len(np.unique(names[~bad])))
-        return Estimate(value=1.0, low=clopper_pearson_lower(pairs, pairs, 1 - _TAIL), high=1.0, how="counted")
+        low = clopper_pearson_lower(pairs, pairs, 1 - _TAIL)
+        return Estimate(value=value, low=value * low, high=1 - (1 - value) * low, how="counted")
     return bootstrapped(value, lambda weights: weighed_auc(scores, bad, weights), groups)
+
+
+def auc_gain(scores: Scores, baseline: Scores, bad: Truth, groups: Sequence[str]) -> Estimate:
+    """Return by how much the AUC of ``scores`` is above that of ``baseline`` on the same N, drawn together.
+
+    Paired, so that a hard lot that is drawn twice is drawn twice for both. Where the interval excludes 0, the gain
+    is more than the choice of groups.
+    """
+
+    def gain(weights: Weights) -> NDArray[np.float64]:
+        return weighed_auc(scores, bad, weights) - weighed_auc(baseline, bad, weights)
+
+    return bootstrapped(points.auc(scores, bad) - points.auc(baseline, bad), gain, groups)
 
 
 def weighed_auc(scores: Scores, bad: Truth, weights: Weights) -> NDArray[np.float64]:
@@ -267,6 +284,10 @@ def resampled(groups: Sequence[str], seed: int = 0, times: int = RESAMPLES) -> I
     for done in range(0, times, step):
         drawn = (rng.integers(0, number, number) for _ in range(min(step, times - done)))
         yield np.stack([np.bincount(one, minlength=number)[member] for one in drawn]).astype(np.float64)
+
+
+def _upper(one: Rate) -> float:
+    return clopper_pearson_upper(one.events, one.trials, 1 - _TAIL / 2) if one.trials else 1.0
 
 
 def _harmonic(one: float, other: float) -> float:

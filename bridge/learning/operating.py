@@ -177,12 +177,14 @@ def _do(errors: int, does: str) -> str:
 
 
 def _bought(found: Found) -> Iterator[str]:
-    at = f"at the threshold {found.threshold:.4g}"
-    unit = found.aim.unit
+    at, unit = f"at the threshold {found.threshold:.4g}", found.aim.unit
     if found.aim.goal is not Goal.CATCH_ESCAPES:
         yield f"{at}, {_share(found.passed)} of good {unit}s pass: so many false calls like these are cut"
     if found.aim.goal is not Goal.CUT_FALSE_CALLS:
         yield f"{at}, {_share(found.caught)} of bad {unit}s are called NG: so many escapes like these are caught"
+    gained = found.caught if found.aim.goal is Goal.CATCH_ESCAPES else found.passed
+    if found.holds and not gained.events:
+        yield "  the promise holds, and nothing is gained by it: that takes a better judge"
 
 
 def _share(rate: Rate) -> str:

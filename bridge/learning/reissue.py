@@ -64,6 +64,7 @@ def reissue(model: Bundle, done: Calibration, golden: Sequence[Opinion], folder:
         "score": before.score if done.temperature == before.temperature else _meaning(model, done),
         "parent": model.identity,
         "recipe": {**before.recipe, "calibration": _recipe(done)},
+        "metrics": _metrics(before.metrics, done.found),
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     past = replace(done.past, calibration=tuple(dict.fromkeys((*done.past.calibration, *done.used))))
@@ -79,6 +80,13 @@ def reissue(model: Bundle, done: Calibration, golden: Sequence[Opinion], folder:
 
 def _clear(one: Golden, said: Opinion, threshold: float) -> bool:
     return one.verdict is Verdict.OK or (said.score is not None and said.score < CLEARLY * threshold)
+
+
+def _metrics(before: Mapping[str, float | int | str], found: Found) -> dict[str, float | int | str]:
+    """Return what was measured, without what the threshold before did."""
+    of_the_threshold = {"validation_false_calls", "validation_escapes", "allowed_escape_share"}
+    kept = {name: value for name, value in before.items() if name not in of_the_threshold}
+    return kept | {"calibration_good_passed": found.passed.events, "calibration_bad_caught": found.caught.events}
 
 
 def _meaning(model: Bundle, done: Calibration) -> str:

@@ -27,6 +27,7 @@ from bridge.judging.inbox import Inbox
 from bridge.judging.preprocess import Tensor
 from bridge.learning.data import Collection, Item
 from bridge.learning.data.pictures import Told, silent
+from bridge.learning.kept_scores import Kept, KeptScores
 from bridge.messages import Goal, Verdict
 
 Unit: TypeAlias = Literal["part", "group"]
@@ -140,38 +141,47 @@ def score(model: Bundle, collection: Collection, told: Told = silent, temperatur
     Args:
         model: the bundle.
         collection: read for the bundle's classes, which then come first in its own.
-        told: how far it is.
+        told: how far it is; what was judged when it raises, as on Ctrl-C, is not judged again.
         temperature: another one than the bundle's.
 
     Raises:
         ConfigError: the bundle cannot run here, or means another verdict by a class than the collection.
     """
     _same_classes(model, collection)
-    load = workload(model)
-    witness = _open(model, load if temperature is None else replace(load, temperature=temperature))
-    digest = hashlib.sha256(repr(collection.classes).encode())
-    kept: list[int] = []
-    scores: list[float] = []
-    failures: list[Failed] = []
-    for at, batch in _batches(collection.items):
+    at = model.manifest.temperature if temperature is None else temperature
+    witness = _Witness(model, replace(workload(model), temperature=at))
+    kept, digest = KeptScores(model, at), hashlib.sha256(repr(collection.classes).encode())
+    said: list[Kept] = []
+    for batch in _batches(collection.items):
         read = [_read(item, digest) for item in batch]
-        opinions = witness.judge_all(model, batch, read)
-        for place, (item, opinion) in enumerate(zip(batch, opinions, strict=True), at):
-            if opinion.score is None:
-                failures.append(Failed(item=item, why=opinion.why))
-            else:
-                kept.append(place)
-                scores.append(opinion.score)
-        told(at + len(batch), len(collection.items))
+        keys = [(_hashed(data), item.view) for item, data in zip(batch, read, strict=True)]
+        known = kept.of(keys)
+        if known is None:
+            known = witness.judged(batch, read)
+            kept.keep(keys, known)
+        said += known
+        told(len(said), len(collection.items))
+    kept.forget()
+    return _scored(model, collection, said, digest.hexdigest())
+
+
+def _scored(model: Bundle, collection: Collection, said: Sequence[Kept], digest: str) -> Scored:
+    """Return what was said, beside what is known."""
+    judged = [place for place, one in enumerate(said) if one.score is not None]
+    rows = [said[place].row for place in judged]
     return Scored(
         bundle=model.identity,
         classes=collection.classes,
-        items=tuple(collection.items[place] for place in kept),
-        labels=collection.labels[kept],
-        probabilities=np.array(witness.rows, np.float64).reshape(len(kept), len(model.manifest.classes)),
-        scores=np.array(scores, np.float64),
-        failures=tuple(failures),
-        digest=digest.hexdigest(),
+        items=tuple(collection.items[place] for place in judged),
+        labels=collection.labels[judged],
+        probabilities=np.array(rows, np.float64).reshape(len(judged), len(model.manifest.classes)),
+        scores=np.array([said[place].score for place in judged], np.float64),
+        failures=tuple(
+            Failed(item=item, why=one.why)
+            for item, one in zip(collection.items, said, strict=True)
+            if one.score is None
+        ),
+        digest=digest,
     )
 
 
@@ -181,7 +191,7 @@ def golden(model: Bundle, temperature: float) -> tuple[Opinion, ...]:
     Raises:
         ConfigError: the bundle cannot run here.
     """
-    return _open(model, replace(workload(model), temperature=temperature)).judge_golden()
+    return _Witness(model, replace(workload(model), temperature=temperature)).judge_golden()
 
 
 def workload(model: Bundle) -> Load:
@@ -197,51 +207,52 @@ def _same_classes(model: Bundle, collection: Collection) -> None:
         raise ConfigError("--ok", f"means others than the bundle {model.identity}", f"its classes are {names}")
 
 
-def _open(model: Bundle, load: Load) -> _Witness:
-    try:
-        return _Witness(load)
-    except Unfit as exc:
-        raise ConfigError(str(model.folder), str(exc)) from exc
-
-
 class _Witness(Bench):
     """The bench of a worker, which also keeps the probabilities of all classes."""
 
-    def __init__(self, load: Load) -> None:
-        super().__init__(load, cast("Inbox", None))  # nobody asks through a socket
-        self.rows: list[NDArray[np.float64]] = []
-        """One for each picture that was judged, in order."""
+    def __init__(self, model: Bundle, load: Load) -> None:
+        try:
+            super().__init__(load, cast("Inbox", None))  # nobody asks through a socket
+        except Unfit as exc:
+            raise ConfigError(str(model.folder), str(exc)) from exc
+        self._manifest = model.manifest
+        self._rows: list[NDArray[np.float64]] = []
 
     def infer(self, tensors: Sequence[Tensor]) -> tuple[Scores, Heats | None]:
         rows, heats = super().infer(tensors)
-        self.rows += [row.copy() for row in rows if np.isfinite(row).all()]
+        self._rows = [row for row in rows if np.isfinite(row).all()]
         return rows, heats
 
-    def judge_all(self, model: Bundle, items: Sequence[Item], read: Sequence[bytes | str]) -> list[Opinion]:
-        """Judge a batch; what could not even be read, a reason instead of bytes, has that as its opinion."""
-        pairs = zip(items, read, strict=True)
-        how = model.manifest
+    def judged(self, items: Sequence[Item], read: Sequence[bytes | str]) -> list[Kept]:
+        """Judge a batch; of what could not even be read, the reason stands instead of its bytes."""
+        how = self._manifest
         pictures = [
             Shown(data, how.region(item.view), how.reference(item.view))
-            for item, data in pairs
+            for item, data in zip(items, read, strict=True)
             if isinstance(data, bytes)
         ]
-        said = iter(self.judge(pictures) if pictures else [])
-        return [Opinion(why=one) if isinstance(one, str) else next(said) for one in read]
+        self._rows = []
+        opinions = iter(self.judge(pictures))
+        said = [Opinion(why=one) if isinstance(one, str) else next(opinions) for one in read]
+        rows = iter(self._rows)
+        return [Kept(one.score, () if one.score is None else tuple(next(rows).tolist()), one.why) for one in said]
 
 
-def _batches(items: Sequence[Item]) -> Iterator[tuple[int, Sequence[Item]]]:
+def _batches(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
     """Yield pieces of one size, whatever the processor's speed: another size may change a score's last digit."""
     for at in range(0, len(items), BATCH):
-        yield at, items[at : at + BATCH]
+        yield items[at : at + BATCH]
 
 
 def _read(item: Item, digest: hashlib._Hash) -> bytes | str:
-    """Return a file's bytes, or why there are none; either way the set's digest knows of it."""
+    """Return a file's bytes, or why there are none; the set's digest knows of it."""
     try:
         data = item.path.read_bytes()
     except OSError as exc:
         return f"cannot be read ({exc.strerror})"
-    facts = (hashlib.sha256(data).hexdigest(), item.label, item.part, item.view, item.group)
-    digest.update(repr(facts).encode())
+    digest.update(repr((_hashed(data), item.label, item.part, item.view, item.group)).encode())
     return data
+
+
+def _hashed(data: bytes | str) -> str:
+    return hashlib.sha256(data).hexdigest() if isinstance(data, bytes) else data

@@ -36,13 +36,19 @@ def p_ok(grey: int, temperature: float = 1.0) -> float:
     return float(1 / (1 + np.exp(-log_odds(grey) / temperature)))
 
 
-def model(folder: Path) -> tuple[Path, Path]:
-    """Write the graph: logits (x, 0) with x rising with the mean of the picture."""
+def model(folder: Path, *, hot: bool = False) -> tuple[Path, Path]:
+    """Write the graph: logits (x, 0) with x rising with the mean of the picture; hot: where it is red is hot."""
     shown = op.parameter([-1, SIZE, SIZE, 3], np.float32, name="picture")
     mean = op.reduce_mean(shown, op.constant([1, 2, 3], np.int64), keep_dims=False)
     column = op.unsqueeze(op.subtract(mean, op.constant(0.5, np.float32)), op.constant([1], np.int64))
     logits = op.multiply(column, op.constant(np.array([[GAIN, 0.0]], np.float32)))
-    ov.save_model(ov.Model([logits], [shown], "lamps"), folder / "model.xml", compress_to_fp16=False)
+    logits.output(0).set_names({"logits"})
+    outputs = [logits]
+    if hot:
+        red = op.gather(shown, op.constant([0, 0], np.int64), op.constant(3, np.int64))
+        red.output(0).set_names({"heat_map"})
+        outputs.append(red)
+    ov.save_model(ov.Model(outputs, [shown], "lamps"), folder / "model.xml", compress_to_fp16=False)
     return folder / "model.xml", folder / "model.bin"
 
 
@@ -57,11 +63,12 @@ def shelf(folder: Path, seen: Seen = Seen(), **changes: object) -> Bundle:  # no
         "normalisation": Normalisation(scale=1 / 255),
         "output": "logits",
         "golden": [{"file": "dark.png", "verdict": "NG"}],
-    }
+    } | changes
     folder.mkdir(parents=True, exist_ok=True)
-    files: dict[str, bytes | Path] = {path.name: path for path in model(folder)}
-    files |= {"dark.png": encoded(0), SEEN: seen.encoded()}
-    made = bundle.write(folder / "lamps" / "1", Manifest.model_validate(facts | changes), files)
+    hot = "heat_map" in changes
+    files: dict[str, bytes | Path] = {path.name: path for path in model(folder, hot=hot)}
+    files |= {SEEN: seen.encoded()} | ({"dark.png": encoded(0)} if facts.get("golden") else {})
+    made = bundle.write(folder / "lamps" / "1", Manifest.model_validate(facts), files)
     bundle.make_live(made.folder)
     return made
 

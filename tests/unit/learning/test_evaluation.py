@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import cv2
 import lamps
 import numpy as np
 import pytest
@@ -131,3 +132,23 @@ def test_a_picture_that_could_not_be_judged_is_on_the_page(model: Bundle, tmp_pa
     assert "1 pictures could not be judged" in made
     assert "dim-side.png" in made
     assert not one.false_calls
+
+
+def test_pictures_are_cut_to_where_the_model_looks_and_glow_where_it_looked(tmp_path: Path) -> None:
+    """Without a map the region with its surroundings, as it is; with one, heat where the picture is red."""
+    pixels = np.full((200, 300, 3), 40, np.uint8)
+    pixels[60:80, 110:130, 2] = 255
+    table = lamps.write(tmp_path / "set", [("lit", 200, "a", "1", ""), ("dark", 20, "b", "1", "")])
+    cv2.imwrite(str(tmp_path / "set" / "b-1.png"), pixels)
+    item = next(one for one in data.items.read(table, Choice(classes=lamps.LAMPS)).items if one.part == "b")
+    roi = {"*": {"cx": 140, "cy": 100, "w": 100, "h": 100}}
+    plain = exhibits.Exhibits(lamps.shelf(tmp_path / "plain", roi=roi, golden=[]), [item]).picture(item)
+    hot = exhibits.Exhibits(lamps.shelf(tmp_path / "hot", roi=roi, golden=[], heat_map={}), [item]).picture(item)
+    assert plain is not None
+    assert hot is not None
+    assert plain.shape == hot.shape == (108, 108, 3)
+    assert np.array_equal(plain, pixels[46:154, 86:194])
+    changed = np.abs(hot.astype(int) - plain).max(axis=2)
+    assert changed[14:34, 24:44].mean() > 5 * changed[60:, 60:100].mean()
+    item.path.unlink()
+    assert exhibits.Exhibits(lamps.shelf(tmp_path / "gone", golden=[]), [item]).picture(item) is None

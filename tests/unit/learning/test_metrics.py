@@ -129,6 +129,32 @@ def test_a_perfect_figure_is_not_called_certain() -> None:
     assert 0.6 < figures[0].f1.low < figures[1].f1.low < 0.95
 
 
+def test_nothing_right_is_not_called_certain_either() -> None:
+    """All in the wrong order, all told wrong: the same bounds from the other side."""
+    bad = np.arange(20) < 10
+    groups = [str(place) for place in range(20)]
+    found = metrics.auc(np.where(bad, 0.9, 0.1), bad, groups)
+    assert (found.value, found.low) == (0.0, 0.0)
+    assert found.high == pytest.approx(1 - 0.05 ** (1 / 10))
+    figures = metrics.class_figures(bad.astype(np.int64), (~bad).astype(np.int64), ["OK", "NG"], groups)
+    assert figures[0].f1.value == figures[0].f1.low == 0.0
+    assert 0.2 < figures[0].f1.high < 0.4
+
+
+def test_a_paired_gain_is_surer_than_two_figures_apart() -> None:
+    """The same hard parts trouble both judges: drawn together, a small gain excludes zero."""
+    scores, bad = separate(300, 1.0, 5)
+    better = 1 / (1 + np.exp(-(np.log(scores / (1 - scores)) + 0.35 * ~bad)))
+    groups = [str(place // 3) for place in range(300)]
+    gain = metrics.auc_gain(better, scores, bad, groups)
+    one, other = metrics.auc(better, bad, groups), metrics.auc(scores, bad, groups)
+    assert gain.value == pytest.approx(one.value - other.value)
+    assert gain.low > 0
+    assert one.low < other.high
+    none = metrics.auc_gain(scores, scores, bad, groups)
+    assert (none.value, none.low, none.high) == (0.0, 0.0, 0.0)
+
+
 def test_calibrated_scores_have_a_small_error_and_a_straight_diagram() -> None:
     """Truth drawn from the scores themselves; then the scores are pushed outwards."""
     rng = np.random.default_rng(0)

@@ -53,6 +53,14 @@ def test_goal_1_bounds_the_bad_that_pass_and_tells_what_is_cut() -> None:
     assert "320 of 320 (100.0 %" in said(found)
 
 
+def test_a_promise_that_buys_nothing_is_called_so() -> None:
+    """Where good parts look worse than the bad, a threshold above all keeps any risk."""
+    found = operating.find(scored([0.1] * 50, [0.9] * 700), aim(1))
+    assert found.holds
+    assert "0 of 50 (0.0 %" in said(found)
+    assert "nothing is gained by it" in said(found)
+
+
 def test_goal_2_bounds_the_good_that_are_called_ng_and_tells_what_is_caught() -> None:
     """None of 320 is within one percent, so the threshold stays below 0.3, where it catches all but one."""
     found = operating.find(APART, aim(2, 0.01))

@@ -52,6 +52,17 @@ def test_the_next_version_says_what_it_rests_on(model: Bundle) -> None:
         assert (written.folder / name).read_bytes() == (model.folder / name).read_bytes()
 
 
+def test_what_the_threshold_before_did_is_not_said_of_the_new_one(tmp_path: Path) -> None:
+    """Ranking figures stay; counts at a threshold are those of the calibration."""
+    model = lamps.shelf(tmp_path, PAST, metrics={"validation_false_calls": 3, "validation_part_auc": 0.99})
+    written, _ = made(model, done())
+    assert written.manifest.metrics == {
+        "validation_part_auc": 0.99,
+        "calibration_good_passed": 50,
+        "calibration_bad_caught": 100,
+    }
+
+
 def test_the_version_before_stays_what_it_was_and_live(model: Bundle) -> None:
     """A person decides what judges."""
     made(model, done())

@@ -150,3 +150,39 @@ def test_an_empty_set_scores_nothing(model: Bundle, tmp_path: Path) -> None:
     found: Scored = scoring.score(model, lamps.read(tmp_path / "set", VIEWS).take([]))
     assert found.scores.shape == (0,)
     assert found.units().names == ()
+
+
+def test_after_an_interruption_only_the_rest_is_judged(
+    model: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C in the third batch; the same call goes on there, ends with the same numbers and leaves nothing."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    many = [("lit", 100 + number, f"p{number}", "1", "") for number in range(40)]
+    collection = lamps.read(tmp_path / "set", many)
+
+    def interrupted(done: int, total: int) -> None:
+        if done >= 20 < total:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        scoring.score(model, collection, interrupted)
+    (left,) = (tmp_path / "cache").rglob("*.jsonl")
+    lines = left.read_text(encoding="utf-8").splitlines(keepends=True)
+    assert len(lines) == 24
+    told = [line.replace('"score": 0.', '"score": 0.99') for line in lines[:8]] + lines[8:-1] + [lines[-1][:30]]
+    left.write_text("".join(told), encoding="utf-8")  # so that it is seen which were judged again
+    found = scoring.score(model, collection)
+    fresh = scoring.score(model, collection)
+    assert (found.scores[:8] > 0.99).all()
+    assert np.array_equal(found.scores[8:], fresh.scores[8:])
+    assert fresh.scores[0] < 0.99
+    assert not list((tmp_path / "cache").rglob("*.jsonl"))
+
+
+def test_a_home_that_cannot_be_written_keeps_nothing(
+    model: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And judges all the same."""
+    (tmp_path / "file").write_text("no folder", encoding="utf-8")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert len(scoring.score(model, lamps.read(tmp_path / "set", VIEWS)).scores) == 6
