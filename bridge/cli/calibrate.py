@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from argparse import ArgumentTypeError
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +14,14 @@ from bridge.errors import ConfigError
 from bridge.messages import Goal
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from bridge.cli.measured import Meeting
     from bridge.learning.operating import Aim, Found
 
+Fitted = Callable[["NDArray[np.float64]", "NDArray[np.int64]"], float]
+"""From logits and labels to what the logits are divided by."""
 _RISKS = {1: 0.005, 2: 0.01, 3: 0.005}
 
 
@@ -50,7 +56,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Set the threshold, say what may be claimed, and write the next version; exit status 1 if nothing may."""
-    from bridge.learning import operating, scoring  # noqa: PLC0415 - the help needs none of it
+    from bridge.learning import calibration, operating, scoring  # noqa: PLC0415 - the help needs none of it
 
     met = measured.meeting(args)
     folder = _folder(args, met)
@@ -58,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"{len(fresh.items):,} of {len(met.collection.items):,} pictures; left out: {known or 'none'}")
     if not fresh.items:
         raise ConfigError(str(args.data), f"was all seen ({known})", _advice(met))
-    temperature = _temperature(met)
+    temperature = _temperature(met, calibration.temperature)
     with measured.bar("judging") as told:
         scored = scoring.score(met.model, fresh, told, temperature)
     if scored.failures:
@@ -102,9 +108,9 @@ def _advice(met: Meeting) -> str:
     return "add labelled parts that it was not trained on"
 
 
-def _temperature(met: Meeting) -> float:
+def _temperature(met: Meeting, fitted: Fitted) -> float:
     """Return the temperature of the validation pictures that are among these; without any, the bundle's own."""
-    from bridge.learning import calibration, scoring  # noqa: PLC0415 - the help needs none of it
+    from bridge.learning import scoring  # noqa: PLC0415 - the help needs none of it
 
     manifest = met.model.manifest
     if manifest.output != "logits" or not len(met.divided.validation):
@@ -112,7 +118,7 @@ def _temperature(met: Meeting) -> float:
     with measured.bar("temperature") as told:
         scored = scoring.score(met.model, met.collection.take(met.divided.validation), told)
     known = scored.labels < len(manifest.classes)
-    found = manifest.temperature * calibration.temperature(scored.logarithms[known], scored.labels[known])
+    found = manifest.temperature * fitted(scored.logarithms[known], scored.labels[known])
     print(
         f"temperature {found:.3g}, from {int(known.sum()):,} validation pictures (was {manifest.temperature:.3g})"
     )

@@ -43,7 +43,9 @@ def run(args: argparse.Namespace) -> int:
     with measured.bar("judging") as told:
         scored = scoring.score(met.model, met.collection.take(places), told)
     manifest = met.model.manifest
-    one = evaluation.Evaluation(scored=scored, threshold=args.threshold or manifest.threshold)
+    one = evaluation.Evaluation(
+        scored=scored, threshold=manifest.threshold if args.threshold is None else args.threshold
+    )
     if not len(one.parts.names):
         raise ConfigError(str(args.data), "holds no part that could be judged", _first_failure(one))
     _report(one)

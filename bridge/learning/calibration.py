@@ -10,6 +10,13 @@ from numpy.typing import NDArray
 
 from bridge.errors import ConfigError
 
+try:
+    from scipy.optimize import minimize_scalar
+except ImportError as exc:
+    raise ConfigError(
+        "calibrate", "SciPy is not installed, and a temperature needs it", "write pip install 'aoi-bridge[report]'"
+    ) from exc
+
 Numbers = NDArray[np.float64]
 
 COOLEST: Final = 0.05
@@ -31,19 +38,11 @@ def temperature(logits: Numbers, labels: NDArray[np.int64]) -> float:
 
     Returns:
         ``COOLEST`` to ``HOTTEST``; 1 where there are no pictures.
-
-    Raises:
-        ConfigError: SciPy is not installed.
     """
     sound = np.isfinite(logits).all(axis=1)
     shown = np.asarray(logits, np.float64)[sound]
     if not len(shown):
         return 1.0
-    try:
-        from scipy.optimize import minimize_scalar  # noqa: PLC0415 - an extra
-    except ImportError as exc:
-        missing = "SciPy is not installed, and a temperature needs it"
-        raise ConfigError("calibrate", missing, "write pip install 'aoi-bridge[report]'") from exc
     wanted = _wanted(np.asarray(labels)[sound], shown.shape[1])
     found = minimize_scalar(
         lambda log_t: cross_entropy(shown / math.exp(log_t), wanted),

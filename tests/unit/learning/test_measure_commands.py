@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from pathlib import Path
 
 import lamps
@@ -163,3 +164,25 @@ def test_a_bundle_without_a_memory_is_told_of(model: Bundle, capsys: pytest.Capt
     assert status == 0
     assert "does not say what it was trained on" in out
     assert "200 of 200 pictures" in out
+
+
+@pytest.mark.parametrize(("command", "package"), [("evaluate", "matplotlib"), ("calibrate", "scipy")])
+def test_without_the_report_extra_one_line_names_it(
+    model: Bundle,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    package: str,
+) -> None:
+    """At once, before anything is judged."""
+    ours = ("bridge.learning", "bridge.pages")
+    for name in [name for name in sys.modules if name.split(".")[0] == package or name.startswith(ours)]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    status, out, err = run(
+        capsys, command, str(model.folder), "set/set.csv", *(["--goal", "1"] * (package == "scipy"))
+    )
+    assert status == 2
+    assert "pip install 'aoi-bridge[report]'" in err
+    assert err.count("\n") == 1
+    assert not out
