@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from bridge.cli import data_augment, data_roi
+from bridge.cli import data_augment, data_check, data_roi
 
 _VERBS = {
+    "check": (data_check, "say whether labelled pictures and their split can be trusted, and find copies"),
     "roi": (data_roi, "show where a model will look and what it will be shown"),
     "augment": (data_augment, "show what a policy of augmentation does to pictures, or print one"),
 }

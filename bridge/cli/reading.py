@@ -6,15 +6,21 @@ Heavy imports happen in ``read``, so that the help works at once and without any
 from __future__ import annotations
 
 import argparse
+import sys
 from argparse import ArgumentTypeError
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from rich.progress import Progress, TaskID
 
 from bridge.cli.numbers import share
 
 if TYPE_CHECKING:
     from bridge.judging.bundle import ModelClass
     from bridge.learning.data import Collection, Shares
+    from bridge.learning.data.copies import Told
 
 _DATA = (
     "a folder with one folder of pictures per class (train/ and test/ around them if need be), a CSV file with \
@@ -84,7 +90,34 @@ def read(args: argparse.Namespace, known: tuple[ModelClass, ...] = (), where: Pa
     collection = items.read(where or args.data, choice)
     for note in collection.notes:
         print(note)
-    return collection
+    return _by_copies(collection) if items.COPIES in args.groups else collection
+
+
+def _by_copies(collection: Collection) -> Collection:
+    from bridge.learning.data import copies  # noqa: PLC0415 - as above
+
+    with told() as tell:
+        found = copies.find(collection, tell)
+    merged = copies.merged(collection, found.pairs)
+    print(
+        f"{len(found.pairs)} pairs of copies: "
+        f"{len(set(merged.groups))} groups instead of {len(set(collection.groups))}"
+    )
+    return merged
+
+
+@contextmanager
+def told() -> Iterator[Told]:
+    """Yield what shows a bar for each thing that is being done."""
+    with Progress(transient=True, disable=not sys.stdout.isatty()) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def tell(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = progress.add_task(what)
+            progress.update(tasks[what], completed=done, total=total)
+
+        yield tell
 
 
 def shares(args: argparse.Namespace) -> Shares:

@@ -1,0 +1,157 @@
+"""Copies are found whatever was done to them, and parts that only look alike are none."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from bridge.cli.main import main
+from bridge.learning.data import Choice, Shares, items, split
+from bridge.learning.data.copies import find, merged
+from bridge.simulate.bolts import TRAINING_SEEDS, VIEWS, Defect, bolt
+
+Picture = NDArray[np.uint8]
+
+
+def part(seed: int, bad: bool) -> Picture:
+    """Return a bolt's picture; the same fixture and light for each."""
+    one = bolt(TRAINING_SEEDS + seed, list(Defect)[0] if bad else None)
+    return np.asarray(cv2.imdecode(np.frombuffer(one.encode(VIEWS[0]), np.uint8), cv2.IMREAD_COLOR), np.uint8)
+
+
+def turned(picture: Picture, degrees: float = 37) -> Picture:
+    height, width = picture.shape[:2]
+    move = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1)
+    return np.asarray(cv2.warpAffine(picture, move, (width, height), borderMode=cv2.BORDER_REPLICATE), np.uint8)
+
+
+def mirrored(picture: Picture) -> Picture:
+    return np.asarray(cv2.flip(picture, 1), np.uint8)
+
+
+def brightened(picture: Picture) -> Picture:
+    return np.clip(picture * 1.25 + 15, 0, 255).astype(np.uint8)
+
+
+def cropped(picture: Picture) -> Picture:
+    height, width = picture.shape[:2]
+    inner = picture[height // 20 : height - height // 25, width // 30 : width - width // 20]
+    return np.asarray(cv2.resize(inner, (width, height)), np.uint8)
+
+
+def all_at_once(picture: Picture) -> Picture:
+    return brightened(mirrored(turned(cropped(picture), -100)))
+
+
+CHANGES: list[Callable[[Picture], Picture]] = [turned, mirrored, brightened, cropped, all_at_once]
+
+
+def write(path: Path, picture: Picture, quality: int = 92) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
+
+
+@pytest.fixture(scope="module")
+def bolts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve bolts, and of five of them a copy each in the other half of the split."""
+    folder = tmp_path_factory.mktemp("bolts")
+    for seed in range(12):
+        kind = "ng" if seed % 2 else "ok"
+        write(folder / "train" / kind / f"{seed:02d}.jpg", part(seed, bool(seed % 2)))
+    for seed in range(20, 24):
+        write(folder / "test" / ("ng" if seed % 2 else "ok") / f"{seed:02d}.jpg", part(seed, bool(seed % 2)))
+    for seed, change in enumerate(CHANGES):
+        kind = "ng" if seed % 2 else "ok"
+        copy = change(part(seed, bool(seed % 2)))
+        write(folder / "test" / kind / f"{seed:02d}-{change.__name__}.jpg", copy, quality=75)
+    return folder
+
+
+def test_each_kind_of_copy_is_found_and_nothing_else(bolts: Path) -> None:
+    """Turned by any angle, mirrored, brightened, cropped, all of it and saved again; other bolts are other bolts."""
+    collection = items.read(bolts, Choice())
+    found = find(collection, lambda *_: None)
+    names = [item.path.stem for item in collection.items]
+    pairs = {tuple(sorted((names[pair.one], names[pair.other]))) for pair in found.pairs}
+    assert pairs == {(f"{seed:02d}", f"{seed:02d}-{change.__name__}") for seed, change in enumerate(CHANGES)}
+    assert len(found.across(split.by_group(collection, Shares()))) == len(CHANGES)
+    assert not found.contradicting(collection)
+
+
+def test_what_was_done_to_a_copy_is_said(bolts: Path) -> None:
+    """An engineer reads how two pictures lie on each other."""
+    collection = items.read(bolts, Choice())
+    names = [item.path.stem for item in collection.items]
+    said = {
+        name: pair.likeness
+        for pair in find(collection, lambda *_: None).pairs
+        for name in (names[pair.one], names[pair.other])
+        if "-" in name
+    }
+    assert "mirrored" in str(said["01-mirrored"])
+    assert not said["00-turned"].mirrored
+    assert abs(abs(said["00-turned"].degrees) - 37) < 1
+    assert "as large" in str(said["03-cropped"])
+    assert str(said["02-brightened"]) == "as it is"
+
+
+def test_copies_become_one_group(bolts: Path) -> None:
+    """``--groups copies`` keeps them together, whatever the split."""
+    collection = items.read(bolts, Choice(own_split=False))
+    whole = merged(collection, find(collection, lambda *_: None).pairs)
+    assert len(set(whole.groups)) == len(set(collection.groups)) - len(CHANGES)
+    assert not find(whole, lambda *_: None).pairs
+    for seed in range(10):
+        sides = split.by_group(whole, Shares(), seed).sides.values()
+        train, validation, held_out = ({whole.groups[place] for place in places} for places in sides)
+        assert not (train & validation) | (train & held_out) | (validation & held_out)
+
+
+def test_a_split_that_leaks_is_not_called_clean(
+    bolts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The check refuses in one line, unless a person takes it on; the page and the JSON are there either way."""
+    out = tmp_path / "check"
+    assert main(["data", "check", str(bolts), "--out", str(out)]) == 2
+    said = capsys.readouterr()
+    assert "5 pairs of copies lie on two sides" in said.err
+    assert "--allow-leak" in said.err
+    assert said.err.count("\n") == 1
+    facts = json.loads((out / "data.json").read_text())
+    assert (facts["leaking"], facts["clean"]) == (5, False)
+    assert "not clean" in (out / "data.html").read_text()
+    assert main(["data", "check", str(bolts), "--out", str(out), "--allow-leak"]) == 0
+    assert main(["data", "check", str(bolts), "--out", str(out), "--split", "new", "--groups", "copies"]) == 0
+    assert "5 pairs of copies: 16 groups instead of 21" in capsys.readouterr().out
+
+
+def test_one_photograph_under_two_labels_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody can learn from it, and it is no matter of sides."""
+    for seed in range(8):
+        write(tmp_path / "set" / ("ng" if seed % 2 else "ok") / f"{seed}.jpg", part(seed, bool(seed % 2)))
+    write(tmp_path / "set" / "ng" / "0-again.jpg", turned(part(0, bad=False), 180))
+    main(["data", "check", str(tmp_path / "set"), "--out", str(tmp_path / "out"), "--allow-leak"])
+    assert "1 pairs are one photograph under two labels" in capsys.readouterr().out
+
+
+def test_what_cannot_be_read_is_listed_and_shortcuts_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A torn file costs its own line; a label that goes with brightness is said aloud."""
+    for seed in range(8):
+        picture = part(seed, bool(seed % 2))
+        shown = brightened(picture) if seed % 2 else picture
+        write(tmp_path / "set" / ("ng" if seed % 2 else "ok") / f"{seed}.jpg", shown)
+    torn = tmp_path / "set" / "ok" / "torn.jpg"
+    torn.write_bytes((tmp_path / "set" / "ok" / "0.jpg").read_bytes()[:2000])
+    assert main(["data", "check", str(tmp_path / "set"), "--out", str(tmp_path / "out")]) == 1
+    said = capsys.readouterr().out
+    assert "1 pictures cannot be read" in said
+    assert "Brightness alone tells OK from NG with AUC 1.00" in said
+    assert list(json.loads((tmp_path / "out" / "data.json").read_text())["unreadable"]) == ["ok/torn.jpg"]
