@@ -19,9 +19,9 @@ from bridge.simulate.bolts import TRAINING_SEEDS, VIEWS, Defect, bolt
 Picture = NDArray[np.uint8]
 
 
-def part(seed: int, bad: bool) -> Picture:
-    """Return a bolt's picture; the same fixture and light for each."""
-    one = bolt(TRAINING_SEEDS + seed, list(Defect)[0] if bad else None)
+def part(seed: int) -> Picture:
+    """Return a bolt's picture, every other one bad; the same fixture and light for each."""
+    one = bolt(TRAINING_SEEDS + seed, Defect.DENTED if seed % 2 else None)
     return np.asarray(cv2.imdecode(np.frombuffer(one.encode(VIEWS[0]), np.uint8), cv2.IMREAD_COLOR), np.uint8)
 
 
@@ -63,18 +63,18 @@ def bolts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bolts")
     for seed in range(12):
         kind = "ng" if seed % 2 else "ok"
-        write(folder / "train" / kind / f"{seed:02d}.jpg", part(seed, bool(seed % 2)))
+        write(folder / "train" / kind / f"{seed:02d}.jpg", part(seed))
     for seed in range(20, 24):
-        write(folder / "test" / ("ng" if seed % 2 else "ok") / f"{seed:02d}.jpg", part(seed, bool(seed % 2)))
+        write(folder / "test" / ("ng" if seed % 2 else "ok") / f"{seed:02d}.jpg", part(seed))
     for seed, change in enumerate(CHANGES):
         kind = "ng" if seed % 2 else "ok"
-        copy = change(part(seed, bool(seed % 2)))
+        copy = change(part(seed))
         write(folder / "test" / kind / f"{seed:02d}-{change.__name__}.jpg", copy, quality=75)
     return folder
 
 
 def test_each_kind_of_copy_is_found_and_nothing_else(bolts: Path) -> None:
-    """Turned by any angle, mirrored, brightened, cropped, all of it and saved again; other bolts are other bolts."""
+    """Turned by any angle, mirrored, brightened, cropped, all of it; other bolts are other bolts."""
     collection = items.read(bolts, Choice())
     found = find(collection, lambda *_: None)
     names = [item.path.stem for item in collection.items]
@@ -134,8 +134,8 @@ def test_a_split_that_leaks_is_not_called_clean(
 def test_one_photograph_under_two_labels_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nobody can learn from it, and it is no matter of sides."""
     for seed in range(8):
-        write(tmp_path / "set" / ("ng" if seed % 2 else "ok") / f"{seed}.jpg", part(seed, bool(seed % 2)))
-    write(tmp_path / "set" / "ng" / "0-again.jpg", turned(part(0, bad=False), 180))
+        write(tmp_path / "set" / ("ng" if seed % 2 else "ok") / f"{seed}.jpg", part(seed))
+    write(tmp_path / "set" / "ng" / "0-again.jpg", turned(part(0), 180))
     main(["data", "check", str(tmp_path / "set"), "--out", str(tmp_path / "out"), "--allow-leak"])
     assert "1 pairs are one photograph under two labels" in capsys.readouterr().out
 
@@ -145,7 +145,7 @@ def test_what_cannot_be_read_is_listed_and_shortcuts_are_named(
 ) -> None:
     """A torn file costs its own line; a label that goes with brightness is said aloud."""
     for seed in range(8):
-        picture = part(seed, bool(seed % 2))
+        picture = part(seed)
         shown = brightened(picture) if seed % 2 else picture
         write(tmp_path / "set" / ("ng" if seed % 2 else "ok") / f"{seed}.jpg", shown)
     torn = tmp_path / "set" / "ok" / "torn.jpg"
