@@ -14,7 +14,7 @@ import numpy as np
 from bridge.judging.bundle import OperatingPoint
 from bridge.learning import metrics, risk
 from bridge.learning.metrics import Rate
-from bridge.learning.risk import Claim
+from bridge.learning.risk import Claim, Scores
 from bridge.learning.scoring import Scored, Unit, Units
 from bridge.messages import Goal
 from bridge.shadow.statistics import trials_needed
@@ -37,6 +37,16 @@ class Aim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Prospect:
+    """What one error more would buy, and what it would take."""
+
+    units: int
+    """How many units in all allow one error more than there are now."""
+    gained: float
+    """The share of the other kind that would then be told right, on these units."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """A threshold and what may be said of it."""
 
@@ -49,6 +59,8 @@ class Found:
     """Of the good units, those that are called OK: under goal 1 the false calls that it cuts."""
     caught: Rate
     """Of the bad units, those that are called NG: under goal 2 the escapes that it catches."""
+    prospect: Prospect | None = None
+    """None where it would buy nothing, and for goal 3."""
     crowded: tuple[int, int] | None = None
     """Parts and groups, where several parts are in one group and each was counted for itself."""
     suspects: tuple[str, ...] = field(default=())
@@ -93,9 +105,24 @@ def find(scored: Scored, aim: Aim) -> Found:
         claims=tuple(claims),
         passed=metrics.rate(int((good >= threshold).sum()), len(good)),
         caught=metrics.rate(int((bad < threshold).sum()), len(bad)),
+        prospect=_prospect(bad, good, aim, claims[0]),
         crowded=_crowded(units, aim),
         suspects=() if holds else _suspects(units, aim, claims[0]),
     )
+
+
+def _prospect(bad: Scores, good: Scores, aim: Aim, claim: Claim) -> Prospect | None:
+    """Return what is had by a threshold that makes one error more."""
+    one_more = claim.errors + 1
+    if aim.goal is Goal.REPLACE or not claim.holds or claim.trials <= one_more or not (len(bad) and len(good)):
+        return None
+    if aim.goal is Goal.CUT_FALSE_CALLS:
+        before, then = (float((good > np.sort(bad)[-1 - errors]).mean()) for errors in (claim.errors, one_more))
+    else:
+        before, then = (float((bad < np.sort(good)[errors]).mean()) for errors in (claim.errors, one_more))
+    if then <= before:
+        return None
+    return Prospect(units=trials_needed(one_more, claim.risk, claim.confidence), gained=then)
 
 
 def _crowded(units: Units, aim: Aim) -> tuple[int, int] | None:
@@ -179,10 +206,18 @@ def _do(errors: int, does: str) -> str:
 def _bought(found: Found) -> Iterator[str]:
     at, unit = f"at the threshold {found.threshold:.4g}", found.aim.unit
     if found.aim.goal is not Goal.CATCH_ESCAPES:
-        yield f"{at}, {_share(found.passed)} of good {unit}s pass: so many false calls like these are cut"
+        passed = f"{_share(found.passed)} of good {unit}s pass in every view"
+        yield f"{at}, {passed}: at least so many false calls are cut"
     if found.aim.goal is not Goal.CUT_FALSE_CALLS:
-        yield f"{at}, {_share(found.caught)} of bad {unit}s are called NG: so many escapes like these are caught"
+        yield f"{at}, {_share(found.caught)} of bad {unit}s are called NG: so many escapes are caught"
     gained = found.caught if found.aim.goal is Goal.CATCH_ESCAPES else found.passed
+    if found.prospect:
+        kind, does = _words(found.aim)[0]
+        more = found.prospect.units - found.claims[0].trials
+        yield (
+            f"  {more:,} more labelled {kind} allow that one more {_do(1, does)}; on these that would raise it to "
+            f"{100 * found.prospect.gained:.1f} %"
+        )
     if found.holds and not gained.events:
         yield "  the promise holds, and nothing is gained by it: that takes a better judge"
 

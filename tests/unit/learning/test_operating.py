@@ -53,6 +53,20 @@ def test_goal_1_bounds_the_bad_that_pass_and_tells_what_is_cut() -> None:
     assert "320 of 320 (100.0 %" in said(found)
 
 
+def test_what_one_error_more_would_buy_is_told() -> None:
+    """One odd bad part holds the threshold above most good ones; 947 bad parts would allow it to pass."""
+    found = operating.find(scored([0.5] * 80 + [0.99] * 20, [0.1] * 699 + [0.9]), aim(1))
+    assert found.passed.events == 20
+    assert (
+        "247 more labelled bad parts allow that one more passes; on these that would raise it to 100.0 %"
+        in said(found)
+    )
+    caught = operating.find(scored([0.2] + [0.9] * 299, [0.5] * 40 + [0.1] * 10), aim(2, 0.01))
+    assert caught.caught.events == 10
+    assert "173 more labelled good parts allow that one more is called NG" in said(caught)
+    assert operating.find(APART, aim(3)).prospect is None
+
+
 def test_a_promise_that_buys_nothing_is_called_so() -> None:
     """Where good parts look worse than the bad, a threshold above all keeps any risk."""
     found = operating.find(scored([0.1] * 50, [0.9] * 700), aim(1))
