@@ -14,6 +14,7 @@ import numpy as np
 
 from bridge.judging import bundle
 from bridge.judging.bundle import Input, Manifest, ModelClass, Normalisation
+from bridge.judging.spec import HeatMapOutput
 from bridge.messages import Verdict
 from bridge.simulate.factory import DEMO_BUNDLE
 from bridge.simulate.figures import percentile
@@ -38,8 +39,11 @@ def config(lines: Sequence[str], model: Path = DEMO_BUNDLE) -> str:
     return HEAD.format(bundle=model) + "\n".join(lines)
 
 
-def tiny_bundle(folder: Path) -> Path:
-    """Write a real bundle that costs next to nothing: mean brightness to two classes."""
+def tiny_bundle(folder: Path, *, explained: bool = False) -> Path:
+    """Write a real bundle that costs next to nothing: mean brightness to two classes.
+
+    Explained, it has a heat map of 4 x 4 as well: how bright each place is for OK, and how dark for NG.
+    """
     sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
     import openvino as ov  # noqa: PLC0415 - after the line above, as everywhere
     from openvino import opset13 as op  # noqa: PLC0415 - same
@@ -47,7 +51,17 @@ def tiny_bundle(folder: Path) -> Path:
     shown = op.parameter([-1, 16, 16, 3], np.float32, name="picture")
     mean = op.reduce_mean(shown, op.constant([1, 2, 3], np.int64), keep_dims=False)
     column = op.unsqueeze(op.subtract(mean, op.constant(0.5, np.float32)), op.constant([1], np.int64))
-    model = ov.Model([op.multiply(column, op.constant(np.float32([[8.0, -8.0]])))], [shown], "brightness")
+    outputs = [op.multiply(column, op.constant(np.float32([[8.0, -8.0]])))]
+    outputs[0].output(0).get_tensor().set_names({"logits"})
+    if explained:
+        gray = op.reduce_mean(shown, op.constant([3], np.int64), keep_dims=True)
+        rows = op.reshape(gray, op.constant([0, 4, 4, 4, 4], np.int64), special_zero=True)
+        bright = op.reduce_mean(rows, op.constant([2, 4], np.int64), keep_dims=False)
+        dark = op.subtract(op.constant(1.0, np.float32), bright)
+        last = op.constant([3], np.int64)
+        outputs += [op.concat([op.unsqueeze(bright, last), op.unsqueeze(dark, last)], axis=3)]
+        outputs[1].output(0).get_tensor().set_names({"heat_map"})
+    model = ov.Model(outputs, [shown], "brightness")
     folder.mkdir(parents=True, exist_ok=True)
     ov.save_model(model, folder / "model.xml", compress_to_fp16=False)
     manifest = Manifest(
@@ -58,6 +72,7 @@ def tiny_bundle(folder: Path) -> Path:
         input=Input(width=16, height=16),
         normalisation=Normalisation(scale=1 / 255),
         output="logits",
+        heat_map=HeatMapOutput(peak_share=0.7) if explained else None,
     )
     files = {name: folder / name for name in ("model.xml", "model.bin")}
     return bundle.write(folder / "bundle", manifest, files).folder

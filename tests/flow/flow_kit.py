@@ -78,8 +78,8 @@ poll_seconds = 0.02
 """
 
 
-def tiny_bundle(folder: Path) -> Path:
-    """Write the benchmarks' bundle, which calls a bright picture OK and a dark one NG."""
+def tiny_bundle(folder: Path, *, explained: bool = False) -> Path:
+    """Write the benchmarks' bundle, which calls a bright picture OK and a dark one NG, explained or not."""
     spec = importlib.util.spec_from_file_location(
         "harness", Path(__file__).parents[2] / "benchmarks" / "harness.py"
     )
@@ -87,7 +87,7 @@ def tiny_bundle(folder: Path) -> Path:
     assert spec.loader is not None
     harness = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(harness)
-    made: Path = harness.tiny_bundle(folder)
+    made: Path = harness.tiny_bundle(folder, explained=explained)
     return made
 
 
