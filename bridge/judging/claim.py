@@ -21,9 +21,12 @@ class Use:
 
 def said(point: OperatingPoint) -> str:
     """Return the promise in a sentence."""
-    of = point.good if point.goal is Goal.CATCH_ESCAPES else point.bad
-    evidence = f"{point.errors} of {of}, so at most {point.bound:.2%} with {point.confidence:.0%} confidence"
-    return f"goal {point.goal:d}, {point.risk:.2%} of {_errors(point.goal)} allowed: {evidence}"
+    laxer = point.goal is Goal.CATCH_ESCAPES
+    parts, what = (point.good, "good parts may be called NG") if laxer else (point.bad, "bad parts may pass")
+    evidence = (
+        f"{point.errors} of {parts} did, so at most {point.bound:.2%} with {point.confidence:.0%} confidence"
+    )
+    return f"at goal {point.goal:d}, {point.risk:.2%} of {what}: {evidence}"
 
 
 def short(point: OperatingPoint | None) -> str:
@@ -49,19 +52,15 @@ def doubts(manifest: Manifest, judges: float, uses: Sequence[Use]) -> Iterator[s
         return
     if not point.holds:
         more = f"; it takes {point.missing} more labelled parts" if point.missing else ""
-        yield f"not shown ({said(point)}){more}"
+        yield f"not shown: {said(point)}{more}"
     for use in uses:
         threshold = judges if use.threshold is None else use.threshold
         who = f"line {use.line} has goal {use.goal:d}"
         if use.goal is not point.goal:
             yield f"{who}, and the bundle was calibrated for goal {point.goal:d}"
-        elif _laxer(point.goal, threshold, manifest.threshold):
+        elif point.holds and _laxer(point.goal, threshold, manifest.threshold):
             yield f"{who} at threshold {threshold:.4g}, and the promise is of {manifest.threshold:.4g}"
 
 
 def _laxer(goal: Goal, threshold: float, shown: float) -> bool:
     return threshold > shown if goal is Goal.CATCH_ESCAPES else threshold < shown
-
-
-def _errors(goal: Goal) -> str:
-    return "good parts called NG" if goal is Goal.CATCH_ESCAPES else "bad parts passed"

@@ -70,7 +70,7 @@ class Registration:
     """How far it may have turned; means nothing to ``shift``."""
     anchor: Box | None = None
     """What is looked for, in pixels of the golden picture; None: the region of interest and some of what is
-    around it, or without one the whole picture."""
+    around it, or without one the whole picture. Nothing belongs in it that stays when the part moves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,7 +46,7 @@ def test_a_line_may_rely_on_what_was_shown_for_its_goal_and_threshold(
 def test_what_was_not_shown_says_how_much_is_missing() -> None:
     (doubt,) = claim.doubts(manifest(holds=False, bound=0.02, bad=150, missing=447), 0.6, [Use("a", Goal(1))])
     assert doubt == (
-        "not shown (goal 1, 0.50% of bad parts passed allowed: 0 of 150, so at most 2.00% with 95% confidence); "
+        "not shown: at goal 1, 0.50% of bad parts may pass: 0 of 150 did, so at most 2.00% with 95% confidence; "
         "it takes 447 more labelled parts"
     )
     assert claim.short(manifest(holds=False).operating_point) == "goal 1: not shown"
@@ -57,7 +57,7 @@ def test_a_promise_in_few_words() -> None:
     assert point is not None
     assert claim.short(point) == "goal 1: 0.50%"
     assert claim.short(None) == "none"
-    assert "0 of 806, so at most 0.37% with 95% confidence" in claim.said(point)
+    assert "0 of 806 did, so at most 0.37% with 95% confidence" in claim.said(point)
 
 
 async def test_check_says_precision_temperature_and_promise(make: Make, tmp_path: Path) -> None:
