@@ -87,12 +87,12 @@ def _counts(report: Report) -> list[Markup]:
         one.name: page.mark(one.verdict, good=one.verdict is Verdict.OK) for one in report.collection.classes
     }
     rows = [
-        (name, verdict[name], *(pictures[name][side] for side in sides), *(groups[name][side] for side in sides))
+        (name, verdict[name], *(f"{pictures[name][side]} / {groups[name][side]}" for side in sides))
         for name in pictures
     ]
-    headers_ = ("class", "", *(f"{side}: pictures" for side in sides), *(f"{side}: groups" for side in sides))
+    counted = page.table(("class", "", *sides), rows, "Pictures / groups of them that must stay together.")
     notes = (*report.collection.notes, *report.split.notes)
-    return [page.table(headers_, rows), *([page.prose(*notes)] if notes else [])]
+    return [counted, *([page.prose(*notes)] if notes else [])]
 
 
 def _measured(report: Report) -> list[Markup]:
@@ -115,7 +115,7 @@ def _samples(report: Report) -> Markup:
         for place in _spread([n for n, item in enumerate(items) if item.label == one.name])
     ]
     shown = [_bgr(items[place].path) for place in chosen]
-    sheet = sheets.grid(shown, [f"{items[place].label} · {items[place].view}" for place in chosen], SAMPLES, 200)
+    sheet = sheets.grid(shown, [f"{items[place].label} · {items[place].view}" for place in chosen], SAMPLES, 140)
     return page.picture(sheet, "Pictures of each class, from the first to the last file.", sheet.shape[1])
 
 
