@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     comparison = _compared(args, models, collection)
     places = cam_page.shown(comparison, args.most)
     title = f"Where {' and '.join(dict.fromkeys(one.manifest.name for one in models))} looked"
-    drawn = sheets.save(cam_page.sheet(comparison, places), args.out / "cam.png")
+    drawn = sheets.save(cam_page.sheet(comparison, places[: cam_page.ON_SHEET]), args.out / "cam.png")
     written = args.out / "cam.html"
     written.write_text(cam_page.render(title, comparison, places), encoding="utf-8")
     _report(comparison)
@@ -65,19 +65,39 @@ def _compared(args: argparse.Namespace, models: Sequence[Bundle], collection: Co
 
     masks = tuple(_mask(item, bool(bad), args) for item, bad in zip(collection.items, collection.bad, strict=True))
     columns = []
-    for text, model in zip(args.bundles, models, strict=True):
-        with _bar(text) as told:
-            columns.append(_column(model, collection, told))
+    for name, model in zip(_names(models), models, strict=True):
+        with _bar(name) as told:
+            columns.append(_column(name, model, collection, told))
     bad = tuple(bool(one) for one in collection.bad)
     return Comparison(columns=tuple(columns), bad=bad, masks=masks)
 
 
-def _column(model: Bundle, collection: Collection, told: Told) -> Column:
+def _names(models: Sequence[Bundle]) -> list[str]:
+    """Return what each bundle is called here: its name and version, or its folders where those are not its own."""
+    names = [f"{one.manifest.name} {one.manifest.version}" for one in models]
+    if len(set(names)) == len(names):
+        return names
+    return [f"{one.folder.parent.name} {one.folder.name}" for one in models]
+
+
+def _column(name: str, model: Bundle, collection: Collection, told: Told) -> Column:
     from bridge.learning import seeing  # noqa: PLC0415 - as above
     from bridge.learning.cam_page import Column  # noqa: PLC0415 - same
 
-    name = f"{model.manifest.name} {model.manifest.version}"
+    _same_verdicts(model, collection)
     return Column(name=name, note=_note(model), seen=tuple(seeing.seen(model, collection.items, told)))
+
+
+def _same_verdicts(model: Bundle, collection: Collection) -> None:
+    """Hold the bundle's classes to the set's: it may know fewer defects, but must mean the same by OK."""
+    meant = {one.name: one.verdict for one in collection.classes}
+    for one in model.manifest.classes:
+        if meant.get(one.name, one.verdict) != one.verdict:
+            raise ConfigError(
+                str(model.folder),
+                f"calls {one.name} {one.verdict}, and the set {meant[one.name]}",
+                "compare others",
+            )
 
 
 def _note(model: Bundle) -> str:
@@ -85,9 +105,9 @@ def _note(model: Bundle) -> str:
     shown, recipe = model.manifest.input, model.manifest.recipe
     words = [f"{shown.width} × {shown.height}", "region" if model.manifest.roi else "whole picture"]
     words += ["registered"] if model.manifest.registration else []
-    words += [
-        f"{key} {recipe[key]}" for key in ("backbone", "head", "augment") if isinstance(recipe.get(key), str)
-    ]
+    network = recipe.get("network")
+    facts = {**recipe, **(network if isinstance(network, dict) else {})}
+    words += [f"{key} {facts[key]}" for key in ("backbone", "head", "augment") if isinstance(facts.get(key), str)]
     return ", ".join(words)
 
 

@@ -22,7 +22,10 @@ from bridge.pages import page
 from bridge.pages.page import Markup, Section
 
 _ROWS: Final = 6
-"""So many on one picture of the page; on the sheet are all of them."""
+"""So many on one picture of the page."""
+ON_SHEET: Final = 12
+"""More on one sheet would be too small to see anything; the page has all."""
+ALL: Final = "all pictures"
 _PAIRS: Final = 3
 _AROUND: Final = 0.15
 """What is drawn around the region of interest, as a share of its size."""
@@ -61,15 +64,15 @@ class Comparison:
 
 
 def shown(comparison: Comparison, most: int) -> list[int]:
-    """Return the places of the pictures to look at: mistakes, then NG by classes in turn, then OK."""
+    """Return the places of the pictures to look at: mistakes, up to half; NG by classes in turn; the rest."""
     places = range(len(comparison.items))
     wrong = [place for place in places if comparison.wrong(place)]
-    bad = [place for place in places if comparison.bad[place] and place not in set(wrong)]
+    first = wrong[: max(1, most // 2)]
+    bad = [place for place in places if comparison.bad[place] and place not in set(first)]
     labels = sorted({comparison.items[place].label for place in bad})
     by_class = [[place for place in bad if comparison.items[place].label == label] for label in labels]
     in_turn = [place for place in chain.from_iterable(zip_longest(*by_class)) if place is not None]
-    good = [place for place in places if not comparison.bad[place] and place not in set(wrong)]
-    return [*wrong, *in_turn, *good][:most]
+    return list(dict.fromkeys([*first, *in_turn, *wrong, *places]))[:most]
 
 
 def located(comparison: Comparison) -> list[tuple[Column, tuple[Localisation, ...]]]:
@@ -80,14 +83,20 @@ def located(comparison: Comparison) -> list[tuple[Column, tuple[Localisation, ..
         if found:
             items, hits = zip(*found, strict=True)
             groups = [item.group for item in items]
-            whole = localisation.summed("all", hits, groups)
+            whole = localisation.summed(ALL, hits, groups)
             by_class = localisation.by([item.label for item in items], hits, groups)
             made.append((column, (whole, *by_class)))
     return made
 
 
 def sheet(comparison: Comparison, places: Sequence[int], cell: int = 300) -> Picture:
-    """Return the pictures, each beside its heat map of every column."""
+    """Return the pictures, each beside its heat map of every column; see ``ON_SHEET``.
+
+    Args:
+        comparison: what it shows.
+        places: the pictures to draw.
+        cell: pixels of a picture's longer side, where there is room.
+    """
     if len(comparison.columns) == 1:
         pairs = [_pair(comparison, place) for place in places]
         captions = [
@@ -124,7 +133,9 @@ def render(title: str, comparison: Comparison, places: Sequence[int]) -> str:
     sections = [Section(title="Models", body=[_columns(comparison)])] if len(comparison.columns) > 1 else []
     found = located(comparison)
     if found:
-        sections.append(Section(title="Where the defect is found", body=[_table(found), page.prose(_RULES)]))
+        sections.append(
+            Section(title="Where the defect is found", body=[_table(found), _by_class(found), page.prose(_RULES)])
+        )
     step = _ROWS if len(comparison.columns) > 1 else 2 * _PAIRS
     drawn = [
         page.picture(
@@ -147,11 +158,12 @@ _RULES: Final = (
 _READ: Final = (
     "Bright is what speaks for a defect and against OK, on the scale of the picture's own hottest place: "
     "a picture that is surely OK has a hottest place as well. White boxes are what the line would report; "
-    "a cyan outline is where a person drew the defect. A red frame is a mistake, green is right."
+    "a cyan outline is where a person drew the defect. Below stand the verdict, p(OK), and the likeliest "
+    "class. A red frame is a mistake, green is right."
 )
-
-
-_COLUMNS: Final = "Pictures / groups. Middle: a blind guess of the middle. Area: what boxes cover, in the median."
+_COLUMNS: Final = (
+    "Middle: a blind guess of the middle. Area: the share of the region that boxes cover, the median."
+)
 
 
 def _columns(comparison: Comparison) -> Markup:
@@ -165,15 +177,25 @@ def _columns(comparison: Comparison) -> Markup:
 
 
 def _table(found: Sequence[tuple[Column, tuple[Localisation, ...]]]) -> Markup:
-    headers = ["model", "class", "pictures", "peak hits", "by chance", "middle"]
-    headers += ["boxes touch", "by chance", "a box fits", "area"]
+    headers = ["model", "peak hits", "by chance", "middle", "boxes touch", "by chance", "a box fits", "area"]
     rows = [
-        [column.name, one.name, f"{one.pictures} / {one.groups}", _share(one.peak), _percent(one.peak_by_chance),
-         _percent(one.middle), _share(one.boxes), _percent(one.boxes_by_chance), _share(one.fits),
-         _percent(one.covered)]
-        for column, them in found for one in them
+        [column.name, _share(one.peak), _percent(one.peak_by_chance), _percent(one.middle), _share(one.boxes),
+         _percent(one.boxes_by_chance), _share(one.fits), _percent(one.covered)]
+        for column, (one, *_) in found
     ]  # fmt: skip
     return page.table(headers, rows, _COLUMNS)
+
+
+def _by_class(found: Sequence[tuple[Column, tuple[Localisation, ...]]]) -> Markup:
+    """Return how often the peak hits, class by class; a region may hide all defects of a class from a model."""
+    named = [{one.name: one for one in them} for _, them in found]
+    names = sorted({name for them in named for name in them} - {ALL})
+    some = [next(them[name] for them in named if name in them) for name in names]
+    headers = ["peak hits", *(f"{one.name} ({one.pictures} / {one.groups})" for one in some)]
+    rows = [["by chance", *(_percent(one.peak_by_chance) for one in some)]]
+    for (column, _), them in zip(found, named, strict=True):
+        rows.append([column.name, *(_share(them[name].peak) if name in them else "–" for name in names)])
+    return page.table(headers, rows, "Class by class; in brackets, pictures and groups.")
 
 
 def _share(one: Estimate) -> str:
@@ -196,7 +218,7 @@ def _labelled(comparison: Comparison, place: int) -> str:
 def _said(one: Seen) -> str:
     if one.score is None:
         return "not judged"
-    return f"{one.verdict}, p(OK) {one.score:.3f}\n{one.label}"
+    return f"{one.verdict} {one.score:.3f}\n{one.label}"
 
 
 def _frame(comparison: Comparison, column: Column, place: int) -> Colour:

@@ -60,7 +60,7 @@ def seen(model: Bundle, items: Sequence[Item], told: Told = silent) -> list[Seen
     for at in range(0, len(items), BATCH):
         batch = items[at : at + BATCH]
         opinions = bench.judge([_shown(model, item) for item in batch])
-        found += [_seen(model, item, opinion) for item, opinion in zip(batch, opinions, strict=True)]
+        found += [told_of(model, item, opinion) for item, opinion in zip(batch, opinions, strict=True)]
         told(len(found), len(items))
     return found
 
@@ -77,7 +77,8 @@ def _shown(model: Bundle, item: Item) -> Shown:
     return Shown(data, model.manifest.region(item.view), model.manifest.reference(item.view), ALWAYS)
 
 
-def _seen(model: Bundle, item: Item, opinion: Opinion) -> Seen:
+def told_of(model: Bundle, item: Item, opinion: Opinion) -> Seen:
+    """Return a worker's opinion in the bundle's words."""
     if opinion.score is None:
         return Seen(item=item, why=opinion.why)
     classes = model.manifest.classes
