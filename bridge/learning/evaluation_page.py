@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Final, TypeAlias
-
-import numpy as np
+from typing import Final, TypeAlias
 
 from bridge.judging.bundle import Manifest
 from bridge.judging.preprocess import Picture
-from bridge.learning import metrics
+from bridge.learning import curves, metrics
 from bridge.learning.data import Item
-from bridge.learning.evaluation import Evaluation, Judged, Level, Piece, log_odds
+from bridge.learning.evaluation import Evaluation, Judged, Level, Piece
 from bridge.learning.metrics import ClassFigures, Estimate, Rate
 from bridge.messages import Verdict
 from bridge.pages import page
 from bridge.pages.page import Markup, Section
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 Show: TypeAlias = Callable[[Item], Picture | None]
 """A picture, with its heat map if there is one; None where it cannot be shown."""
@@ -30,9 +25,6 @@ ROWS: Final = 40
 """The most groups that are listed."""
 _PICTURE: Final = 150
 """Pixels wide."""
-_FURTHEST: Final = 14.0
-"""Log-odds at the edge of the histogram; scores beyond stand there."""
-_TICKS: Final = (1e-6, 1e-4, 0.01, 0.1, 0.5, 0.9, 0.99, 0.9999, 0.999999)
 
 
 def page_of(one: Evaluation, manifest: Manifest, provenance: Sequence[tuple[str, object]], show: Show) -> str:
@@ -154,12 +146,17 @@ def _classes(one: Evaluation) -> Markup:
 def _threshold(one: Evaluation, manifest: Manifest) -> list[Markup]:
     line = one.line
     drawings = [
-        page.svg(lambda axes: _histogram(axes, one), 9.2, 2.7, "Scores of good and bad, and the threshold."),
+        page.svg(lambda axes: curves.histogram(axes, one), 9.2, 2.7, "Scores of good and bad, and the threshold."),
         page.row(
             page.svg(
-                lambda axes: _roc(axes, one), 4.5, 3.6, f"Good {_plural(line)} that pass over bad ones that do."
+                lambda axes: curves.roc(axes, one),
+                4.5,
+                3.6,
+                f"Good {_plural(line)} that pass over bad ones that do.",
             ),
-            page.svg(lambda axes: _precision_recall(axes, one), 4.5, 3.6, f"What is called NG, by {line.unit}."),
+            page.svg(
+                lambda axes: curves.precision_recall(axes, one), 4.5, 3.6, f"What is called NG, by {line.unit}."
+            ),
         ),
     ]
     facts: list[tuple[str, object]] = [
@@ -192,56 +189,6 @@ def _promise(manifest: Manifest, threshold: float) -> Markup:
     )
 
 
-def _histogram(axes: Axes, one: Evaluation) -> None:
-    parts = one.parts
-    at = np.clip([log_odds(score) for score in parts.scores.tolist()], -_FURTHEST, _FURTHEST)
-    edges = np.linspace(-_FURTHEST, _FURTHEST, 57)
-    for ill, colour, name in ((False, page.OK, "good"), (True, page.NG, "bad")):
-        axes.hist(at[parts.bad == ill], edges.tolist(), color=colour, alpha=0.55, label=f"{name} parts")
-    axes.axvline(log_odds(one.threshold), color=page.INK, linewidth=1.2, linestyle="--", label="threshold")
-    axes.set_yscale("symlog", linthresh=1)
-    axes.set_xticks([log_odds(tick) for tick in _TICKS], [f"{tick:g}" for tick in _TICKS])
-    axes.set_yticks([0, 1, 10, 100, 1000, 10000], ["0", "1", "10", "100", "1000", "10000"])
-    tallest = max(np.histogram(at[parts.bad == ill], edges)[0].max(initial=1) for ill in (False, True))
-    axes.set_ylim(0, 5 * tallest)
-    axes.set_xlim(-_FURTHEST, _FURTHEST)
-    axes.set_xlabel("p(OK) of the lowest view, by log-odds")
-    axes.set_ylabel("parts")
-    axes.legend(loc="upper center", ncols=3)
-
-
-def _roc(axes: Axes, one: Evaluation) -> None:
-    axes.plot(one.roc.x, one.roc.y, color=page.OK, drawstyle="steps-post")
-    line = one.line
-    axes.plot(
-        [line.escapes.value],
-        [1 - line.false_calls.value],
-        "o",
-        color=page.INK,
-        markersize=5,
-        label="at the threshold",
-    )
-    axes.plot([0, 1], [0, 1], color=page.SOFT, linewidth=0.8, linestyle=":")
-    _square(axes, "bad ones that pass (escapes)", "good ones that pass")
-    axes.set_title("ROC")
-
-
-def _precision_recall(axes: Axes, one: Evaluation) -> None:
-    axes.plot(one.precision_recall.x, one.precision_recall.y, color=page.NG)
-    ng = one.line.verdicts[0]
-    axes.plot([ng.recall.value], [ng.precision.value], "o", color=page.INK, markersize=5, label="at the threshold")
-    _square(axes, "bad ones that are called NG (recall)", "called NG and bad (precision)")
-    axes.set_title("Precision and recall of NG")
-
-
-def _square(axes: Axes, x: str, y: str) -> None:
-    axes.set_xlabel(x)
-    axes.set_ylabel(y)
-    axes.set_xlim(-0.02, 1.02)
-    axes.set_ylim(-0.02, 1.02)
-    axes.legend(loc="lower center")
-
-
 def _score(one: Evaluation, manifest: Manifest) -> list[Markup]:
     facts = [
         ("Brier score", f"{figure(one.brier)}; 0 is perfect"),
@@ -250,30 +197,12 @@ def _score(one: Evaluation, manifest: Manifest) -> list[Markup]:
         ("meaning", manifest.score or "p(OK): the probabilities of all classes that are OK, together"),
     ]
     diagram = page.svg(
-        lambda axes: _reliability(axes, one),
+        lambda axes: curves.reliability(axes, one),
         4.5,
         3.8,
         "How often pictures of a score are OK, with 95 % intervals.",
     )
     return [page.row(diagram, page.facts(facts))]
-
-
-def _reliability(axes: Axes, one: Evaluation) -> None:
-    bins = one.reliability
-    mean, value = [tenth.mean for tenth in bins], [tenth.good.value for tenth in bins]
-    away = [
-        [tenth.good.value - tenth.good.low for tenth in bins],
-        [tenth.good.high - tenth.good.value for tenth in bins],
-    ]
-    axes.plot([0, 1], [0, 1], color=page.SOFT, linewidth=0.8, linestyle=":", label="as often as it says")
-    axes.errorbar(mean, value, yerr=away, color=page.OK, marker="o", markersize=4, linewidth=1.2, elinewidth=0.8)
-    for tenth in bins:
-        spot = (tenth.mean, tenth.good.value)
-        axes.annotate(
-            str(tenth.good.trials), spot, (5, -9), textcoords="offset points", fontsize=7, color=page.SOFT
-        )
-    _square(axes, "mean p(OK)", "share that is OK")
-    axes.set_title("Reliability, by picture; small figures: how many")
 
 
 def _pieces(one: Evaluation) -> list[Markup]:
