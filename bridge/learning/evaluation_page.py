@@ -17,14 +17,14 @@ from bridge.pages import page
 from bridge.pages.page import Markup, Section
 
 Show: TypeAlias = Callable[[Item], Picture | None]
-"""A picture, with its heat map if there is one; None where it cannot be shown."""
+"""A picture, its heat map beside it if there is one; None where it cannot be shown."""
 
 SHOWN: Final = 12
 """The most mistakes of a kind, and the most close calls, that are shown."""
 ROWS: Final = 40
 """The most groups that are listed."""
-_PICTURE: Final = 150
-"""Pixels wide."""
+_HIGH, _WIDEST, _NARROWEST = 270, 460, 120
+"""Pixels of a picture on the screen."""
 
 
 def page_of(one: Evaluation, manifest: Manifest, provenance: Sequence[tuple[str, object]], show: Show) -> str:
@@ -42,7 +42,7 @@ def page_of(one: Evaluation, manifest: Manifest, provenance: Sequence[tuple[str,
         Section(title="Threshold", body=_threshold(one, manifest)),
         Section(title="What the score is worth", body=_score(one, manifest)),
         Section(title="Where it goes wrong", body=_pieces(one)),
-        Section(title="Mistakes", body=_mistakes(one, show)),
+        Section(title="Mistakes", body=_mistakes(one, show, explained=manifest.heat_map is not None)),
         Section(title="Where the figures come from", body=_provenance(one, provenance)),
     ]
     return page.render(f"Evaluation of {manifest.name} {manifest.version}", _lead(one), sections)
@@ -227,8 +227,8 @@ def _piece_table(what: str, pieces: Sequence[Piece], more: str = "", *, with_auc
     return page.table(headers, rows, f"In brackets: 95 % intervals.{more}")
 
 
-def _mistakes(one: Evaluation, show: Show) -> list[Markup]:
-    blocks: list[Markup] = []
+def _mistakes(one: Evaluation, show: Show, *, explained: bool) -> list[Markup]:
+    blocks = [page.prose("Beside each picture: where the likeliest defect would be.")] if explained else []
     for heading, found, none in (
         ("Escapes: bad, and would pass", one.escapes, "No bad part would pass."),
         ("False calls: good, and would be called NG", one.false_calls, "No good part would be called NG."),
@@ -259,7 +259,8 @@ def _shown(judged: Judged, show: Show) -> Markup:
     drawn = show(item)
     if drawn is None:
         return Markup("<figure><figcaption>{}</figcaption></figure>").format(words)
-    return page.picture(drawn, words, _PICTURE)
+    width = round(_HIGH * drawn.shape[1] / drawn.shape[0])
+    return page.picture(drawn, words, min(max(width, _NARROWEST), _WIDEST))
 
 
 def _provenance(one: Evaluation, provenance: Iterable[tuple[str, object]]) -> list[Markup]:

@@ -18,6 +18,8 @@ from bridge.learning.seeing import Seen
 
 _AROUND: Final = 0.04
 """As a share of the region: so that its edge and what lies beyond it can be seen."""
+_GAP: Final = 4
+"""Pixels between a picture and its twin."""
 
 
 class Exhibits:
@@ -30,16 +32,20 @@ class Exhibits:
         self._seen: Mapping[Path, Seen] = {one.item.path: one for one in explained}
 
     def picture(self, item: Item) -> Picture | None:
-        """Return one; None if it cannot be read any more."""
+        """Return one, and with a heat map it once more with that beside it, for a map may hide what it shows.
+
+        None if it cannot be read any more.
+        """
         try:
             image = seeing.picture(item)
         except ConfigError:
             return None
         seen = self._seen.get(item.path)
         heat, boxes = (seen.heat, seen.boxes) if seen else (None, ())
-        drawn, scale = overlay.drawn(image, heat, boxes), overlay.sized(image)[1]
+        plain, scale = overlay.sized(image)
         corners = np.array(heat.corners) if heat else self._region(item)
-        return drawn if corners is None else _cut(drawn, corners * scale)
+        drawn = [plain, overlay.drawn(image, heat, boxes)] if heat else [plain]
+        return _beside(drawn if corners is None else [_cut(one, corners * scale) for one in drawn])
 
     def _region(self, item: Item) -> NDArray[np.float64] | None:
         """Return two corners of the region; None for all of the picture, or where it must be sought."""
@@ -48,6 +54,11 @@ class Exhibits:
             return None
         middle, half = np.array([roi.cx, roi.cy]), np.array([roi.w, roi.h]) / 2
         return np.stack([middle - half, middle + half])
+
+
+def _beside(drawn: Sequence[Picture]) -> Picture:
+    gap = np.full((drawn[0].shape[0], _GAP, 3), 255, np.uint8)
+    return np.hstack([drawn[0], *(piece for one in drawn[1:] for piece in (gap, one))])
 
 
 def _cut(drawn: Picture, corners: NDArray[np.float64]) -> Picture:
