@@ -28,6 +28,8 @@ Shown: TypeAlias = NDArray[np.uint8]
 
 _GROUND: Colour = (250, 250, 250)
 _TEXT, _LINE, _HEAD, _GAP, _FRAME = 14, 19, 16, 8, 3
+_PIXELS_SHOW = 2
+"""Enlarged so many times, a picture's pixels are drawn as squares."""
 _NARROW = 104
 """Pixels that a caption may always have."""
 
@@ -173,7 +175,8 @@ def _place(
     if picture is None:
         return
     size = _fitted(picture.shape, cell)
-    how = cv2.INTER_AREA if size[0] < picture.shape[1] else cv2.INTER_NEAREST
+    scale = size[0] / picture.shape[1]
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST if scale >= _PIXELS_SHOW else cv2.INTER_LINEAR
     drawn = cv2.resize(picture, size, interpolation=how)
     if drawn.ndim == 2 or drawn.shape[2] == 1:  # noqa: PLR2004 - gray
         drawn = cv2.cvtColor(drawn, cv2.COLOR_GRAY2BGR)
