@@ -1,4 +1,4 @@
-"""``aoi-bridge train``: from labelled folders to a bundle in ``models/``.
+"""``aoi-bridge train``: from labelled pictures to a bundle in ``models/``.
 
 Heavy imports happen in ``run``, so that the help and every other command work without the train extra.
 """
@@ -6,26 +6,23 @@ Heavy imports happen in ``run``, so that the help and every other command work w
 from __future__ import annotations
 
 import argparse
-import re
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-from bridge.cli import reading
-from bridge.judging.bundle import ANY_VIEW, Precision
-from bridge.judging.spec import Input
-from bridge.messages import Box
+from bridge.cli import looking, reading, teaching
+from bridge.cli.numbers import share
+from bridge.errors import ConfigError
+from bridge.judging.bundle import Precision
 
 if TYPE_CHECKING:
-    from bridge.judging.bundle import Bundle, ModelClass
-    from bridge.learning.data import Dataset, Look
+    from bridge.judging.bundle import Bundle
+    from bridge.learning.data import Collection, Dataset, Look, Split
+    from bridge.learning.export import Made
+    from bridge.learning.networks import Network
     from bridge.learning.points import Outcome
-    from bridge.learning.training import Progress as Epoch
-    from bridge.learning.training import Settings, Told
+    from bridge.learning.settings import Progress, Settings
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -33,26 +30,23 @@ def options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     reading.options(parser)
     reading.split_options(parser)
-    add("--out", type=Path, default=Path("models/pins"), help="the model's folder; the bundle goes to OUT/VERSION")
+    add("--out", type=Path, help="the model's folder; the bundle goes to OUT/VERSION (default: models/pins)")
     add("--name", help="the model's name (default: the name of OUT)")
-    add("--epochs", type=_positive, default=30, help="the most epochs (default: 30)")
-    add("--patience", type=_positive, default=8, help="epochs without gain before it stops (default: 8)")
-    add("--rate", type=_above_zero, default=3e-3, help="the largest learning rate (default: 0.003)")
-    add("--size", type=_size, default=(128, 128), metavar="WxH", help="what the model is shown (default: 128x128)")
-    add("--colour", choices=("rgb", "bgr", "gray"), default="rgb")
-    add("--roi", type=_roi, metavar="cx,cy,w,h", help="where to look, in pixels of the original picture")
-    add("--any-angle", action="store_true", help="the part may lie at any angle")
+    teaching.choices(parser, several=False)
+    teaching.options(parser)
+    looking.options(parser)
+    add(
+        "--from",
+        dest="parent",
+        metavar="BUNDLE",
+        help="go on from a bundle, as models/pins@live: its network and look, the last block learns on",
+    )
     add(
         "--escapes",
-        type=_share,
+        type=share,
         default=0.005,
         help="the share of bad validation parts that may pass (default: 0.005)",
     )
-    add(
-        "--test", type=Path, metavar="FOLDER", help="a set of the same classes to measure the bundle on at the end"
-    )
-    add("--backbone", choices=("small", "mobilenet_v2"), default="small")
-    add("--weights", type=Path, metavar="FILE", help="the backbone's pretrained weights")
     add("--precision", nargs="+", choices=[*Precision], default=["f32"], help="what to write besides f32")
     add(
         "--int8-loss",
@@ -61,83 +55,173 @@ def options(parser: argparse.ArgumentParser) -> None:
         metavar="POINTS",
         help="AUROC points that int8 may lose (default: 0.2)",
     )
+    add(
+        "--test", type=Path, metavar="FOLDER", help="a set of the same classes to measure the bundle on at the end"
+    )
+    add("--track", choices=("tensorboard", "wandb"), help="note figures of each epoch; W&B stays offline")
+    add("--runs", type=Path, default=Path("runs"), metavar="FOLDER", help="where a tracker writes (default: runs)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train and export; Ctrl-C keeps the finished epochs, and the same command goes on."""
-    from bridge.learning import export, network, training  # noqa: PLC0415 - TensorFlow; one clear line if missing
-    from bridge.learning.data import split  # noqa: PLC0415 - numpy
+    """Train and export; Ctrl-C keeps what is finished, and the same command goes on."""
+    task = _from_bundle(args) if args.parent else _from_weights(args)
+    from bridge.learning.data import pictures, split  # noqa: PLC0415 - numpy and OpenCV
 
-    into = Input(width=args.size[0], height=args.size[1], colour=args.colour)
-    dataset = _read(args, args.data, into)
+    dataset = pictures.read(task.collection, task.look)
     sides = split.by_group(dataset, reading.shares(args), args.seed)
-    print(
-        f"{len(dataset.labels)} pictures, {len(dataset.classes)} classes, {len(set(dataset.groups))} groups;",
-        end=" ",
+    _tell(dataset, sides)
+    net, progress = _trained(args, task, dataset, sides)
+    made = _exported(args, task, (dataset, sides), net, progress)
+    _close(args, task, made, progress)
+    return 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Task:
+    """What is trained."""
+
+    collection: Collection
+    look: Look
+    settings: Settings
+    out: Path
+    name: str
+    parent: Bundle | None = None
+
+    @property
+    def work(self) -> Path:
+        """Where an interrupted training leaves what it has."""
+        return self.out / ".training"
+
+    @property
+    def origin(self) -> str:
+        """What tells the first weights from others."""
+        from bridge.learning.networks import weights  # noqa: PLC0415 - TensorFlow
+
+        return self.parent.identity if self.parent else weights.digest(self.settings.source)
+
+    def network(self) -> Network:
+        """Return the network to begin with."""
+        from bridge.learning import training, transfer  # noqa: PLC0415 - as above
+
+        if self.parent:
+            return transfer.network(self.parent, self.settings.seed)
+        return training.begun(self.settings, self.look.into, self.collection.classes)
+
+
+def _from_weights(args: argparse.Namespace) -> _Task:
+    backbone = args.backbone or teaching.BACKBONE
+    settings = teaching.settings(args, backbone, args.head or teaching.HEAD, args.augment, args.copies)
+    collection = reading.read(args)
+    look = looking.look(args, collection, teaching.standard(backbone, args.weights))
+    out = args.out or Path("models/pins")
+    return _Task(collection=collection, look=look, settings=settings, out=out, name=args.name or out.name)
+
+
+def _from_bundle(args: argparse.Namespace) -> _Task:
+    """Take network, look and classes from a bundle, and everything else from the command line."""
+    from bridge.judging import bundle, shelf  # noqa: PLC0415 - pydantic
+
+    parent = bundle.load(shelf.located(args.parent))
+    for flag in ("size", "colour", "weights", "backbone", "head"):
+        if getattr(args, flag):
+            raise ConfigError(f"--{flag}", f"is what {parent.identity} has already", "leave it out beside --from")
+    from bridge.learning import transfer  # noqa: PLC0415 - TensorFlow
+
+    said = transfer.built_as(parent)
+    args.look_of = args.look_of or str(parent.folder)
+    collection = reading.read(args, parent.manifest.classes)
+    transfer.fitting(collection.classes, parent)
+    args.weights = "none"
+    settings = teaching.settings(args, said.backbone, said.head, args.augment, args.copies or 10)
+    return _Task(
+        collection=collection,
+        look=looking.look(args, collection),
+        settings=transfer.continued(settings, teaching.fine(args)),
+        out=args.out or parent.folder.parent,
+        name=args.name or parent.manifest.name,
+        parent=parent,
     )
-    print(
-        f"{len(sides.train)} to train on, {len(sides.validation)} to validate on, {len(sides.held_out)} held out"
-    )
+
+
+def _tell(dataset: Dataset, sides: Split) -> None:
+    groups = len(set(dataset.groups))
+    print(f"{len(dataset.labels)} pictures, {len(dataset.classes)} classes, {groups} groups;", end=" ")
+    train, validation, held_out = (len(places) for places in sides.sides.values())
+    print(f"{train} to train on, {validation} to validate on, {held_out} held out")
     for note in sides.notes:
         print(note)
-    parts = sides.train, sides.validation
-    work = args.out / ".training"
-    with _bar() as told:
-        net, progress = training.train(dataset, into, parts, _settings(args), work, told)
+
+
+def _trained(args: argparse.Namespace, task: _Task, dataset: Dataset, sides: Split) -> tuple[Network, Progress]:
+    from bridge.learning import trackers, training  # noqa: PLC0415 - TensorFlow
+
+    run = f"{task.name}-{task.settings.backbone}-{task.settings.head}-{task.settings.seed}"
+    with trackers.opened(args.track, args.runs, run, task.settings) as note, teaching.shown() as shown:
+
+        def told(doing: str, done: int, total: int, epoch: Progress | None) -> None:
+            shown(doing, done, total, epoch)
+            if epoch is not None:
+                note(epoch)
+
+        return training.train(task.network, dataset, sides, task.settings, task.work, told)
+
+
+def _exported(
+    args: argparse.Namespace, task: _Task, data: tuple[Dataset, Split], net: Network, progress: Progress
+) -> list[Made]:
+    from bridge.learning import export, seen, transfer  # noqa: PLC0415 - TensorFlow
+
+    dataset, sides = data
+    recipe = transfer.recipe(task.settings, dataset, sides, progress, net, task.origin)
     target = export.Target(
-        models=args.out,
-        name=args.name or args.out.name,
-        look=_look(args, into),
+        models=task.out,
+        name=task.name,
+        look=task.look,
         precisions=tuple(Precision(word) for word in args.precision),
         escapes=args.escapes,
         int8_loss=args.int8_loss,
+        parent=task.parent.identity if task.parent else "",
+        seen=seen.read(task.parent.folder) if task.parent else seen.Seen(),
+        recipe=recipe | {"split": _shares(args)},
+        files=transfer.files(net),
     )
-    found = export.export(network.Network(whole=net), dataset, sides, target)
-    made, outcome = found[0].bundle, found[0].outcome
-    shutil.rmtree(work)
+    with teaching.shown() as shown:
+        return export.export(
+            net, dataset, sides, target, told=lambda doing, done, total: shown(doing, done, total, None)
+        )
+
+
+def _shares(args: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "seed": args.seed,
+        "validation": args.validation,
+        "held_out": args.hold_out,
+        "own": args.split == "own",
+    }
+
+
+def _close(args: argparse.Namespace, task: _Task, found: Sequence[Made], progress: Progress) -> None:
+    """Say what was made, and clear away what an interruption would have needed."""
+    from bridge.learning import training  # noqa: PLC0415 - TensorFlow
+
+    made = found[0].bundle
+    training.finished(task.work)
     print(f"best epoch {progress.best} of {progress.epoch}; written: {made.identity} in {made.folder}")
     print(f"{len(made.manifest.golden)} known bad pictures go with it: it may judge only where it rejects them")
-    _report("validation", outcome)
+    _report("validation", found[0].outcome)
     for one in found[1:]:
         print(f"written: {one.bundle.identity} ({one.bundle.manifest.precision}) in {one.bundle.folder}")
         _report("validation", one.outcome)
     if args.test:
-        _test(args, made, into)
-    return 0
+        _test(args, made, task.look)
 
 
-def _settings(args: argparse.Namespace) -> Settings:
-    from bridge.learning.network import Backbone  # noqa: PLC0415 - TensorFlow
-    from bridge.learning.training import Settings  # noqa: PLC0415 - same
-
-    return Settings(
-        backbone=Backbone(args.backbone),
-        weights=args.weights,
-        epochs=args.epochs,
-        patience=args.patience,
-        rate=args.rate,
-        seed=args.seed,
-        any_angle=args.any_angle,
-    )
-
-
-def _read(args: argparse.Namespace, folder: Path, into: Input, known: tuple[ModelClass, ...] = ()) -> Dataset:
-    from bridge.learning.data import pictures  # noqa: PLC0415 - numpy and OpenCV, which the help does not need
-
-    return pictures.read(reading.read(args, known, folder), _look(args, into))
-
-
-def _look(args: argparse.Namespace, into: Input) -> Look:
-    from bridge.learning.data import Look  # noqa: PLC0415 - as above
-
-    return Look(into=into, rois={ANY_VIEW: args.roi} if args.roi else {})
-
-
-def _test(args: argparse.Namespace, made: Bundle, into: Input) -> None:
+def _test(args: argparse.Namespace, made: Bundle, look: Look) -> None:
     """Measure the bundle on a set that it has never seen, per part and, where groups are known, per group."""
     from bridge.learning import measuring, points  # noqa: PLC0415 - OpenVINO
+    from bridge.learning.data import pictures  # noqa: PLC0415 - numpy and OpenCV
 
-    dataset = _read(args, args.test, into, made.manifest.classes)
+    dataset = pictures.read(reading.read(args, made.manifest.classes, args.test), look)
     scores = measuring.scores(made, dataset.pictures)
     threshold = made.manifest.threshold
     _report("test", points.outcome(*points.fuse(scores, dataset.bad, dataset.parts), threshold))
@@ -151,58 +235,3 @@ def _report(where: str, outcome: Outcome) -> None:
         f"{where}: {outcome.false_calls} false calls of {outcome.good} good, "
         f"{outcome.escapes} escapes of {outcome.bad} bad, AUC {outcome.auc:.4f}"
     )
-
-
-@contextmanager
-def _bar() -> Iterator[Told]:
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns) as progress:
-        task = progress.add_task("epoch 1")
-
-        def told(done: int, total: int, epoch: Epoch | None) -> None:
-            progress.update(task, completed=done, total=total)
-            if epoch is not None:
-                said = (
-                    f"epoch {epoch.epoch}: loss {epoch.loss:.4f}, AUC {epoch.auc:.4f}, best {epoch.best_auc:.4f}"
-                )
-                progress.update(task, description=said)
-                if not progress.console.is_terminal:
-                    print(said, flush=True)
-
-        yield told
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is too small; write 1 or more")
-    return number
-
-
-def _above_zero(text: str) -> float:
-    number = float(text)
-    if not 0 < number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is no rate; write a number above 0 and below 1")
-    return number
-
-
-def _share(text: str) -> float:
-    share = float(text)
-    if not 0 <= share < 1:
-        raise argparse.ArgumentTypeError(f"{text} is no share; write a number from 0 to below 1")
-    return share
-
-
-def _size(text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"(\d{1,4})x(\d{1,4})", text)
-    if not found or min(map(int, found.groups())) < 16:  # noqa: PLR2004 - the networks halve it four times
-        raise argparse.ArgumentTypeError(f"{text!r} is no size; write width x height of at least 16, as 128x128")
-    return int(found[1]), int(found[2])
-
-
-def _roi(text: str) -> Box:
-    try:
-        cx, cy, w, h = map(float, text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no region; write cx,cy,w,h in pixels") from None
-    return Box(cx=cx, cy=cy, w=w, h=h)

@@ -5,6 +5,7 @@ Also what Keras has no word of its own for, one branch per backend: gradients.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from bridge.errors import ConfigError
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its advice is for whoever wrote the training
 
 
 @contextmanager

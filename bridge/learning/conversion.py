@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bridge.judging import bundle
-from bridge.learning.network import Model
+from bridge.learning.networks import Model
 
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # else the import looks up a host and sends
 import openvino as ov  # noqa: E402 - after the line above

@@ -41,7 +41,7 @@ from bridge.learning.conversion import Graph
 from bridge.learning.data import Dataset, Indices, Look
 from bridge.learning.meaning import meaning
 from bridge.learning.measuring import Rows, Sight, Told, silent
-from bridge.learning.network import Model
+from bridge.learning.networks import Model
 from bridge.learning.points import Outcome
 from bridge.learning.quantising import Candidate
 from bridge.learning.seen import SEEN, Seen
@@ -105,6 +105,10 @@ class Target:
     """The identity of the bundle that this one was trained from."""
     recipe: Mapping[str, Any] = field(default_factory=dict)
     """All that it takes to train this network again, in JSON values."""
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    """What else each bundle takes along, by name."""
+    seen: Seen = field(default_factory=Seen)
+    """What the network had seen before: the pictures of the bundle that it goes on from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +172,7 @@ class _Exporter:
         self._network, self._dataset, self._split, self._target = network, dataset, split, target
         self._scratch, self._told = scratch, told
         self._sight = Sight(into=target.look.into, normalisation=network.normalisation, classes=dataset.classes)
-        self._seen = _seen(dataset, split)
+        self._seen = target.seen | _seen(dataset, split)
         told("converting", 0, 1)
         self._graph: Graph = conversion.convert(_told_why(network, dataset.classes), scratch)
         told("converting", 1, 1)
@@ -265,7 +269,7 @@ class _Exporter:
             **places,
         )
         files: dict[str, bytes | Path] = {path.name: path for path in one.files}
-        files |= {SEEN: self._seen.encoded(), **goldens, **pictures}
+        files |= {SEEN: self._seen.encoded(), **goldens, **pictures, **target.files}
         return Made(bundle.write(target.models / str(manifest.version), manifest, files), outcome)
 
     def _recipe(self, one: Candidate) -> dict[str, Any]:

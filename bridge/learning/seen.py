@@ -30,6 +30,14 @@ class Seen:
     validation: tuple[Known, ...] = ()
     calibration: tuple[Known, ...] = ()
 
+    def __or__(self, other: Seen) -> Seen:
+        """Return what either has seen."""
+        return Seen(
+            train=tuple({*self.train, *other.train}),
+            validation=tuple({*self.validation, *other.validation}),
+            calibration=tuple({*self.calibration, *other.calibration}),
+        )
+
     @property
     def hashes(self) -> frozenset[str]:
         """The files that were used for anything."""

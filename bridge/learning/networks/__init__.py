@@ -61,10 +61,7 @@ class Network:
     lower: Model | None
     """Frozen: from a normalised picture to what the last block reads; None where everything is trained."""
     block: Model
-    """From there to features (batch, rows, columns, channels); all of the backbone where ``lower`` is None.
-
-    Batch normalisation keeps its statistics, except where everything is trained.
-    """
+    """From there to features (batch, rows, columns, channels); all of the backbone where ``lower`` is None."""
     head: Head
     tail: Model
     """Block and head: from what ``lower`` gives to logits. This is what learns."""
@@ -118,6 +115,25 @@ def build(
     return _joined(backbone, into, trunk.normalisation, (lower, block, top))
 
 
+def normalised(network: Network, normalisation: Normalisation) -> Network:
+    """Return the network with the levels that its weights were trained with."""
+    return replace(network, normalisation=normalisation)
+
+
+def thaw(network: Network, *, block: bool) -> None:
+    """Let the head learn, and the last block too or not.
+
+    Batch normalisation stays as it was taught, except where everything is trained: a few pictures would spoil its
+    statistics. Its layers must be told so, for Keras overrules ``training=False`` in a model that learns.
+    """
+    network.block.trainable = block
+    if network.lower is not None:
+        network.lower.trainable = False
+        for layer in network.block.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.trainable = False
+
+
 def _joined(
     backbone: Backbone, into: Input, normalisation: Normalisation, parts: tuple[Model | None, Model, Head]
 ) -> Network:
@@ -127,11 +143,10 @@ def _joined(
         tail = keras.Model(entry, head.model(block(entry)), name="tail")
         whole = tail
     else:
-        lower.trainable = False
-        tail = keras.Model(entry, head.model(block(entry, training=False)), name="tail")
+        tail = keras.Model(entry, head.model(block(entry)), name="tail")
         seen = keras.Input((into.height, into.width, into.channels), name="picture")
-        whole = keras.Model(seen, head.model(block(lower(seen, training=False), training=False)), name="network")
-    return Network(
+        whole = keras.Model(seen, head.model(block(lower(seen))), name="network")
+    made = Network(
         backbone=backbone,
         lower=lower,
         block=block,
@@ -141,6 +156,8 @@ def _joined(
         colour=into.colour,
         normalisation=normalisation,
     )
+    thaw(made, block=True)
+    return made
 
 
 def _trunk(backbone: Backbone, into: Input, source: str | Path) -> Trunk:

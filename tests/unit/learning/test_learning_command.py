@@ -10,7 +10,6 @@ import pytest
 
 from bridge.cli import train
 from bridge.cli.main import main
-from bridge.messages import Box
 
 
 def parse(*words: str) -> argparse.Namespace:
@@ -21,9 +20,9 @@ def parse(*words: str) -> argparse.Namespace:
 
 def test_sizes_and_regions_are_written_as_people_write_them() -> None:
     """Width first, centre first, in pixels."""
-    args = parse("--size", "106x210", "--roi", "150,148.5,200,180")
+    args = parse("--size", "106x210", "--roi", "150,148.5,200,180", "top=10,10,20,20")
     assert args.size == (106, 210)
-    assert args.roi == Box(cx=150, cy=148.5, w=200, h=180)
+    assert args.roi == ["150,148.5,200,180", "top=10,10,20,20"]
 
 
 def test_several_classes_may_be_ok() -> None:
@@ -37,9 +36,10 @@ def test_several_classes_may_be_ok() -> None:
     [
         (["--size", "128"], "width x height"),
         (["--size", "8x128"], "at least 16"),
-        (["--roi", "1,2,3"], "cx,cy,w,h"),
-        (["--epochs", "0"], "1 or more"),
-        (["--escapes", "1.5"], "from 0 to below 1"),
+        (["--epochs", "0"], "a whole number from 1"),
+        (["--rate", "1"], "below 1"),
+        (["--escapes", "1.5"], "from 0 to 1"),
+        (["--backbone", "vgg"], "vgg16"),
         (["--validation", "-0.1"], "from 0 to 1"),
         (["--hold-out", "1"], "below 1"),
     ],

@@ -19,13 +19,13 @@ from bridge.judging import bundle, preprocess
 from bridge.judging.bundle import ModelClass, Precision
 from bridge.judging.classifier import ClassifierOptions, Explained, opened
 from bridge.judging.spec import Input
-from bridge.learning import cam, export, measuring, network, networks, seen, training
+from bridge.learning import cam, export, measuring, networks, seen, training
 from bridge.learning.backend import keras
 from bridge.learning.data import Choice, Dataset, Look, Shares, Split, items, pictures, split
 from bridge.learning.export import Made, Target
 from bridge.learning.measuring import Sight
-from bridge.learning.network import Network
-from bridge.learning.training import Settings
+from bridge.learning.networks import Network
+from bridge.learning.settings import ALL, Settings
 from bridge.messages import Box, Judgement, Verdict, View
 
 pytestmark = [
@@ -61,11 +61,9 @@ def sides(dataset: Dataset) -> Split:
 
 @pytest.fixture(scope="module")
 def trained(dataset: Dataset, sides: Split, tmp_path_factory: pytest.TempPathFactory) -> Network:
-    settings = Settings(epochs=6, batch=16, rate=5e-3, seed=3)
-    net, _ = training.train(
-        dataset, INTO, (sides.train, sides.validation), settings, tmp_path_factory.mktemp("work")
-    )
-    return network.Network(whole=net)
+    settings = Settings(phases=(replace(ALL, epochs=6, rate=5e-3),), batch=16, seed=3)
+    work = tmp_path_factory.mktemp("work")
+    return training.train(lambda: training.begun(settings, INTO, CLASSES), dataset, sides, settings, work)[0]
 
 
 @pytest.fixture(scope="module")
@@ -247,7 +245,7 @@ def test_a_saved_model_is_imported_where_neither_tensorflow_nor_keras_can_be(
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     theirs, ours = bundle.load(tmp_path / "toy" / "1"), made[Precision.F32].bundle
-    sight = Sight(into=INTO, normalisation=network.NORMALISATION, classes=CLASSES)
+    sight = Sight(into=INTO, normalisation=networks.SYMMETRIC, classes=CLASSES)
     rows = [
         measuring.probabilities(one.model, sight, Precision.F32, dataset.pictures[:20]) for one in (theirs, ours)
     ]

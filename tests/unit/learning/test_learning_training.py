@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from toys import CLASSES, INTO, QUICK, beginning, marked, pretrained, sides_of
 
-from bridge.cli.main import main
 from bridge.errors import ConfigError
 from bridge.judging import bundle
-from bridge.judging.bundle import ModelClass
-from bridge.judging.spec import Input
-from bridge.learning import export, measuring, network, points, training
-from bridge.learning.data import Dataset, Indices, Look, Shares, split
-from bridge.learning.network import Backbone
-from bridge.learning.training import Settings
-from bridge.messages import Verdict
+from bridge.learning import export, features, measuring, networks, points, training
+from bridge.learning.backend import keras
+from bridge.learning.data import Dataset, Look, Split
+from bridge.learning.features import Kept, Pictures
+from bridge.learning.networks import Backbone, Network, stored
+from bridge.learning.settings import ALL, BLOCK, HEAD, Progress, Settings
 
 pytestmark = [
     pytest.mark.learning,
@@ -25,125 +25,231 @@ pytestmark = [
     pytest.mark.filterwarnings("default"),  # TensorFlow and h5py warn of their own affairs
 ]
 
-INTO = Input(width=32, height=32, colour="gray")
-QUICK = Settings(epochs=3, batch=16, rate=5e-3, seed=3)
-
-
-def marked(count: int, seed: int) -> Dataset:
-    """Noise pictures of every brightness; every second one carries a bright square somewhere: that one is NG."""
-    rng = np.random.default_rng(seed)
-    labels = np.arange(count, dtype=np.int64) % 2
-    pictures = rng.normal(rng.uniform(60, 140, (count, 1, 1, 1)), 8, (count, 32, 32, 1))
-    for index in np.flatnonzero(labels == 0):
-        x, y = rng.integers(4, 22, 2)
-        pictures[index, y : y + 6, x : x + 6] += 90
-    names = tuple(str(index) for index in range(count))
-    return Dataset(
-        pictures=np.clip(pictures, 0, 255).astype(np.uint8),
-        labels=labels,
-        groups=names,
-        parts=names,
-        classes=(ModelClass(name="marked", verdict=Verdict.NG), ModelClass(name="plain", verdict=Verdict.OK)),
-        digest="0" * 64,
-    )
-
 
 @pytest.fixture(scope="module")
 def dataset() -> Dataset:
-    return marked(240, 1)
+    return marked(120, 1)
 
 
 @pytest.fixture(scope="module")
-def sides(dataset: Dataset) -> tuple[Indices, Indices]:
-    sides = split.by_group(dataset, Shares(validation=0.25, held_out=0))
-    return sides.train, sides.validation
+def sides(dataset: Dataset) -> Split:
+    return sides_of(dataset)
 
 
-def test_a_trained_network_tells_the_classes_apart_and_its_bundle_says_the_same(
-    dataset: Dataset, sides: tuple[Indices, Indices], tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+def phased(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A head for two epochs, then the last block for two, on three fixed copies, from weights of a file."""
+    weights = pretrained(tmp_path_factory.mktemp("weights") / "taught.weights.h5")
+    phases = (replace(HEAD, epochs=2, rate=1e-2), replace(BLOCK, epochs=2, rate=1e-2))
+    return replace(QUICK, source=weights, phases=phases, copies=3)
+
+
+@pytest.fixture(scope="module")
+def whole(
+    dataset: Dataset, sides: Split, phased: Settings, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Network, Progress]:
+    """The training in phases, never interrupted."""
+    return training.train(beginning(phased), dataset, sides, phased, tmp_path_factory.mktemp("whole"))
+
+
+def test_a_trained_network_tells_the_classes_apart_and_its_bundle_says_the_same(tmp_path: Path) -> None:
     """Keras and the engine of the line agree within 1e-4, and the bundle holds on pictures never seen."""
-    net, progress = training.train(dataset, INTO, sides, replace(QUICK, epochs=8), tmp_path / "work")
+    dataset = marked(240, 1)
+    sides, settings = sides_of(dataset), replace(QUICK, phases=(replace(ALL, epochs=8, rate=5e-3),))
+    net, progress = training.train(beginning(settings), dataset, sides, settings, tmp_path / "work")
     assert progress.best_loss < 0.4
     target = export.Target(models=tmp_path / "models", name="toy", look=Look(into=INTO))
-    trained = network.Network(whole=net)
-    made = export.export(trained, dataset, export.Sides(*sides), target)[0].bundle
+    made = export.export(net, dataset, sides, target)[0].bundle
     assert bundle.load(bundle.locate(tmp_path, "models")).identity == made.identity
     assert made.manifest.metrics["parity_max_abs"] < 1e-4  # type: ignore[operator]  # a metric may be a word elsewhere
     fresh = marked(100, 2)
-    scores = measuring.scores(made, fresh.pictures)
-    assert points.auc(scores, fresh.bad) > 0.95
+    assert points.auc(measuring.scores(made, fresh.pictures), fresh.bad) > 0.95
     assert sum(path.stat().st_size for path in made.folder.iterdir()) < 1_000_000
-    assert export.export(trained, dataset, export.Sides(*sides), target)[0].bundle.manifest.version == 2
+    assert export.export(net, dataset, sides, target)[0].bundle.manifest.version == 2
     assert bundle.locate(tmp_path, "models").name == "1", "a person switches to a later version"
 
 
-def test_an_interrupted_training_goes_on_where_it_was(
-    dataset: Dataset, sides: tuple[Indices, Indices], tmp_path: Path
-) -> None:
-    """Ctrl-C costs the epoch under way; what comes out is what would have come out."""
+def interrupt_at(step: int) -> Callable[..., None]:
+    """Return somebody who presses Ctrl-C at the so-manieth thing that is told."""
+    heard = iter(range(1, step))
 
-    def interrupt(done: int, total: int, _progress: training.Progress | None) -> None:
-        if done > 0.5 * total:
+    def told(*_: object) -> None:
+        if next(heard, None) is None:
             raise KeyboardInterrupt
 
+    return told
+
+
+def same(one: Network, other: Network) -> bool:
+    pairs = zip(stored.arrays(one).values(), stored.arrays(other).values(), strict=True)
+    return all(np.allclose(left, right, atol=1e-4) for left, right in pairs)
+
+
+def test_it_goes_on_wherever_it_was_interrupted(
+    dataset: Dataset, sides: Split, phased: Settings, whole: tuple[Network, Progress], tmp_path: Path
+) -> None:
+    """Among features, in the head's epochs, in the last block's: what comes out is what would have come out."""
+    for step in (3, 45, 30, 25, 25):  # each counts from what the one before it left
+        with pytest.raises(KeyboardInterrupt):
+            training.train(beginning(phased), dataset, sides, phased, tmp_path, interrupt_at(step))
+    resumed, progress = training.train(beginning(phased), dataset, sides, phased, tmp_path)
+    assert progress.loss == pytest.approx(whole[1].loss, rel=1e-3)
+    assert (progress.epoch, progress.best) == (whole[1].epoch, whole[1].best)
+    assert same(resumed, whole[0])
+
+
+def test_from_nothing_it_goes_on_too(dataset: Dataset, sides: Split, tmp_path: Path) -> None:
+    """Pictures are varied anew in every epoch, the same way each time."""
+    expected, _ = training.train(beginning(QUICK), dataset, sides, QUICK, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
-        training.train(dataset, INTO, sides, QUICK, tmp_path / "a", interrupt)
+        training.train(beginning(QUICK), dataset, sides, QUICK, tmp_path / "torn", interrupt_at(9))
     epochs: list[int] = []
 
-    def note(_done: int, _total: int, progress: training.Progress | None) -> None:
+    def note(_what: str, _done: int, _total: int, progress: Progress | None) -> None:
         epochs.extend([progress.epoch] if progress else [])
 
-    resumed, progress = training.train(dataset, INTO, sides, QUICK, tmp_path / "a", note)
-    whole, expected = training.train(dataset, INTO, sides, QUICK, tmp_path / "b")
+    resumed, _ = training.train(beginning(QUICK), dataset, sides, QUICK, tmp_path / "torn", note)
     assert epochs == [2, 3]
-    assert progress.loss == pytest.approx(expected.loss, rel=1e-3)
-    for one, other in zip(resumed.get_weights(), whole.get_weights(), strict=True):
-        assert np.allclose(one, other, atol=1e-4)
+    assert same(resumed, expected)
 
 
-def test_other_settings_start_again(dataset: Dataset, sides: tuple[Indices, Indices], tmp_path: Path) -> None:
+def test_other_settings_start_again(dataset: Dataset, sides: Split, tmp_path: Path) -> None:
     """The state of another training is never taken for this one's."""
-    once = replace(QUICK, epochs=1)
-    training.train(dataset, INTO, sides, once, tmp_path)
-    _, progress = training.train(dataset, INTO, sides, replace(once, seed=4), tmp_path)
+    once = replace(QUICK, phases=(replace(ALL, epochs=1),))
+    training.train(beginning(once), dataset, sides, once, tmp_path)
+    other = replace(once, seed=4)
+    _, progress = training.train(beginning(other), dataset, sides, other, tmp_path)
     assert progress.epoch == 1
-    assert sum(path.suffix == ".keras" for path in tmp_path.iterdir()) == 1
+    assert len(list(tmp_path.glob("state-*.npz"))) == 1
 
 
-def test_brightness_alone_moves_no_score() -> None:
-    """The network takes level and contrast out itself, so neither can become a shortcut."""
-    net = network.build(Backbone.SMALL, INTO, 2)
-    picture = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 32, 32, 1)).astype(np.float32)
-    plain, shifted = (np.asarray(net(one, training=False)) for one in (picture, picture + 0.3))
-    assert np.allclose(plain, shifted, atol=1e-4)
-    assert 10_000 < net.count_params() < 200_000
+def test_only_what_should_learn_does(
+    dataset: Dataset, sides: Split, phased: Settings, whole: tuple[Network, Progress], tmp_path: Path
+) -> None:
+    """The part below stays; the last block moves in its phase only, and its statistics never."""
+    start, done = stored.arrays(beginning(phased)()), stored.arrays(whole[0])
+    moved = {name for name in start if not np.array_equal(start[name], done[name])}
+    block = set(stored.arrays(whole[0], (stored.BLOCK,)))
+    assert whole[1].phase == 1
+    assert {name for name in block if name.endswith("kernel")} <= moved
+    assert not moved & set(stored.arrays(whole[0], (stored.LOWER,)))
+    assert not {name for name in moved if not name.endswith(("kernel", "bias"))}, "normalisation stays"
+    alone = replace(phased, phases=phased.phases[:1])
+    head_only, _ = training.train(beginning(alone), dataset, sides, alone, tmp_path)
+    kept = stored.arrays(head_only)
+    assert all(np.array_equal(start[name], kept[name]) for name in block)
 
 
-def test_a_backbone_needs_its_weights_and_its_colours(tmp_path: Path) -> None:
-    """Nothing is downloaded behind the user's back."""
-    colour = Input(width=32, height=32)
-    with pytest.raises(ConfigError, match="--weights"):
-        network.build(Backbone.MOBILENET_V2, colour, 2, tmp_path / "missing.h5")
-    with pytest.raises(ConfigError, match="write rgb"):
-        network.build(Backbone.MOBILENET_V2, INTO, 2)
+def test_a_phase_that_spoils_it_is_not_kept(
+    dataset: Dataset, sides: Split, phased: Settings, tmp_path: Path
+) -> None:
+    """The best epoch of all phases comes out, with the last block as it was then."""
+    wild = replace(phased, phases=(phased.phases[0], replace(BLOCK, epochs=1, rate=1e6)))
+    net, progress = training.train(beginning(wild), dataset, sides, wild, tmp_path)
+    assert (progress.epoch, progress.phase) == (3, 1)
+    assert progress.best <= 2
+    start, done = (stored.arrays(one, (stored.BLOCK,)) for one in (beginning(wild)(), net))
+    assert all(np.array_equal(start[name], done[name]) for name in start)
 
 
-def test_the_command_trains_measures_and_cleans_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One command from folders to a live bundle and its figures in counts."""
-    import cv2  # noqa: PLC0415 - only this test writes pictures
+def test_patience_ends_a_phase(dataset: Dataset, sides: Split, phased: Settings, tmp_path: Path) -> None:
+    """A head that cannot gain is given up, and the last block has its turn."""
+    stuck = replace(HEAD, epochs=9, patience=1, rate=1e-9)
+    slow = replace(phased, phases=(stuck, replace(BLOCK, epochs=1)))
+    _, progress = training.train(beginning(slow), dataset, sides, slow, tmp_path)
+    assert progress.phase == 1
+    assert progress.began < 9
+    assert progress.epoch == progress.began + 1
 
-    for part, count in (("train", 40), ("test", 12)):
-        made = marked(count, len(part))
-        for index, picture in enumerate(made.pictures):
-            path = tmp_path / part / made.classes[made.labels[index]].name / f"g{index}_.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(path), picture)
-    out = tmp_path / "models" / "toy"
-    words = f"train {tmp_path}/train --ok plain --out {out} --size 32x32 --colour gray --epochs 1"
-    assert main([*words.split(), "--test", f"{tmp_path}/test", "--groups", "(?P<group>g[0-9]+)_"]) == 0
-    said = capsys.readouterr().out
-    assert "test: " in said
-    assert "of 6 good" in said
-    assert "test, mean per group" in said
-    assert sorted(path.name for path in out.iterdir()) == ["1", "live"]
+
+def test_features_are_computed_once_for_all_trainings(
+    dataset: Dataset, sides: Split, phased: Settings, tmp_path: Path
+) -> None:
+    """Another seed, another head, and fewer copies find what is there; more copies compute the rest."""
+    head = replace(phased, phases=(replace(HEAD, epochs=1),), copies=2)
+    heard: list[int] = []
+
+    def told(what: str, _done: int, total: int, _progress: Progress | None) -> None:
+        heard.extend([total] if what == "features" else [])
+
+    runs = (
+        head,
+        replace(head, seed=8),
+        replace(head, head=networks.heads.Kind.SVM),
+        replace(head, copies=1),
+        replace(head, copies=3),
+    )
+    steps = []
+    for number, one in enumerate(runs):
+        training.train(beginning(one), dataset, sides, one, tmp_path / str(number), told, tmp_path / "kept")
+        steps.append(len(heard))
+        heard.clear()
+    assert steps[0] == -(-(2 * 90 + 30) // 16)
+    assert steps[1:4] == [0, 0, 0]
+    assert 0 < steps[4] < steps[0]
+
+
+def test_kept_features_are_those_of_the_picture(dataset: Dataset, phased: Settings, tmp_path: Path) -> None:
+    """Copy 0 is the picture as it is; a row does not depend on its neighbours, nor on interruptions."""
+    net = beginning(phased)()
+    shown = Pictures(dataset=dataset, normalisation=net.normalisation, policy=phased.policy)
+    model = keras.Model(net.lower.input, net.lower.output)
+    kept = Kept(tmp_path, model, shown, len(dataset.labels))
+    wanted = features.places(np.arange(20), 2)
+    with pytest.raises(KeyboardInterrupt):
+        kept.fill(wanted, interrupt_at(2))
+    kept.fill(wanted, lambda _done, _total: None)
+    direct = np.asarray(net.lower(shown(wanted[:3]), training=False))
+    assert np.allclose(kept(wanted[:3]), direct, atol=2e-3 * np.abs(direct).max())
+    again = Kept(tmp_path, model, shown, len(dataset.labels))
+    again.fill(wanted[::-1], lambda _done, _total: pytest.fail("all of it is there"))
+    assert np.array_equal(again(wanted[::-1]), kept(wanted)[::-1])
+
+
+def test_a_full_disk_is_one_line(dataset: Dataset, phased: Settings, tmp_path: Path) -> None:
+    """Before the first picture is looked at, with what to write instead."""
+    net = beginning(phased)()
+    shown = Pictures(dataset=dataset, normalisation=net.normalisation, policy=phased.policy)
+    kept = Kept(tmp_path, keras.Model(net.lower.input, net.lower.output), shown, len(dataset.labels))
+    kept._shape = (1 << 20, 1 << 10, 1)
+    with pytest.raises(ConfigError, match="write fewer copies") as caught:
+        kept._need(10_000)
+    assert "\n" not in str(caught.value)
+
+
+def test_half_precision_comes_out_as_float32(dataset: Dataset, sides: Split, tmp_path: Path) -> None:
+    """What is exported does not depend on how it was computed."""
+    half = replace(QUICK, phases=(replace(ALL, epochs=1),), precision="mixed_bfloat16")
+    net, progress = training.train(beginning(half), dataset, sides, half, tmp_path)
+    assert progress.epoch == 1
+    assert keras.config.dtype_policy().name == "float32"
+    assert {layer.compute_dtype for layer in net.block.layers} == {"float32"}
+    assert np.isfinite(training.logits(net.whole, _plain(dataset, net), features.places(np.arange(4), 1))).all()
+
+
+def _plain(dataset: Dataset, net: Network) -> Pictures:
+    return Pictures(dataset=dataset, normalisation=net.normalisation, policy=QUICK.policy)
+
+
+def test_rare_classes_weigh_more_unless_told_not_to() -> None:
+    """Each class counts the same however many pictures it has."""
+    labels = np.array([0] * 30 + [1] * 10)
+    assert training._weights(labels, 2, balanced=True).tolist() == pytest.approx([2 / 3, 2])
+    assert training._weights(labels, 2, balanced=False).tolist() == [1, 1]
+
+
+def test_a_grouped_network_learns_on_a_processor(tmp_path: Path) -> None:
+    """ResNeXt's last stage and head, at a size that costs a second."""
+    dataset = replace(marked(12, 3), pictures=np.repeat(marked(12, 3).pictures, 3, axis=3))
+    into = replace(INTO, colour="rgb")
+    settings = Settings(backbone=Backbone.RESNEXT50, phases=(replace(BLOCK, epochs=1),), copies=1, batch=8)
+
+    start = networks.build(Backbone.RESNEXT50, into, len(CLASSES), cut=True)
+    before = stored.arrays(start, (stored.BLOCK,))
+    sides = Split(train=np.arange(8), validation=np.arange(8, 12), held_out=np.arange(0))
+    net, progress = training.train(lambda: start, dataset, sides, settings, tmp_path)
+    assert progress.epoch == 1
+    after = stored.arrays(net, (stored.BLOCK,))
+    grouped = [name for name in before if before[name].shape == (3, 3, 32, 1024)]
+    assert len(grouped) == 3
+    assert any(not np.array_equal(before[name], after[name]) for name in grouped)

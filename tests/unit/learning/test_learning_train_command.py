@@ -1,0 +1,186 @@
+"""``aoi-bridge train`` from pictures to bundles: one command, and one to go on from what it made."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from toys import CLASSES, INTO, marked, pretrained
+
+from bridge.cli import teaching
+from bridge.cli.main import main
+from bridge.errors import ConfigError
+from bridge.judging import bundle, preprocess
+from bridge.judging.bundle import MANIFEST
+from bridge.learning import measuring, networks, seen, transfer
+from bridge.learning.heads import Kind
+from bridge.learning.networks import stored
+
+pytestmark = [
+    pytest.mark.learning,
+    pytest.mark.timeout(120),
+    pytest.mark.filterwarnings("default"),  # TensorFlow and h5py warn of their own affairs
+]
+
+
+def written(folder: Path, count: int, seed: int) -> Path:
+    """Write a toy set as class folders."""
+    made = marked(count, seed)
+    for index, picture in enumerate(made.pictures):
+        path = folder / CLASSES[made.labels[index]].name / f"g{seed}x{index}_.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), picture)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model's folder after one training from nothing."""
+    folder = tmp_path_factory.mktemp("trained")
+    written(folder / "train", 80, 5)
+    out = folder / "models" / "toy"
+    words = f"train {folder}/train --ok plain --out {out} --size 32x32 --colour gray --epochs 2 --batch 16"
+    assert main(words.split()) == 0
+    return out
+
+
+def test_the_names_of_the_help_are_those_there_are() -> None:
+    """They stand there once more because the help must not wait for Keras."""
+    assert [*networks.Backbone] == [*teaching.BACKBONES]
+    assert [*Kind] == [*teaching.HEADS]
+
+
+def test_the_command_trains_measures_and_cleans_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One command from folders to a live bundle and its figures in counts."""
+    written(tmp_path / "train", 40, 5)
+    written(tmp_path / "test", 12, 4)
+    out = tmp_path / "models" / "toy"
+    words = f"train {tmp_path}/train --ok plain --out {out} --size 32x32 --colour gray --epochs 1"
+    assert main([*words.split(), "--test", f"{tmp_path}/test", "--groups", "(?P<group>g[0-9x]+)_"]) == 0
+    said = capsys.readouterr().out
+    assert re.search(r"everything, epoch 1: loss [0-9.]+, AUC", said)
+    assert "of 6 good" in said
+    assert "test, mean per group" in said
+    assert sorted(path.name for path in out.iterdir()) == ["1", "live"]
+
+
+def test_the_recipe_says_all_of_it(models: Path) -> None:
+    """Whoever signs the report can build the same judge again."""
+    recipe = bundle.load(models / "1").manifest.recipe
+    assert recipe["network"] == {"backbone": "small", "head": "avgmax"}
+    assert recipe["weights"] == {"source": "none", "sha256": "none"}
+    assert recipe["split"] == {"seed": 0, "validation": 0.2, "held_out": 0.25, "own": True}
+    assert recipe["data"]["pictures"] == {"marked": 40, "plain": 40}
+    assert recipe["data"]["train"] + recipe["data"]["validation"] + recipe["data"]["held-out"] == 80
+    assert recipe["phases"][0] == {
+        "learns": "everything",
+        "epochs": 2,
+        "patience": 8,
+        "rate": 3e-3,
+        "momentum": 0.9,
+    }
+    assert recipe["augmentation"]["brightness_levels"] == 36
+    assert json.loads(json.dumps(recipe)) == recipe
+
+
+def test_a_bundle_takes_its_network_along(models: Path) -> None:
+    """Rebuilt without the old work folder it says what the line's graph says, and is cut at its last block."""
+    made = bundle.load(models / "1")
+    net = transfer.network(made)
+    fresh = marked(20, 9)
+    shown = preprocess.normalise(fresh.pictures, net.normalisation)
+    powers = np.exp(np.asarray(net.whole(shown, training=False)) / made.manifest.temperature)
+    assert np.allclose(powers[:, 1] / powers.sum(axis=1), measuring.scores(made, fresh.pictures), atol=1e-3)
+    assert net.lower is not None
+
+
+def test_it_goes_on_from_a_bundle(models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A few pictures of a new line: same look and classes, the last block learns, the parent is named."""
+    written(tmp_path / "new", 24, 6)
+    words = f"train {tmp_path}/new --ok plain --from {models}@live --fine-epochs 1 --copies 2 --hold-out 0"
+    assert main([*words.split(), "--out", str(tmp_path / "line-2")]) == 0
+    said = capsys.readouterr().out
+    assert "last block and head, epoch 1" in said
+    parent, made = bundle.load(models / "1"), bundle.load(tmp_path / "line-2" / "1")
+    assert made.manifest.parent == parent.identity
+    assert made.manifest.input == parent.manifest.input == INTO
+    assert made.manifest.name == "toy"
+    assert seen.read(parent.folder).hashes < seen.read(made.folder).hashes
+    before, after = (stored.arrays(transfer.network(one)) for one in (parent, made))
+    lower = stored.arrays(transfer.network(made), (stored.LOWER,))
+    assert all(np.array_equal(before[name], after[name]) for name in lower)
+
+
+def test_what_does_not_go_together_with_a_bundle_is_one_line(models: Path, tmp_path: Path) -> None:
+    """Each says what to do instead."""
+    written(tmp_path / "new", 8, 6)
+    (tmp_path / "new" / "rusty").mkdir()
+    cv2.imwrite(str(tmp_path / "new" / "rusty" / "1.png"), np.zeros((32, 32), np.uint8))
+    old = tmp_path / "old"
+    manifest = json.loads((models / "1" / MANIFEST).read_text())
+    del manifest["recipe"], manifest["files"][transfer.WEIGHTS]
+    old.mkdir()
+    for name in manifest["files"]:
+        (old / name).write_bytes((models / "1" / name).read_bytes())
+    (old / MANIFEST).write_text(json.dumps(manifest))
+    for words, expected in (
+        (["--from", f"{models}@live"], "does not know rusty"),
+        (["--from", f"{models}@live", "--size", "64x64"], "leave it out beside --from"),
+        (["--from", f"{models}@live", "--backbone", "vgg16"], "leave it out beside --from"),
+        (["--from", str(old)], "holds no weights to go on from"),
+        (["--from", f"{models}@9"], "write one of the versions 1"),
+        (["--weights", "nowhere.h5"], "there is no file nowhere.h5"),
+        (["--augment", "boltt"], "did you mean bolt"),
+    ):
+        parsed = _run(["train", f"{tmp_path}/new", "--ok", "plain", "--out", f"{tmp_path}/out", *words])
+        assert expected in parsed
+        assert "\n" not in parsed
+
+
+def _run(words: list[str]) -> str:
+    from bridge.cli import train  # noqa: PLC0415 - the command itself, without the line that main() prints
+    from bridge.cli.main import _Parser  # noqa: PLC0415 - same
+
+    parser = _Parser()
+    train.options(parser)
+    with pytest.raises(ConfigError) as caught:
+        train.run(parser.parse_args(words[1:]))
+    return str(caught.value)
+
+
+def test_weights_that_are_no_arrays_are_refused(models: Path, tmp_path: Path) -> None:
+    """A pickle in disguise is not opened, and a network of another shape is not filled."""
+    hidden = tmp_path / "weights.npz"
+    np.savez(hidden, allow_pickle=True, evil=np.array([{"a": 1}], object))
+    with pytest.raises(ConfigError, match="holds no weights"):
+        stored.read(hidden)
+    hidden.write_bytes(b"no zip at all")
+    with pytest.raises(ConfigError, match="holds no weights"):
+        stored.read(hidden)
+    net = transfer.network(bundle.load(models / "1"))
+    with pytest.raises(ConfigError, match="does not fit the network"):
+        stored.fill(net, {"trunk.000.kernel": np.zeros((1, 2), np.float32)}, "here")
+
+
+def test_phases_follow_from_the_weights(tmp_path: Path) -> None:
+    """With weights: a head, then the last block, on ten fixed copies; from nothing: everything, varied anew."""
+    from bridge.cli import train  # noqa: PLC0415 - as above
+    from bridge.cli.main import _Parser  # noqa: PLC0415 - as above
+
+    file = pretrained(tmp_path / "a.weights.h5")
+    parser = _Parser()
+    train.options(parser)
+
+    def phases(*words: str) -> tuple[list[str], int, float]:
+        args = parser.parse_args(["set", *words])
+        settings = teaching.settings(args, args.backbone or "small", "gap", "none", args.copies)
+        return [str(one.learns) for one in settings.phases], settings.copies, settings.phases[0].rate
+
+    assert phases() == (["everything"], 0, 3e-3)
+    assert phases("--weights", str(file)) == (["head", "last block and head"], 10, 1e-3)
+    assert phases("--weights", str(file), "--fine-epochs", "0", "--copies", "3") == (["head"], 3, 1e-3)
+    assert phases("--backbone", "vgg16", "--weights", "none", "--rate", "0.01") == (["everything"], 0, 0.01)
