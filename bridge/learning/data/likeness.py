@@ -6,8 +6,8 @@ and Bolles 1981) find how one picture would have to be moved onto the other, and
 there.
 
 On castings, ball screws and magnetic tiles, pictures of different parts in one fixture reached a correlation of
-0.80 with 26 keypoints in common, 6 % of them, and 0.77 with 36, 9 %, where nothing had moved; of copies with all
-five changes at once, nine in ten had more than 0.64, 30 keypoints and 7 %.
+0.80 with 26 keypoints in common, 6 % of them, and 0.79 with more where they stood upright in it, as did threads of
+bolts; of copies with all five changes at once, nine in ten had more than 0.64, 30 keypoints and 7 %.
 """
 
 from __future__ import annotations
@@ -32,8 +32,11 @@ SHARE: Final = 0.07
 """And so many of the picture's keypoints, as a share."""
 CORRELATION: Final = 0.6
 """And the fine detail must correlate like this where the pictures overlap."""
-UNMOVED: Final = 0.85
-"""But like this where nothing moved: a fixture that stands still is shared, and such a copy loses little."""
+UPRIGHT: Final = 0.85
+"""But like this where one stands as upright as the other: what a fixture holds shares outline and light, and a copy
+that was not turned askew loses little."""
+ASKEW: Final = 5.0
+"""Degrees by which a part may lie askew in its fixture."""
 _RATIO: Final = 0.85
 """A match counts if the next best is worse by this factor (Lowe's ratio)."""
 _REACH: Final = 2.5
@@ -85,17 +88,18 @@ class Likeness:
     """1 is the same size."""
 
     @property
-    def moved(self) -> tuple[str, ...]:
-        """What was done to the picture, in words; empty where it stands as it is."""
-        return (
+    def upright(self) -> bool:
+        """Whether it is turned, if at all, by about a quarter or more of them."""
+        return abs((self.degrees + 45) % 90 - 45) < ASKEW
+
+    def __str__(self) -> str:
+        """Return what was done to the picture, in words."""
+        told = [
             *(["mirrored"] if self.mirrored else []),
             *([f"turned by {self.degrees:.0f}°"] if abs(self.degrees) >= 1 else []),
             *([f"{self.scale:.2f} × as large"] if abs(self.scale - 1) >= 0.02 else []),  # noqa: PLR2004 - to be seen
-        )
-
-    def __str__(self) -> str:
-        """Return the same as one phrase."""
-        return ", ".join(self.moved) or "as it is"
+        ]
+        return ", ".join(told) or "as it is"
 
 
 def print_of(gray: NDArray[np.uint8]) -> Print:
@@ -136,7 +140,7 @@ def compare(one: Print, other: Print) -> Likeness | None:
         mirrored=mirrored,
         scale=math.sqrt(area),
     )
-    return likeness if correlation >= (CORRELATION if likeness.moved else UNMOVED) else None
+    return likeness if correlation >= (UPRIGHT if likeness.upright else CORRELATION) else None
 
 
 def _fit(one: Print, other: Print) -> tuple[int, NDArray[np.float64] | None]:
