@@ -79,7 +79,7 @@ test-wheel: .venv-dev/stamp
 
 .venv-train/stamp: .venv/stamp
 	$(UV) venv --quiet --clear --python .venv/bin/python .venv-train
-	$(INSTALL) --python .venv-train/bin/python --group test --editable '.[train]'
+	$(INSTALL) --python .venv-train/bin/python --group test --group learning --editable '.[train]'
 	@touch $@
 
 clean:

@@ -6,6 +6,7 @@ The names of networks and heads stand here once more, so that the help needs nei
 from __future__ import annotations
 
 import argparse
+import sys
 from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -173,9 +174,9 @@ def fine(args: argparse.Namespace) -> tuple[Phase, ...]:
 
 @contextmanager
 def shown(what: str = "") -> Iterator[Told]:
-    """Show how far a training is; where nobody watches, a line for each epoch."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns) as bar:
+    """Show how far a training is, and say a line for each epoch; the bar only where somebody watches."""
+    columns = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, disable=not sys.stdout.isatty()) as bar:
         tasks: dict[str, Any] = {}
 
         def told(doing: str, done: int, total: int, epoch: Epoch | None) -> None:
@@ -183,19 +184,26 @@ def shown(what: str = "") -> Iterator[Told]:
                 tasks[doing] = bar.add_task(f"{what}{doing}")
             bar.update(tasks[doing], completed=done, total=total)
             if epoch is not None:
-                said = _said(epoch)
-                bar.update(tasks[doing], description=f"{what}{doing}, {said}")
-                if not bar.console.is_terminal:
-                    print(f"{what}{doing}, {said}", flush=True)
+                say(f"{what}{doing}, {_said(epoch)}")
+            elif done == total and doing not in _IN_EPOCHS:
+                say(f"{what}{doing}: {total}")
+
+        def say(line: str) -> None:
+            if bar.disable:
+                print(line, flush=True)
+            else:
+                bar.console.print(line, highlight=False)
 
         yield told
 
 
+_IN_EPOCHS = ("head", "last block and head", "everything")
+"""What is told of after each epoch."""
+
+
 def _said(epoch: Epoch) -> str:
-    return (
-        f"epoch {epoch.epoch}: loss {epoch.loss:.4f}, AUC {epoch.auc:.4f}, "
-        f"best {epoch.best_auc:.4f} in epoch {epoch.best}"
-    )
+    best = f"best {epoch.best_auc:.4f} in epoch {epoch.best}"
+    return f"epoch {epoch.epoch}: loss {epoch.loss:.4f}, AUC {epoch.auc:.4f}, {best}"
 
 
 def _whole(text: str) -> int:
