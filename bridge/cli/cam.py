@@ -1,6 +1,6 @@
 """``aoi-bridge cam``: where bundles look in labelled pictures, on one page and one sheet.
 
-Heavy imports happen in ``run``, so that the help works at once. No TensorFlow is needed.
+Heavy imports happen in ``run``, so that the help works at once. TensorFlow is needed for ``--layers`` only.
 """
 
 from __future__ import annotations
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from bridge.learning.localisation import Mask
 
 
+LAST = "last"
+"""As ``bridge.learning.cam.LAST``, which imports TensorFlow."""
+
+
 def options(parser: argparse.ArgumentParser) -> None:
     """Declare the command's flags."""
     add = parser.add_argument
@@ -32,6 +36,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         "bundles", nargs="+", metavar="BUNDLE", help="models/pins@live, models/pins@3 or a folder; several compare"
     )
     reading.options(parser)
+    add("--layers", nargs="+", default=[LAST], metavar="NAME", help=_LAYERS)
     add("--polygons", type=Path, metavar="FOLDER", help="defects as labelme files, named as the pictures")
     add("--most", type=count, default=24, help="how many pictures are drawn (default: 24)")
     add("--out", type=Path, default=Path("cam"), metavar="FOLDER", help="cam.html and cam.png go there (cam)")
@@ -40,6 +45,9 @@ def options(parser: argparse.ArgumentParser) -> None:
 _LAYERS = (
     "layers to look at, as the backbone calls them; other than the bundle's own (last) they need the train extra"
 )
+
+
+_LAYERS = "layers to look at, by name: last is the bundle's own, others (block5_conv3) need the train extra"
 
 
 def run(args: argparse.Namespace) -> int:
@@ -52,7 +60,8 @@ def run(args: argparse.Namespace) -> int:
     comparison = _compared(args, models, collection)
     places = cam_page.shown(comparison, args.most)
     title = f"Where {' and '.join(dict.fromkeys(one.manifest.name for one in models))} looked"
-    drawn = sheets.save(cam_page.sheet(comparison, places[: cam_page.ON_SHEET]), args.out / "cam.png")
+    few = cam_page.shown(comparison, min(args.most, cam_page.ON_SHEET))
+    drawn = sheets.save(cam_page.sheet(comparison, few), args.out / "cam.png")
     written = args.out / "cam.html"
     written.write_text(cam_page.render(title, comparison, places), encoding="utf-8")
     _report(comparison)
@@ -66,8 +75,10 @@ def _compared(args: argparse.Namespace, models: Sequence[Bundle], collection: Co
     masks = tuple(_mask(item, bool(bad), args) for item, bad in zip(collection.items, collection.bad, strict=True))
     columns = []
     for name, model in zip(_names(models), models, strict=True):
-        with _bar(name) as told:
-            columns.append(_column(name, model, collection, told))
+        for layer in args.layers:
+            said = " ".join([name] * (len(models) > 1) + [layer] * (len(args.layers) > 1)) or name
+            with _bar(said) as told:
+                columns.append(_column((said, layer), model, collection, told))
     bad = tuple(bool(one) for one in collection.bad)
     return Comparison(columns=tuple(columns), bad=bad, masks=masks)
 
@@ -80,12 +91,19 @@ def _names(models: Sequence[Bundle]) -> list[str]:
     return [f"{one.folder.parent.name} {one.folder.name}" for one in models]
 
 
-def _column(name: str, model: Bundle, collection: Collection, told: Told) -> Column:
+def _column(what: tuple[str, str], model: Bundle, collection: Collection, told: Told) -> Column:
     from bridge.learning import seeing  # noqa: PLC0415 - as above
     from bridge.learning.cam_page import Column  # noqa: PLC0415 - same
 
     _same_verdicts(model, collection)
-    return Column(name=name, note=_note(model), seen=tuple(seeing.seen(model, collection.items, told)))
+    name, layer = what
+    if layer == LAST:
+        seen = seeing.seen(model, collection.items, told)
+    else:
+        from bridge.learning import depth  # noqa: PLC0415 - TensorFlow; one clear line if it is missing
+
+        seen = depth.seen(model, layer, collection.items, told)
+    return Column(name=name, note=_note(model), seen=tuple(seen))
 
 
 def _same_verdicts(model: Bundle, collection: Collection) -> None:
