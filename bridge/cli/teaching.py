@@ -33,6 +33,7 @@ BACKBONES = (
     "xception",
     "googlenet",
     "mobilenet_v2",
+    "mobilenet_v2_fine",
     "efficientnet_v2_b0",
 )
 HEADS = ("fc", "gap", "svm", "avgmax", "local")

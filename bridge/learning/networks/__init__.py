@@ -10,6 +10,7 @@ What "the last block" is:
 | xception | exit flow: blocks 13 and 14 | middle flow | 7 x 7 x 2048 |
 | googlenet | inception 5a and 5b | 4e, halved | 7 x 7 x 1024 |
 | mobilenet_v2 | block 16 and the last convolution | block 15 | 7 x 7 x 1280 |
+| mobilenet_v2_fine | blocks 11, 12 and the widening of 13 | block 10 | 14 x 14 x 576 |
 | efficientnet_v2_b0 | stage 6 and the last convolution | stage 5 | 7 x 7 x 1280 |
 
 Keras only, for any backend. Each network takes what ``preprocess.normalise`` gives with its ``normalisation`` and
@@ -50,6 +51,8 @@ class Backbone(StrEnum):
     XCEPTION = "xception"
     GOOGLENET = "googlenet"
     MOBILENET_V2 = "mobilenet_v2"
+    MOBILENET_V2_FINE = "mobilenet_v2_fine"
+    """Its first two thirds: a grid twice as fine, for defects of few pixels; with the head ``local``."""
     EFFICIENTNET_V2_B0 = "efficientnet_v2_b0"
 
 

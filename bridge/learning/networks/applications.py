@@ -56,6 +56,9 @@ APPLICATIONS: Final = {
         make=_KERAS.Xception, last_block="block13_sepconv1_act", features="block14_sepconv2_act", smallest=71
     ),
     "mobilenet_v2": Application(make=_KERAS.MobileNetV2, last_block="block_16_expand", features="out_relu"),
+    "mobilenet_v2_fine": Application(
+        make=_KERAS.MobileNetV2, last_block="block_11_expand", features="block_13_expand_relu"
+    ),
     "efficientnet_v2_b0": Application(
         make=_KERAS.EfficientNetV2B0,
         last_block="block6a_expand_conv",

@@ -43,6 +43,7 @@ LAST = {
     Backbone.GOOGLENET: ((7, 7, 832), (7, 7, 1024)),
     Backbone.XCEPTION: ((14, 14, 728), (7, 7, 2048)),
     Backbone.MOBILENET_V2: ((7, 7, 160), (7, 7, 1280)),
+    Backbone.MOBILENET_V2_FINE: ((14, 14, 96), (14, 14, 576)),
     Backbone.EFFICIENTNET_V2_B0: ((14, 14, 112), (7, 7, 1280)),
 }
 
