@@ -6,8 +6,6 @@ and what happens to a picture follows from a seed alone, so that an interrupted 
 
 from __future__ import annotations
 
-import numpy as np
-
 from bridge.learning.augmentation.named import MEANING, NAMED
 from bridge.learning.augmentation.policy import Pictures, Policy, generator
 from bridge.learning.augmentation.reading import of_table, policy, printed
@@ -23,10 +21,4 @@ __all__ = [
     "of_table",
     "policy",
     "printed",
-    "vary",
 ]
-
-
-def vary(pictures: Pictures, rng: np.random.Generator, *, any_angle: bool) -> Pictures:
-    """Return a varied copy of a batch, by the policy ``fixture`` or ``any-angle``."""
-    return NAMED["any-angle" if any_angle else "fixture"].vary(pictures, rng)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bridge.errors import ConfigError
 from bridge.learning import augmentation, sheets
-from bridge.learning.augmentation import NAMED, Policy, generator, geometry, showing, vary
+from bridge.learning.augmentation import NAMED, Policy, generator, geometry, showing
 from bridge.learning.augmentation.tones import Degradation, colouring
 
 HEIGHT, WIDTH = 40, 64
@@ -75,12 +75,11 @@ def test_one_bound_changes_one_effect() -> None:
 
 
 def test_any_angle_goes_all_round() -> None:
-    """Asked for beside any policy, or by the name of its own; as the function for a batch did it."""
+    """Asked for beside any policy, or by the name of its own."""
     assert NAMED["bolt"].at_any_angle().angle_degrees == 180
     angles = np.degrees(np.arctan2(*moves(NAMED["any-angle"])[:, 1::-1, 0].T[:2]))
     assert np.histogram(angles, 12, (-180, 180))[0].min() > 60
-    asked = vary(PICTURES, np.random.default_rng(3), any_angle=True)
-    assert np.array_equal(asked, NAMED["any-angle"].vary(PICTURES, np.random.default_rng(3)))
+    assert NAMED["fixture"].at_any_angle() == NAMED["any-angle"]
 
 
 class TestGeometry:
@@ -210,7 +209,7 @@ class TestTones:
     def test_level_is_varied_by_more_than_a_lamp_ages(self) -> None:
         """A brightness that goes with a label in the set does not go with it in training."""
         gray = np.full((200, 8, 8, 1), 128, np.uint8)
-        levels = vary(gray, np.random.default_rng(0), any_angle=False).mean(axis=(1, 2, 3))
+        levels = NAMED["fixture"].vary(gray, np.random.default_rng(0)).mean(axis=(1, 2, 3))
         assert levels.std() > 15
 
     def test_brightness_and_contrast_keep_to_their_bounds(self) -> None:
