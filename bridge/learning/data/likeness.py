@@ -33,8 +33,8 @@ SHARE: Final = 0.07
 CORRELATION: Final = 0.6
 """And the fine detail must correlate like this where the pictures overlap."""
 UPRIGHT: Final = 0.85
-"""But like this where one stands as upright as the other: what a fixture holds shares outline and light, and a copy
-that was not turned askew loses little."""
+"""But like this where one stands as upright as the other: what a fixture holds shares outline and light, and a
+copy that was not turned askew loses little."""
 ASKEW: Final = 5.0
 """Degrees by which a part may lie askew in its fixture."""
 _RATIO: Final = 0.85
