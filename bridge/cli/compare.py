@@ -1,0 +1,153 @@
+"""``aoi-bridge compare``: several networks, heads and augmentations on the same pictures, and the table.
+
+Heavy imports happen in ``run``, so that the help works at once and without any extra.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from importlib.metadata import version
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from bridge.cli import looking, reading, teaching
+from bridge.cli.numbers import count
+
+if TYPE_CHECKING:
+    from bridge.judging.spec import Input
+    from bridge.learning.comparison import Comparison, Cost, Trial, Way
+    from bridge.learning.data import Collection, Dataset, Look
+    from bridge.learning.settings import Settings
+    from bridge.learning.trials import Desk
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add what ``aoi-bridge compare`` takes."""
+    add = parser.add_argument
+    reading.options(parser)
+    reading.split_options(parser)
+    teaching.choices(parser, several=True)
+    add(
+        "--seeds",
+        type=count,
+        default=5,
+        metavar="N",
+        help="trainings of each, each with its own split (default: 5)",
+    )
+    teaching.options(parser)
+    looking.options(parser)
+    add(
+        "--out",
+        type=Path,
+        default=Path("comparison"),
+        metavar="FOLDER",
+        help="keeps each finished training, and the table as comparison.html and .json (default: comparison)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train each, print the table and write it; Ctrl-C keeps what is finished, and the same command goes on."""
+    from bridge.learning import comparison, comparison_page, trials  # noqa: PLC0415 - TensorFlow; one line if missing
+
+    collection = reading.read(args)
+    tasks = list(_tasks(args))
+    desks: dict[str, tuple[Desk, Look]] = {}
+    done: list[Trial] = []
+    costs: dict[tuple[str, str], Cost] = {}
+    for number, (way, settings) in enumerate(tasks, 1):
+        desk, look = _desk(args, collection, way, desks)
+        with teaching.shown(f"{number}/{len(tasks)} {way.name} seed {settings.seed}: ") as told:
+            done.append(desk.trial(way, settings, look.into, told))
+        if way.rival not in costs:
+            costs[way.rival] = trials.priced(settings, look.into, desk.dataset.classes)
+    dataset = next(iter(desks.values()))[0].dataset
+    good = [place for place, one in enumerate(dataset.classes) if one.verdict == "OK"]
+    table = comparison.compared(done, [one.name for one in dataset.classes], good, costs)
+    _print(table)
+    provenance = _provenance(args, dataset, done)
+    page = args.out / "comparison.html"
+    page.write_text(comparison_page.page_of(table, provenance), encoding="utf-8")
+    told_as = comparison.plain(table) | {"provenance": {name: str(one) for name, one in provenance}}
+    page.with_suffix(".json").write_text(json.dumps(told_as, indent=1) + "\n", encoding="utf-8")
+    for desk, _ in desks.values():
+        desk.close()
+    print(f"written: {page} and {page.with_suffix('.json')}")
+    return 0
+
+
+def _tasks(args: argparse.Namespace) -> Iterator[tuple[Way, Settings]]:
+    """Yield ways and settings, those that share features after one another; each way once."""
+    from dataclasses import replace  # noqa: PLC0415 - as above
+
+    from bridge.learning.comparison import Way  # noqa: PLC0415 - as above
+
+    seen: set[Way] = set()
+    for backbone, augment, copies, head in product(args.backbone, args.augment, args.copies, args.head):
+        settings = teaching.settings(args, backbone, head, augment, copies)
+        way = Way(backbone=backbone, head=head, augment=augment, copies=_distinct(augment, settings.copies))
+        if way not in seen:
+            seen.add(way)
+            settings = replace(settings, copies=way.copies)
+            yield from ((way, replace(settings, seed=args.seed + step)) for step in range(args.seeds))
+
+
+def _distinct(augment: str, copies: int) -> int:
+    """Return how many copies differ: without augmentation all are the picture itself."""
+    return min(copies, 1) if augment == "none" else copies
+
+
+def _desk(
+    args: argparse.Namespace, collection: Collection, way: Way, desks: dict[str, tuple[Desk, Look]]
+) -> tuple[Desk, Look]:
+    """Return the pictures as a backbone is shown them; read once for all that are shown the same."""
+    from bridge.learning.data import pictures  # noqa: PLC0415 - as above
+    from bridge.learning.trials import Desk  # noqa: PLC0415 - as above
+
+    standard: Input = teaching.standard(way.backbone, args.weights)
+    key = repr(standard)
+    if key not in desks:
+        look = looking.look(args, collection, standard)
+        dataset = pictures.read(collection, look)
+        desks[key] = Desk(dataset=dataset, shares=reading.shares(args), folder=args.out), look
+    return desks[key]
+
+
+def _print(table: Comparison) -> None:
+    from bridge.learning import comparison_page  # noqa: PLC0415 - as above
+
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    shown = Table(*comparison_page.HEADERS)
+    for row in table.rows:
+        shown.add_row(*comparison_page.cells(row))
+    console.print(shown)
+    classes = Table("way", "class", "precision", "recall", "F1")
+    for row in table.rows:
+        for name, figures in row.classes.items():
+            classes.add_row(comparison_page.title(row), name, *(comparison_page.spread(one, 3) for one in figures))
+    console.print(classes)
+    if table.differences:
+        gains = Table("network", "from", "to", "accuracy", "AUC", "seeds")
+        for two in table.differences:
+            gains.add_row(*comparison_page.difference_cells(two))
+        console.print(gains)
+
+
+def _provenance(args: argparse.Namespace, dataset: Dataset, done: list[Trial]) -> list[tuple[str, object]]:
+    from bridge.learning.backend import keras  # noqa: PLC0415 - as above
+
+    held_out = {one.seed: len(one.truth) for one in done}
+    return [
+        ("pictures", f"{len(dataset.labels)} in {args.data}, {len(set(dataset.groups))} groups"),
+        ("data", dataset.digest),
+        ("held out", ", ".join(f"seed {seed}: {number}" for seed, number in sorted(held_out.items()))),
+        ("weights", args.weights or "imagenet; small: none"),
+        ("phases", f"{args.epochs} and {args.fine_epochs} epochs at most"),
+        ("tools", f"aoi-bridge {version('aoi-bridge')}, keras {keras.__version__}"),
+    ]
