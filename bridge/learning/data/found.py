@@ -19,6 +19,8 @@ class Found:
     path: Path
     label: str
     part: str = ""
+    serial: str = ""
+    """The number that the part itself bears: its inspections are never torn apart, whatever the groups."""
     view: str = ""
     group: str = ""
     split: str = ""

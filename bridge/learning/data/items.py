@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from bridge.errors import ConfigError
 from bridge.judging.bundle import ModelClass
-from bridge.learning.data import folders, tables
+from bridge.learning.data import folders, journal, tables
 from bridge.learning.data.found import Found
 from bridge.messages import Verdict
 
@@ -119,19 +119,23 @@ def read(where: Path, choice: Choice = Choice()) -> Collection:
         ConfigError: there is no set, a class or a group is not known, or there is not at least one class each of
             OK and NG.
     """
-    found = _found(where)
+    found, notes = _found(where, choice.labels)
     known = classes(sorted({one.label for one in found}), choice)
     order = {one.name: place for place, one in enumerate(known)}
     items = sorted(_items(found, where, choice), key=lambda item: (order[item.label], item.path, item.view))
     _listed_once(items)
-    return _own_split(Collection(where=where, items=tuple(items), classes=known), choice)
+    return _own_split(Collection(where=where, items=tuple(items), classes=known, notes=notes), choice)
 
 
-def _found(where: Path) -> list[Found]:
+def _found(where: Path, labels: Path | None) -> tuple[list[Found], tuple[str, ...]]:
+    if (where / journal.FILE).is_file():
+        return journal.read(where, labels)
+    if labels is not None:
+        raise ConfigError(f"--labels {labels}", f"is for a journal, and {where} holds none", "leave it out")
     if where.is_dir():
-        return folders.read(where)
+        return folders.read(where), ()
     if where.is_file():
-        return tables.read(where)
+        return tables.read(where), ()
     raise ConfigError(str(where), "is not there", "write a folder with one folder per class, or a CSV file")
 
 
@@ -172,7 +176,11 @@ def _items(found: Sequence[Found], where: Path, choice: Choice) -> list[Item]:
     ways = [tables.naming("--groups", text, folder) for text in choice.groups if text != COPIES] or [_own_group]
     parts = [part(one) for one in found]
     keys = [
-        [f"part {name}", *(f"{way} {said}" for way, said in enumerate(name_of(one) for name_of in ways) if said)]
+        [
+            f"part {name}",
+            *([f"held {one.serial}"] if one.serial else []),
+            *(f"{way} {said}" for way, said in enumerate(name_of(one) for name_of in ways) if said),
+        ]
         for name, one in zip(parts, found, strict=True)
     ]
     groups = joined(keys)

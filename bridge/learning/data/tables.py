@@ -76,12 +76,18 @@ def _found(table: Path, number: int, row: Mapping[str, str], label: str) -> Foun
         path=path,
         label=row[label],
         part=row.get("part") or row.get("serial", ""),
+        serial=row.get("serial", ""),
         view=row.get("view", ""),
-        group=next((row[name] for name in GROUPS if row.get(name)), ""),
+        group=group(row),
         split=side(row.get("split", ""), where),
         mask=mask,
         facts=row,
     )
+
+
+def group(row: Mapping[str, str]) -> str:
+    """Return what a row says belongs together; empty where it does not say."""
+    return next((row[name] for name in GROUPS if row.get(name)), "")
 
 
 def naming(flag: str, text: str, folder: Path) -> Naming:
