@@ -10,20 +10,19 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bridge.errors import ConfigError
 from bridge.judging import bundle, preprocess, shelf
-from bridge.judging.bundle import Bundle, Manifest, ModelClass, Precision
+from bridge.judging.bundle import Manifest, ModelClass, Precision
 from bridge.judging.engine import BATCH, Unfit
-from bridge.judging.spec import HeatMapOutput, Normalisation
+from bridge.judging.spec import HeatMapOutput
 from bridge.learning import (
     calibration,
     cam,
@@ -38,85 +37,24 @@ from bridge.learning import (
 )
 from bridge.learning.backend import keras
 from bridge.learning.conversion import Graph
-from bridge.learning.data import Dataset, Indices, Look
+from bridge.learning.data import Dataset, Indices
 from bridge.learning.meaning import meaning
 from bridge.learning.measuring import Rows, Sight, Told, silent
 from bridge.learning.networks import Model
 from bridge.learning.points import Outcome
 from bridge.learning.quantising import Candidate
 from bridge.learning.seen import SEEN, Seen
+from bridge.learning.target import Made, Network, Sides, Split, Target
 
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # else the import looks up a host and sends
 import openvino as ov  # noqa: E402 - after the line above
+
+__all__ = ["PARITY", "Made", "Network", "Refusal", "Sides", "Split", "Target", "disagreement", "export"]
 
 PARITY: Final = 1e-3
 """The most by which a probability may differ between Keras and the engine in float32."""
 _COMPARED = 64
 """Pictures that are shown to both."""
-
-
-class Network(Protocol):
-    """What is exported of a network."""
-
-    @property
-    def whole(self) -> Model:
-        """Picture to logits."""
-
-    @property
-    def normalisation(self) -> Normalisation:
-        """How its input is made from pixels."""
-
-
-class Split(Protocol):
-    """Places in the data set."""
-
-    @property
-    def train(self) -> Indices:
-        """What it was trained on; int8 takes its ranges from these."""
-
-    @property
-    def validation(self) -> Indices:
-        """What thresholds are set on and precisions compared on."""
-
-
-class Sides(NamedTuple):
-    """A split without anything held out."""
-
-    train: Indices
-    validation: Indices
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """Where bundles go and what they are called."""
-
-    models: Path
-    """The model's folder; each bundle is written to ``<models>/<version>``."""
-    name: str
-    look: Look
-    """How the pictures of the data set were cut."""
-    precisions: tuple[Precision, ...] = (Precision.F32,)
-    """What to write besides f32, which is always written."""
-    escapes: float = 0.005
-    """The share of bad validation parts that may pass."""
-    int8_loss: float = 0.2
-    """The most AUROC points (hundredths) that int8 may lose against f32 on validation parts."""
-    parent: str = ""
-    """The identity of the bundle that this one was trained from."""
-    recipe: Mapping[str, Any] = field(default_factory=dict)
-    """All that it takes to train this network again, in JSON values."""
-    files: Mapping[str, bytes] = field(default_factory=dict)
-    """What else each bundle takes along, by name."""
-    seen: Seen = field(default_factory=Seen)
-    """What the network had seen before: the pictures of the bundle that it goes on from."""
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """A bundle that was written, and what its threshold does on the validation parts."""
-
-    bundle: Bundle
-    outcome: Outcome
 
 
 def _complain(line: str) -> None:

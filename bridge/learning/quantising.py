@@ -1,8 +1,12 @@
 """int8: post-training quantisation by NNCF, calibrated on training pictures, and what it costs against f32.
 
-The ranges of activations are taken from pictures as the live path prepares them. Two ways are tried in turn: all
-layers in 8 bits, and the first and the last layers left in float32, where rounding hurts most. What only explains
-(the heat map) is never rounded. NNCF takes seconds to import and is imported when it is needed.
+The ranges of activations are taken from pictures as the live path prepares them, and reach from the least to the
+greatest that any of them causes. NNCF's own choice, the mean of each picture's greatest, cuts off what stands out,
+and in inspection that is the defect: on a small network it moved the logits of bad parts by 4.2 on average and of
+good ones by 0.07; this way it is 0.06 and 0.01.
+
+Two ways are tried in turn: all layers in 8 bits, and the first and the last layers left in float32, where rounding
+hurts most. What only explains (the heat map) is never rounded. NNCF takes seconds to import, which only int8 costs.
 """
 
 from __future__ import annotations
@@ -30,6 +34,9 @@ from bridge.learning.points import Scores, Truth
 
 MOST_PICTURES: Final = 300
 """More calibration pictures move the ranges no further; each costs a pass of the f32 network."""
+
+_FEW_PAIRS = 4
+"""Where fewer pairs than this use up what is allowed, the user is told what one pair weighs."""
 
 
 class Scope(StrEnum):
@@ -94,7 +101,7 @@ def quantise(graph: Graph, shown: NDArray[np.float32], scope: Scope, told: Told 
     Raises:
         ConfigError: NNCF is not installed.
     """
-    nncf = _nncf()
+    nncf, ranges = _nncf()
     left_out = nncf.IgnoredScope(names=sorted(_only_explaining(graph) | _outer(graph, scope)))
     count = itertools.count(1)
 
@@ -110,19 +117,23 @@ def quantise(graph: Graph, shown: NDArray[np.float32], scope: Scope, told: Told 
             subset_size=len(shown),
             fast_bias_correction=True,
             ignored_scope=left_out,
+            advanced_parameters=nncf.AdvancedQuantizationParameters(
+                activations_range_estimator_params=ranges.RangeEstimatorParametersSet.MINMAX
+            ),
         )
 
 
-def _nncf() -> Any:
+def _nncf() -> tuple[Any, Any]:
     sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # else it looks up a host and sends
     try:
         import nncf  # noqa: PLC0415 - seconds, and only int8 needs it
+        from nncf.quantization import range_estimator  # noqa: PLC0415 - same
     except ImportError as exc:
         raise ConfigError(
             "--precision int8", "NNCF is not installed", "write pip install 'aoi-bridge[train]'"
         ) from exc
     nncf.set_log_level(logging.ERROR)
-    return nncf
+    return nncf, range_estimator
 
 
 def _only_explaining(graph: Graph) -> set[str]:
@@ -176,9 +187,11 @@ def compared(one: Candidate, reference: Candidate) -> dict[str, float | int | st
 
 def refusal(one: Candidate, reference: Candidate, allowed: float) -> str:
     """Return in one line why a precision is not written."""
-    facts = compared(one, reference)
+    facts, bad = compared(one, reference), int(one.bad.sum())
+    pair = 100 / (bad * (len(one.bad) - bad))
+    few = f" (one pair of parts in the wrong order is {pair:.2f} points)" if pair > allowed / _FEW_PAIRS else ""
     return (
         f"{one.precision} is not written: AUROC {one.auc:.4f} against {reference.auc:.4f} of f32 on "
-        f"{len(one.bad)} validation parts, {loss(one, reference):.2f} points lost "
-        f"where --int8-loss allows {allowed:g}, {facts['changed_decisions']} decisions changed"
+        f"{len(one.bad)} validation parts, {loss(one, reference):.2f} points lost where --int8-loss allows "
+        f"{allowed:g}{few}, {facts['changed_decisions']} decisions changed"
     )

@@ -20,7 +20,6 @@ from bridge.judging.bundle import ModelClass, Precision
 from bridge.judging.classifier import ClassifierOptions, Explained, opened
 from bridge.judging.spec import Input
 from bridge.learning import cam, export, measuring, networks, seen, training
-from bridge.learning.backend import keras
 from bridge.learning.data import Choice, Dataset, Look, Shares, Split, items, pictures, split
 from bridge.learning.export import Made, Target
 from bridge.learning.measuring import Sight
@@ -132,30 +131,11 @@ def test_temperature_is_in_the_manifest_and_not_in_the_graph(
     assert np.allclose(raw, trained.whole.predict(shown, verbose=0), atol=1e-3)
 
 
-@pytest.fixture(scope="module")
-def explained(
-    dataset: Dataset, sides: Split, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[networks.Network, list[Made]]:
-    """A network that has learnt nothing, and its bundles: where it looks is well defined all the same."""
-    keras.utils.set_random_seed(1)
-    network_of_ours = networks.build(networks.Backbone.SMALL, INTO, len(CLASSES))
-    target = Target(
-        models=tmp_path_factory.mktemp("explained") / "toy",
-        name="toy",
-        look=Look(into=INTO),
-        precisions=(Precision.INT8,),
-        int8_loss=100,
-    )
-    return network_of_ours, export.export(network_of_ours, dataset, sides, target)
-
-
-def test_the_heat_map_goes_with_the_graph(
-    explained: tuple[networks.Network, list[Made]], dataset: Dataset
-) -> None:
+def test_the_heat_map_goes_with_the_graph(trained: Network, made: dict[Precision, Made], dataset: Dataset) -> None:
     """Logits and heat map by name, equal to Keras' in f32; in int8 the map itself is not rounded."""
-    ours, (plain, small) = explained
-    shown = preprocess.normalise(dataset.pictures[:8], ours.normalisation)
-    expected = cam.explained(ours, CLASSES).predict(shown, verbose=0)
+    plain, small = made[Precision.F32], made[Precision.INT8]
+    shown = preprocess.normalise(dataset.pictures[:8], trained.normalisation)
+    expected = cam.explained(trained, CLASSES).predict(shown, verbose=0)
     core = ov.Core()
     said = core.compile_model(plain.bundle.model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})([shown])
     for name in ("logits", "heat_map"):
@@ -167,10 +147,9 @@ def test_the_heat_map_goes_with_the_graph(
     assert heat.input_value(0).get_node().get_type_name() != "FakeQuantize"
 
 
-def test_the_line_shows_where_it_looked(explained: tuple[networks.Network, list[Made]], dataset: Dataset) -> None:
+def test_the_line_shows_where_it_looked(made: dict[Precision, Made], dataset: Dataset) -> None:
     """The manifest names the second output, so the worker makes boxes of it."""
-    _, bundles = explained
-    for one in bundles:
+    for one in made.values():
         assert one.bundle.manifest.heat_map is not None
         options = ClassifierOptions(model=str(one.bundle.folder), heat_map=Explained.ALL)
 
