@@ -6,7 +6,7 @@ and in inspection that is the defect: on a small network it moved the logits of 
 good ones by 0.07; this way it is 0.06 and 0.01.
 
 Two ways are tried in turn: all layers in 8 bits, and the first and the last layers left in float32, where rounding
-hurts most. What only explains (the heat map) is never rounded. NNCF takes seconds to import, which only int8 costs.
+hurts most. What only explains (the heat map) is never rounded. Only int8 pays for the import of NNCF.
 """
 
 from __future__ import annotations
