@@ -30,8 +30,13 @@ columns file and label, or the bridge's own data folder"
 
 def options(parser: argparse.ArgumentParser, *, needed: bool = True) -> None:
     """Add what says which pictures are meant, what is OK and what belongs together."""
+    parser.add_argument("data", nargs=None if needed else "?", type=Path, metavar="DATA", help=_DATA)
+    naming(parser)
+
+
+def naming(parser: argparse.ArgumentParser) -> None:
+    """Add what is OK and what belongs together, for a command that has words of its own for where pictures lie."""
     add = parser.add_argument
-    add("data", nargs=None if needed else "?", type=Path, metavar="DATA", help=_DATA)
     add("--ok", nargs="+", default=[], metavar="NAME", help="the classes that are OK; all others are NG")
     add(
         "--groups",

@@ -7,7 +7,9 @@ Seeds from ``TRAINING_SEEDS`` on are kept for training, so that what is trained 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -31,6 +33,7 @@ _CHANGE = 4.0 / 255
 
 Image = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
+Relit: TypeAlias = Callable[[Station], Station]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,15 +64,19 @@ class Bolt:
         return data.tobytes()
 
 
-def bolt(seed: int, defect: Defect | None = None, severity: float | None = None) -> Bolt:
+def bolt(
+    seed: int, defect: Defect | None = None, severity: float | None = None, relit: Relit | None = None
+) -> Bolt:
     """Make the bolt of this seed; with and without a defect it is the same bolt in the same light.
 
     Args:
         seed: 0 or more; the same seed and defect give the same pixels.
         defect: what is wrong, None for a good part.
         severity: above 0 to 1; None draws it from the seed.
+        relit: the station of another line: changes how this very bolt is lit and seen.
     """
     odd, finish, station, drawn = _drawn(seed)
+    station = station if relit is None else relit(station)
     strength = 0.0 if defect is None else drawn if severity is None else severity
     good = Cylinder.of(bolt_surface.surface(finish, seed, None, 0.0))
     bad = None if defect is None else Cylinder.of(bolt_surface.surface(finish, seed, defect, strength))

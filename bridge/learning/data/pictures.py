@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ from bridge.judging.spec import Input, Registration
 from bridge.learning.data.found import named
 from bridge.learning.data.items import Collection, Item
 from bridge.messages import Box, Verdict
+
+_T = TypeVar("_T")
 
 Told: TypeAlias = Callable[[int, int], None]
 """Called after every picture with how many are done, and of how many."""
@@ -133,6 +135,26 @@ class Dataset:
     def splits(self) -> tuple[str, ...]:
         """The side that the set itself gives each picture; empty where it does not."""
         return tuple(item.split for item in self.items) or ("",) * len(self.labels)
+
+    def take(self, places: Sequence[int]) -> Dataset:
+        """Return a set of these pictures only, with the same classes and a digest of its own."""
+        chosen = np.asarray(places, np.intp)
+
+        def of(named: tuple[_T, ...]) -> tuple[_T, ...]:
+            return tuple(named[place] for place in chosen.tolist()) if named else ()
+
+        return replace(
+            self,
+            pictures=self.pictures[chosen],
+            labels=self.labels[chosen],
+            groups=of(self.groups),
+            parts=of(self.parts),
+            digest=hashlib.sha256(self.digest.encode() + chosen.astype("<i8").tobytes()).hexdigest(),
+            files=of(self.files),
+            views=of(self.views),
+            hashes=of(self.hashes),
+            items=of(self.items),
+        )
 
 
 def read(collection: Collection, look: Look, told: Told = silent) -> Dataset:
