@@ -106,8 +106,6 @@ def _run(found: Bundle) -> int:
 
     configure(level="error")
     findings = asyncio.run(check(ClassifierOptions(model=str(found.folder.resolve()))))
-    loads, golden, speed = findings
-    for one in (loads, golden):
+    for one in findings:
         print(f"{one.what}: {one.said}")
-    print(f"takes {speed.said.partition(';')[0]} on this machine")
     return 0 if all(one.good is not False for one in findings) else 1

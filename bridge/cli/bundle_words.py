@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from bridge.cli.shown import amount, plain
-from bridge.judging.bundle import ANY_VIEW, Bundle, Manifest, OperatingPoint
+from bridge.judging import claim
+from bridge.judging.bundle import ANY_VIEW, Bundle, Manifest
 from bridge.judging.spec import Normalisation
 from bridge.learning import seen
-from bridge.messages import Goal, Verdict
+from bridge.messages import Verdict
 
 
 def words(found: Bundle) -> Iterator[tuple[str, str]]:
@@ -30,18 +31,22 @@ def _all(found: Bundle) -> Iterator[tuple[str, str]]:
     yield "precision", f"{one.precision}, {one.output}" + _divided(one)
     yield "score", one.score or "p(OK) of one view; the bundle does not say more"
     yield "threshold", f"{one.threshold:.6g}: a view is OK from this p(OK) on"
-    yield "promise", _promise(one.operating_point)
+    yield "promise", _promise(one)
     if one.heat_map:
         yield (
             "heat map",
-            f"of {one.heat_map.layer or 'the last features'}, boxes from {one.heat_map.peak_share:g} of its peak",
+            f"of {_layer(one.heat_map.layer)}, boxes from {one.heat_map.peak_share:g} of its peak",
         )
     yield "golden", _golden(one)
     yield from _seen(found)
     for name, value in one.metrics.items():
         yield "measured", f"{name} = {value:.6g}" if isinstance(value, float) else f"{name} = {value}"
-    for name, said in _flat(one.recipe):
-        yield "recipe", f"{name} = {said}"
+    for name, part in one.recipe.items():
+        yield "recipe", f"{name}: {_recipe(part)}"
+
+
+def _layer(name: str) -> str:
+    return f"layer {name}" if name not in {"", "last"} else "the last features"
 
 
 def _made(one: Manifest) -> str:
@@ -74,17 +79,12 @@ def _divided(one: Manifest) -> str:
     return "" if one.temperature == 1 else f" divided by {one.temperature:.4g}"
 
 
-def _promise(point: OperatingPoint | None) -> str:
+def _promise(one: Manifest) -> str:
+    """Return what the threshold was shown to hold, and why nobody may rely on it where that is so."""
+    point, against = one.operating_point, "; ".join(claim.doubts(one, one.threshold, ()))
     if point is None:
-        return "none: nobody has shown what the threshold holds; see aoi-bridge calibrate"
-    what = "added false calls" if point.goal is Goal.CATCH_ESCAPES else "escapes"
-    said = (
-        f"goal {point.goal.value}: at most {point.risk:.3%} {what} with {point.confidence:.0%} confidence; "
-        f"{point.errors} seen on {point.good} good and {point.bad} bad parts, bound {point.bound:.3%}"
-    )
-    return said + (
-        ": holds" if point.holds else f": does not hold, {point.missing} more labelled parts are missing"
-    )
+        return f"none: {against}"
+    return claim.said(point) + (f"; but {against}" if against else "")
 
 
 def _golden(one: Manifest) -> str:
@@ -100,9 +100,8 @@ def _seen(found: Bundle) -> Iterator[tuple[str, str]]:
         yield "has seen", f"{told}; {len(known.groups)} groups"
 
 
-def _flat(facts: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
-    for name, value in facts.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{before}{name}.")
-        else:
-            yield f"{before}{name}", value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def _recipe(value: Any) -> str:
+    """Return a part of the recipe on one line."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_recipe(one)}" for name, one in value.items())
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -74,7 +74,7 @@ def test_a_users_onnx_becomes_a_bundle_that_runs_and_proves_itself(
         "OK: lit; NG: dark",
         "16 x 16 rgb",
         "2 pictures of bad parts",
-        "imported = their.onnx",
+        "imported: their.onnx",
     ):
         assert words in shown
     assert main(["bundle", "import", str(model), "--name", "lamp", *WORDS]) == 0
