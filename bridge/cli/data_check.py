@@ -17,7 +17,6 @@ def options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--out", type=Path, default=Path("check"), metavar="FOLDER", help="where the report goes (check)")
     add("--no-copies", action="store_true", help="do not look for copies, which takes a minute per 1,000 pictures")
-    add("--allow-leak", action="store_true", help="call the split clean although copies lie on two sides of it")
 
 
 def run(args: argparse.Namespace) -> int:

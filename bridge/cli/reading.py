@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 from rich.progress import Progress, TaskID
 
 from bridge.cli.numbers import share
+from bridge.errors import ConfigError
 
 if TYPE_CHECKING:
     from bridge.judging.bundle import ModelClass
-    from bridge.learning.data import Collection, Shares
+    from bridge.learning.data import Collection, Shares, Split
     from bridge.learning.data.copies import Told
 
 _DATA = (
@@ -68,6 +69,7 @@ def split_options(parser: argparse.ArgumentParser) -> None:
         help="the share of groups kept for calibrate and evaluate (default: 0.25)",
     )
     add("--seed", type=int, default=0, help="decides what is drawn (default: 0)")
+    add("--allow-leak", action="store_true", help="go on although copies of one photograph lie on two sides")
 
 
 def read(args: argparse.Namespace, known: tuple[ModelClass, ...] = (), where: Path | None = None) -> Collection:
@@ -99,16 +101,39 @@ def read(args: argparse.Namespace, known: tuple[ModelClass, ...] = (), where: Pa
 
 
 def _by_copies(collection: Collection) -> Collection:
-    from bridge.learning.data import copies  # noqa: PLC0415 - as above
+    from bridge.learning.data import copies, remembered  # noqa: PLC0415 - as above
 
     with told() as tell:
-        found = copies.find(collection, tell)
+        found = remembered.find(collection, tell)
     merged = copies.merged(collection, found.pairs)
     print(
         f"{len(found.pairs)} pairs of copies: "
         f"{len(set(merged.groups))} groups instead of {len(set(collection.groups))}"
     )
     return merged
+
+
+def refuse_leak(args: argparse.Namespace, collection: Collection, *splits: Split) -> None:
+    """Look for copies on two sides of any of these splits, a minute for a thousand pictures the first time.
+
+    Raises:
+        ConfigError: there are some, and ``--allow-leak`` was not written.
+    """
+    from bridge.learning.data import remembered  # noqa: PLC0415 - as above
+    from bridge.learning.data.found import named  # noqa: PLC0415 - as above
+
+    if args.allow_leak:
+        return
+    with told() as tell:
+        copies = remembered.find(collection, tell)
+    leaking = max((copies.across(sides) for sides in splits), key=len)
+    if leaking:
+        one, other = (
+            named(collection.items[place].path, collection.where) for place in (leaking[0].one, leaking[0].other)
+        )
+        found = f"{len(leaking)} pairs of copies lie on two sides of the split, as {one} and {other}"
+        write = "write --groups copies; aoi-bridge data check shows them, --allow-leak goes on all the same"
+        raise ConfigError(str(args.data), found, write)
 
 
 @contextmanager

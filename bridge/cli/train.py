@@ -68,8 +68,9 @@ def run(args: argparse.Namespace) -> int:
     from bridge.learning.data import pictures, split  # noqa: PLC0415 - numpy and OpenCV
 
     dataset = pictures.read(task.collection, task.look)
-    sides = split.by_group(dataset, reading.shares(args), args.seed)
+    sides = split.by_group(dataset, reading.shares(args), args.seed, torn=args.allow_leak)
     _tell(dataset, sides)
+    reading.refuse_leak(args, task.collection, sides)
     net, progress = _trained(args, task, dataset, sides)
     made = _exported(args, task, (dataset, sides), net, progress)
     _close(args, task, made, progress)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from bridge.judging import headers, preprocess
 from bridge.judging.headers import Unreadable
-from bridge.learning.data import copies
+from bridge.learning.data import remembered
 from bridge.learning.data.copies import Copies, Pair, Told
 from bridge.learning.data.found import named
 from bridge.learning.data.items import Collection
@@ -149,7 +149,7 @@ def check(collection: Collection, split: Split, told: Told, *, look_for_copies: 
         split=split,
         measured=np.array(rows, np.float64),
         unreadable=unreadable,
-        copies=copies.find(collection, told) if look_for_copies else nothing,
+        copies=remembered.find(collection, told) if look_for_copies else nothing,
         looked=look_for_copies,
     )
 

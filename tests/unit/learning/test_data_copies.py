@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,9 +13,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from bridge.cli import reading
 from bridge.cli.main import main
-from bridge.learning.data import Choice, Shares, items, split
-from bridge.learning.data.copies import find, merged
+from bridge.errors import ConfigError
+from bridge.learning.data import Choice, Shares, copies, items, remembered, split
+from bridge.learning.data.copies import merged
 from bridge.simulate.bolts import TRAINING_SEEDS, VIEWS, Defect, bolt
 
 Picture = NDArray[np.uint8]
@@ -76,7 +80,7 @@ def bolts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_each_kind_of_copy_is_found_and_nothing_else(bolts: Path) -> None:
     """Turned by any angle, mirrored, brightened, cropped, all of it; other bolts are other bolts."""
     collection = items.read(bolts, Choice())
-    found = find(collection, lambda *_: None)
+    found = remembered.find(collection, lambda *_: None)
     names = [item.path.stem for item in collection.items]
     pairs = {tuple(sorted((names[pair.one], names[pair.other]))) for pair in found.pairs}
     assert pairs == {(f"{seed:02d}", f"{seed:02d}-{change.__name__}") for seed, change in enumerate(CHANGES)}
@@ -90,7 +94,7 @@ def test_what_was_done_to_a_copy_is_said(bolts: Path) -> None:
     names = [item.path.stem for item in collection.items]
     said = {
         name: pair.likeness
-        for pair in find(collection, lambda *_: None).pairs
+        for pair in remembered.find(collection, lambda *_: None).pairs
         for name in (names[pair.one], names[pair.other])
         if "-" in name
     }
@@ -104,9 +108,9 @@ def test_what_was_done_to_a_copy_is_said(bolts: Path) -> None:
 def test_copies_become_one_group(bolts: Path) -> None:
     """``--groups copies`` keeps them together, whatever the split."""
     collection = items.read(bolts, Choice(own_split=False))
-    whole = merged(collection, find(collection, lambda *_: None).pairs)
+    whole = merged(collection, remembered.find(collection, lambda *_: None).pairs)
     assert len(set(whole.groups)) == len(set(collection.groups)) - len(CHANGES)
-    assert not find(whole, lambda *_: None).pairs
+    assert not remembered.find(whole, lambda *_: None).pairs
     for seed in range(10):
         sides = split.by_group(whole, Shares(), seed).sides.values()
         train, validation, held_out = ({whole.groups[place] for place in places} for places in sides)
@@ -129,6 +133,52 @@ def test_a_split_that_leaks_is_not_called_clean(
     assert main(["data", "check", str(bolts), "--out", str(out), "--allow-leak"]) == 0
     assert main(["data", "check", str(bolts), "--out", str(out), "--split", "new", "--groups", "copies"]) == 0
     assert "5 pairs of copies: 16 groups instead of 21" in capsys.readouterr().out
+
+
+def test_training_on_a_split_that_leaks_is_refused(bolts: Path) -> None:
+    """In one line that names a pair and what to write; with the copies in one group it goes on."""
+    parser = argparse.ArgumentParser()
+    reading.options(parser)
+    reading.split_options(parser)
+    told = []
+    for words, seeds in (([], 1), (["--split", "new"], 20)):
+        args = parser.parse_args([str(bolts), *words])
+        collection = reading.read(args)
+        splits = [split.by_group(collection, reading.shares(args), seed) for seed in range(seeds)]
+        with pytest.raises(ConfigError, match="pairs of copies lie on two sides of the split, as t") as caught:
+            reading.refuse_leak(args, collection, *splits)
+        told.append(str(caught.value))
+    assert all("--groups copies" in line and "\n" not in line for line in told)
+    args.allow_leak = True
+    reading.refuse_leak(args, collection, *splits)
+    args = parser.parse_args([str(bolts), "--split", "new", "--groups", "copies"])
+    whole = reading.read(args)
+    reading.refuse_leak(args, whole, *(split.by_group(whole, reading.shares(args), seed) for seed in range(20)))
+
+
+def test_a_set_is_searched_once_and_again_when_it_changes(
+    bolts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the search found is kept; a torn note of it is no note."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    shutil.copytree(bolts, tmp_path / "set")
+    searched: list[str] = []
+
+    def look() -> copies.Copies:
+        collection = items.read(tmp_path / "set", Choice())
+        return remembered.find(collection, lambda what, *_: searched.append(what))
+
+    first = look()
+    assert searched
+    searched.clear()
+    assert look() == first
+    assert not searched
+    (kept,) = (tmp_path / "aoi-bridge").rglob("*.json")
+    kept.write_text(kept.read_text()[:-20])
+    assert look() == first
+    assert searched
+    (tmp_path / "set" / "test" / "ok" / "00-turned.jpg").unlink()
+    assert len(look().pairs) == len(first.pairs) - 1
 
 
 def test_one_photograph_under_two_labels_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
