@@ -165,7 +165,7 @@ class _Exporter:
         try:
             rows = measuring.probabilities(files[0], self._sight, precision, dataset.pictures[chosen], self._told)
         except Unfit as exc:
-            raise Refusal(f"{precision} is not written: {exc}") from exc
+            raise Refusal(f"{precision} is not written: it cannot be measured here ({exc})") from exc
         temperature = calibration.temperature(np.log(np.maximum(rows, 1e-300)), dataset.labels[chosen])
         views = measuring.ok(measuring.tempered(rows, temperature), self._sight)
         parts, bad = points.fuse(views, dataset.bad[chosen], [dataset.parts[at] for at in chosen])

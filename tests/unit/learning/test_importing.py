@@ -21,6 +21,7 @@ from bridge.judging.spec import Input
 from bridge.learning import importing
 from bridge.learning.importing import Wanted, outside, reading
 from bridge.messages import Verdict
+from bridge.simulate.factory import DEMO_BUNDLE
 
 INTO = Input(width=16, height=16)
 CLASSES = (ModelClass(name="lit", verdict=Verdict.OK), ModelClass(name="dark", verdict=Verdict.NG))
@@ -128,6 +129,22 @@ def test_either_order_of_axes_and_any_batch(
     assert sizes[0] == "1..8"
     assert sorted(sizes[1:]) == ["16", "16", "3"]
     assert (sizes[1] == "3") == (shape[1] == 3 or said.get("layout") == "nchw")
+
+
+def test_an_openvino_model_is_taken_as_it_is() -> None:
+    """The model of one's own bundle, for instance, under another name or threshold."""
+    demo = bundle.load(DEMO_BUNDLE)
+    shown = demo.manifest
+    said = Wanted(
+        model=demo.model,
+        classes=shown.classes,
+        into=shown.input,
+        normalisation=shown.normalisation,
+        output="logits",
+    )
+    found = importing.read(said)
+    assert found.facts["form"] == "ir"
+    assert not found.remarks
 
 
 def test_a_single_number_stands_for_the_second_class(tmp_path: Path) -> None:

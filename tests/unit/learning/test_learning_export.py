@@ -15,7 +15,7 @@ import numpy as np
 import openvino as ov
 import pytest
 
-from bridge.judging import bundle, preprocess
+from bridge.judging import bundle, engine, preprocess
 from bridge.judging.bundle import ModelClass, Precision
 from bridge.judging.classifier import ClassifierOptions, Explained, opened
 from bridge.judging.spec import Input
@@ -26,6 +26,7 @@ from bridge.learning.measuring import Sight
 from bridge.learning.networks import Network
 from bridge.learning.settings import ALL, Settings
 from bridge.messages import Box, Judgement, Verdict, View
+from bridge.simulate.factory import DEMO_BUNDLE
 
 pytestmark = [
     pytest.mark.learning,
@@ -172,25 +173,50 @@ def test_int8_lies_in_the_graph_and_says_what_it_cost(made: dict[Precision, Made
     assert told["score_max_abs"] > 0  # type: ignore[operator]  # same
 
 
-def test_int8_that_loses_too_much_is_refused_in_one_line_and_f32_stays(
-    trained: Network, dataset: Dataset, sides: Split, tmp_path: Path
+def test_what_does_not_hold_is_refused_in_one_line_and_f32_stays(
+    trained: Network, dataset: Dataset, sides: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The line names both figures; a bound below zero nothing can hold."""
+    """int8 that loses too much, with both figures, and a precision that the processor would only imitate."""
     lines: list[str] = []
+    monkeypatch.setitem(engine._NEEDS, "bf16", "what no processor has")
     target = Target(
         models=tmp_path / "toy",
         name="toy",
         look=Look(into=INTO),
-        precisions=(Precision.INT8,),
-        int8_loss=-100.5,
+        precisions=(Precision.INT8, Precision.BF16),
+        int8_loss=-100.5,  # which nothing can hold
     )
     found = export.export(trained, dataset, sides, target, lines.append)
     assert [one.bundle.manifest.precision for one in found] == [Precision.F32]
     assert sorted(path.name for path in target.models.iterdir()) == ["1", "live"]
-    (line,) = lines
-    assert "\n" not in line
-    assert f"of f32 on {len(set(np.array(dataset.parts)[sides.validation]))} validation parts" in line
-    assert line.endswith(f"{found[0].bundle.identity} (f32) stays")
+    lacking, losing = lines
+    assert lacking.startswith("bf16 is not written: ")
+    assert "this processor lacks" in lacking
+    assert f"of f32 on {len(set(np.array(dataset.parts)[sides.validation]))} validation parts" in losing
+    for line in lines:
+        assert "\n" not in line
+        assert line.endswith(f"{found[0].bundle.identity} (f32) stays")
+
+
+QUIET = """
+import socket, sys
+def refuse(*_args, **_options): raise AssertionError("the network was asked for")
+socket.getaddrinfo = socket.socket.connect = refuse
+import numpy as np
+from bridge.learning import quantising
+import openvino as ov
+graph = ov.Core().read_model(sys.argv[1])
+shown = np.random.default_rng(0).normal(size=(4, 210, 106, 3)).astype("f4")
+quantising.quantise(graph, shown, quantising.Scope.ALL)
+print(type(sys.modules["nncf.telemetry"].telemetry).__name__)
+"""
+
+
+def test_quantising_says_nothing_and_tells_nobody() -> None:
+    """NNCF reports its use over the network where it can, though not under pytest: so in another process."""
+    command = [sys.executable, "-c", QUIET, str(DEMO_BUNDLE / "model.xml")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("MagicMock\n", "")
 
 
 def test_a_bundle_says_which_pictures_it_has_seen(
