@@ -5,8 +5,9 @@
 
 Needs the train extra. The worker of the line judges over its socket, encoded pictures in, on ``--threads`` cores;
 Keras gets the same pictures through the same decoding. All take turns in every round, so that the machine's moods
-fall on all of them; medians are told. The networks have ImageNet's shapes and random weights, which cost what
-trained ones cost, and stay in ``--work`` for the next run. bf16 only where the processor has it.
+fall on all of them; medians are told. A bare matrix product of as many multiply-adds says what the processor can.
+The networks have ImageNet's shapes and random weights, which cost what trained ones cost, and stay in ``--work``
+for the next run. bf16 only where the processor has it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from bare_product import product
 from harness import finish
 from int8_cost import BOLTS, Lost, costs
 
@@ -34,7 +36,7 @@ from bridge.judging.engine import Unfit, check_precision
 from bridge.judging.spec import HeatMapOutput, Input
 from bridge.learning import cam, conversion, heads, networks, quantising
 from bridge.learning.backend import keras
-from bridge.learning.networks import Backbone, Network
+from bridge.learning.networks import Backbone, Network, cost
 from bridge.log import configure
 from bridge.messages import Verdict, View
 from bridge.simulate.bolts import TRAINING_SEEDS, VIEWS, bolt
@@ -55,6 +57,9 @@ TARGETS = {
     "heat map times the plain verdict": 1.5,
     "int8 auroc points lost": 0.2,
 }
+
+BARE = "as many multiply-adds in one matrix product,"
+"""What the processor can do: whoever is as fast is bound by arithmetic."""
 
 Timed = Callable[[], Awaitable[float]]
 """Judge once and return the seconds from encoded pictures to verdicts."""
@@ -138,6 +143,8 @@ async def contenders(stack: AsyncExitStack, case: Case, args: argparse.Namespace
         found[str(precision)] = await _judge(stack, one, views, args.threads, Explained.NONE)
         if case.views == 1:
             found[f"{precision} with heat map"] = await _judge(stack, one, views, args.threads, Explained.ALL)
+        adds = case.views * cost.multiply_adds(net.whole)
+        found[f"{BARE} {precision}"] = _bare(product(precision, args.threads), adds)
     found["keras.predict"] = _keras(net, views, lambda shown: net.whole.predict(shown, verbose=0))
     compiled = _compiled(net)
     found["tf.function"] = _keras(net, views, lambda shown: np.asarray(compiled(shown)))
@@ -145,6 +152,13 @@ async def contenders(stack: AsyncExitStack, case: Case, args: argparse.Namespace
         for _ in range(3):
             await timed()
     return found
+
+
+def _bare(seconds: Callable[[int], float], adds: int) -> Timed:
+    async def timed() -> float:
+        return seconds(adds)
+
+    return timed
 
 
 async def _judge(
