@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from bridge.cli import reading
+from bridge.durable import replace_text
 from bridge.errors import ConfigError
 
 
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
 def _write(folder: Path, page: str, facts: dict[str, object]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "data.html").write_text(page, encoding="utf-8")
-        (folder / "data.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+        replace_text(folder / "data.html", page)
+        replace_text(folder / "data.json", json.dumps(facts, indent=2) + "\n")
     except OSError as exc:
         raise ConfigError(f"--out {folder}", f"cannot be written ({exc.strerror})") from exc

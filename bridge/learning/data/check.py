@@ -6,6 +6,7 @@ picture or of its file. A network finds it before it finds the defect.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from bridge.judging import headers, preprocess
 from bridge.judging.headers import Unreadable
 from bridge.learning.data import remembered
-from bridge.learning.data.copies import Copies, Pair, Told
+from bridge.learning.data.copies import Copies, Pair, Told, merged
 from bridge.learning.data.found import named
 from bridge.learning.data.items import Collection
 from bridge.learning.data.split import Split
@@ -42,7 +43,10 @@ class Report:
     measured: NDArray[np.float64]
     """Shape (N, 6): ``MEASURES`` of each item; NaN where it cannot be read."""
     unreadable: Mapping[Path, str]
+    identical: tuple[tuple[int, int], ...]
+    """Places of files that are byte for byte an earlier one, of the same group or of another."""
     copies: Copies
+    """Of different groups only."""
     looked: bool
     """Whether copies were looked for at all."""
 
@@ -52,9 +56,16 @@ class Report:
         return self.copies.across(self.split)
 
     @property
-    def contradicting(self) -> tuple[Pair, ...]:
-        """The copies whose labels differ."""
-        return self.copies.contradicting(self.collection)
+    def contradicting(self) -> frozenset[tuple[int, int]]:
+        """The places of copies, and of identical files, whose labels differ."""
+        labels = [item.label for item in self.collection.items]
+        alike = {*self.identical, *((pair.one, pair.other) for pair in self.copies.pairs)}
+        return frozenset((one, other) for one, other in alike if labels[one] != labels[other])
+
+    @property
+    def parts_less(self) -> int:
+        """How many groups fewer there are once groups that hold copies are taken as one."""
+        return len(set(self.collection.groups)) - len(set(merged(self.collection, self.copies.pairs).groups))
 
     @property
     def shortcuts(self) -> dict[str, float]:
@@ -91,6 +102,7 @@ class Report:
 
     def as_dict(self) -> dict[str, object]:
         """Return the report for JSON."""
+        items = self.collection.items
         return {
             "where": str(self.collection.where),
             "pictures": len(self.collection.items),
@@ -101,11 +113,15 @@ class Report:
             "median_by_class": self.medians(),
             "shortcut_auc": {name: round(value, 4) for name, value in self.shortcuts.items()},
             "unreadable": {self._named(path): why for path, why in self.unreadable.items()},
+            "identical_files": [[self._named(items[place].path) for place in pair] for pair in self.identical],
             "copies_looked_for": self.looked,
             "too_plain_to_compare": len(self.copies.plain),
             "copies": [self._told(pair) for pair in self.copies.pairs],
             "leaking": len(self.leaking),
-            "contradicting": len(self.contradicting),
+            "contradicting": [
+                [self._named(items[place].path) for place in pair] for pair in sorted(self.contradicting)
+            ],
+            "groups_less_without_copies": self.parts_less,
         }
 
     def medians(self) -> dict[str, dict[str, float]]:
@@ -132,10 +148,15 @@ class Report:
 def check(collection: Collection, split: Split, told: Told, *, look_for_copies: bool = True) -> Report:
     """Measure every picture and look for copies; blocks."""
     unreadable: dict[Path, str] = {}
-    rows = []
+    rows: list[tuple[float, ...]] = []
+    first: dict[str, int] = {}
+    identical: list[tuple[int, int]] = []
     for at, item in enumerate(collection.items):
         try:
-            rows.append(measures(item.path.read_bytes()))
+            data = item.path.read_bytes()
+            rows.append(measures(data))
+            before = first.setdefault(hashlib.sha256(data).hexdigest(), at)
+            identical += [(before, at)] if before != at else []
         except OSError as exc:
             unreadable[item.path] = f"cannot be read ({exc.strerror})"
         except Unreadable as exc:
@@ -149,6 +170,7 @@ def check(collection: Collection, split: Split, told: Told, *, look_for_copies: 
         split=split,
         measured=np.array(rows, np.float64),
         unreadable=unreadable,
+        identical=tuple(identical),
         copies=remembered.find(collection, told) if look_for_copies else nothing,
         looked=look_for_copies,
     )

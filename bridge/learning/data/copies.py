@@ -66,11 +66,6 @@ class Copies:
         side = {int(place): name for name, places in split.sides.items() for place in places}
         return tuple(pair for pair in self.pairs if side[pair.one] != side[pair.other])
 
-    def contradicting(self, collection: Collection) -> tuple[Pair, ...]:
-        """Return the pairs whose labels differ."""
-        label = [item.label for item in collection.items]
-        return tuple(pair for pair in self.pairs if label[pair.one] != label[pair.other])
-
 
 def find(collection: Collection, told: Told) -> Copies:
     """Look for copies between the groups of a set; blocks, about a minute for a thousand pictures on two cores."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,7 @@ from bridge.learning import sheets
 from bridge.learning.data.check import MEASURES, SHORTCUT, UNITS, Report
 from bridge.learning.data.copies import Pair
 from bridge.learning.data.found import named
+from bridge.learning.data.likeness import Likeness
 from bridge.messages import Verdict
 from bridge.pages import page
 from bridge.pages.page import Markup, Section
@@ -34,6 +36,8 @@ def written(report: Report) -> str:
     ]
     if report.copies.pairs:
         sections.append(Section(title="Copies", body=_copies(report)))
+    if report.contradicting:
+        sections.append(Section(title="One photograph, two labels", body=[_contradicting(report)]))
     if report.unreadable:
         sections.append(Section(title="Unreadable", body=[_unreadable(report)]))
     many = len(report.collection.items)
@@ -56,11 +60,14 @@ def findings(report: Report) -> list[str]:
     if not said:
         looked = "nothing was found that lies on two sides" if report.looked else "copies were not looked for"
         said.append(f"The split is clean as far as this looked: {looked}.")
-    inside = len(report.copies.pairs) - len(report.leaking)
-    if inside:
+    if report.copies.pairs:
+        groups = len(set(report.collection.groups))
         said.append(
-            f"{inside} more pairs of copies lie in different groups on one side: fewer parts than it seems."
+            f"Copies join groups: what looks like {groups} groups is {groups - report.parts_less} "
+            "(--groups copies takes them so)."
         )
+    if report.identical:
+        said.append(f"{len(report.identical)} files are byte for byte another one; they teach nothing more.")
     said += [
         f"{name.capitalize()} alone tells OK from NG with AUC {value:.2f}: a judge may learn that instead."
         for name, value in report.shortcuts.items()
@@ -92,7 +99,17 @@ def _counts(report: Report) -> list[Markup]:
     ]
     counted = page.table(("class", "", *sides), rows, "Pictures / groups of them that must stay together.")
     notes = (*report.collection.notes, *report.split.notes)
-    return [counted, *([page.prose(*notes)] if notes else [])]
+    return [counted, *_views(report), *([page.prose(*notes)] if notes else [])]
+
+
+def _views(report: Report) -> list[Markup]:
+    """Return how many pictures there are of each view and class, where there are several views."""
+    counted = Counter((item.view, item.label) for item in report.collection.items)
+    views = sorted({view for view, _ in counted})
+    if len(views) == 1:
+        return []
+    rows = [(one.name, *(counted[view, one.name] for view in views)) for one in report.collection.classes]
+    return [page.table(("class", *views), rows, "Pictures of each view.")]
 
 
 def _measured(report: Report) -> list[Markup]:
@@ -125,15 +142,14 @@ def _spread(places: Sequence[int]) -> list[int]:
 
 
 def _copies(report: Report) -> list[Markup]:
-    leaking = list(report.leaking)
-    rest = [pair for pair in report.copies.pairs if pair not in set(leaking)]
-    shown = [*leaking, *rest][:SHOWN_COPIES]
+    shown = _of_different_groups(report)[:SHOWN_COPIES]
     items, where = report.collection.items, report.collection.where
     side = {int(place): name for name, places in report.split.sides.items() for place in places}
     pictures, captions = [], []
     for pair in shown:
         for place in (pair.one, pair.other):
-            pictures.append(_bgr(items[place].path))
+            shown_as = _bgr(items[place].path)
+            pictures.append(shown_as if place == pair.one else _laid(shown_as, pair.likeness))
             captions.append(f"{side[place]}, {items[place].label}\n{named(items[place].path, where)}")
     sheet = sheets.grid(pictures, captions, 4, 220)
     rows = [
@@ -148,9 +164,47 @@ def _copies(report: Report) -> list[Markup]:
     ]
     heads = ("picture", "is also", "sides", "how", "correlation")
     return [
-        page.picture(sheet, f"{len(shown)} of {len(report.copies.pairs)} pairs, side by side.", sheet.shape[1]),
+        page.picture(
+            sheet,
+            f"{len(shown)} of {len(report.copies.pairs)} pairs; of each, the second is turned like the first.",
+            sheet.shape[1],
+        ),
         page.table(heads, rows, "Correlation is that of the fine detail, where one lies on the other."),
     ]
+
+
+def _laid(picture: NDArray[np.uint8] | None, likeness: Likeness) -> NDArray[np.uint8] | None:
+    """Return a copy as its likeness lies, so that a person sees at once that it is one."""
+    if picture is None:
+        return picture
+    shown = np.ascontiguousarray(picture[:, ::-1]) if likeness.mirrored else picture
+    height, width = shown.shape[:2]
+    turn = cv2.getRotationMatrix2D((width / 2 - 0.5, height / 2 - 0.5), likeness.degrees, 1)
+    return np.asarray(cv2.warpAffine(shown, turn, (width, height), borderValue=(235, 235, 235)), np.uint8)
+
+
+def _of_different_groups(report: Report) -> list[Pair]:
+    """Return the pairs as they are worth a look: leaking ones first, and one of any two groups before a second."""
+    leaking, items = set(report.leaking), report.collection.items
+    seen: Counter[frozenset[str]] = Counter()
+    ranked: list[tuple[int, int, Pair]] = []
+    for pair in sorted(report.copies.pairs, key=lambda pair: (pair not in leaking, pair.one, pair.other)):
+        groups = frozenset((items[pair.one].group, items[pair.other].group))
+        ranked.append((seen[groups], len(ranked), pair))
+        seen[groups] += 1
+    return [pair for *_, pair in sorted(ranked, key=lambda one: one[:2])]
+
+
+def _contradicting(report: Report) -> Markup:
+    items, where = report.collection.items, report.collection.where
+    shown = sorted(report.contradicting)[:SHOWN_FILES]
+    rows = [
+        tuple(word for place in pair for word in (named(items[place].path, where), items[place].label))
+        for pair in shown
+    ]
+    return page.table(
+        ("picture", "label", "is also", "label"), rows, f"{len(shown)} of {len(report.contradicting)}."
+    )
 
 
 def _unreadable(report: Report) -> Markup:
