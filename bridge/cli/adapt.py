@@ -53,9 +53,6 @@ def run(args: argparse.Namespace) -> int:
     for flag in ("size", "colour", "look_of"):
         if getattr(args, flag):
             raise ConfigError(f"--{flag.replace('_', '-')}", "is what the bundle has already", "leave it out")
-    from bridge.learning import priority  # noqa: PLC0415 - before anything starts a thread
-
-    priority.yield_to_the_line()
     from bridge.learning import transfer  # noqa: PLC0415 - TensorFlow; one clear line if missing
 
     task = _task(args)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import cv2
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from bridge.simulate.bolt_camera import Station
 from bridge.simulate.bolt_set import labelled, member
 from bridge.simulate.bolts import HEIGHT, TRAINING_SEEDS, VIEWS, VISIBLE_PIXELS, WIDTH, Bolt, Defect, bolt, oddness
 
@@ -133,3 +135,15 @@ def test_the_training_set_uses_its_own_seeds_and_names_each_view_by_what_it_show
     for part in parts:
         for view, label in labelled(part):
             assert (label == "ng") == part.shows(view)
+
+
+def test_another_station_relights_the_very_same_bolt() -> None:
+    """What is seen differs, what is wrong with the part does not: a new line's pictures of known parts."""
+
+    def dimmer(station: Station) -> Station:
+        return replace(station, exposure=station.exposure * 0.6)
+
+    here, there = bolt(3, Defect.DENTED, 0.8), bolt(3, Defect.DENTED, 0.8, dimmer)
+    assert there.views["front"].mean() < here.views["front"].mean() - 10
+    assert (there.seed, there.defect, there.severity) == (here.seed, here.defect, here.severity)
+    assert [there.shows(view) for view in VIEWS] == [here.shows(view) for view in VIEWS]
