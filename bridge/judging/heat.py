@@ -24,7 +24,7 @@ Map: TypeAlias = npt.NDArray[np.float32]
 """Shape (rows, columns), from 0 on."""
 
 GRID: Final = 128
-"""The longer side of the grid on which boxes are found: finer than the model's map, whose cells are coarse."""
+"""The longer side of the grid on which boxes are found: mostly finer than the model's map."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +93,12 @@ def packed(heat: Map, explains: int, placement: Matrix, width: int, height: int)
 
 
 def _grid(heat: Map, width: int, height: int) -> Map:
-    """Return the map at the resolution at which boxes are found, the model's own at most."""
-    times = max(1.0, min(GRID, max(width, height)) / max(heat.shape))
-    size = (round(heat.shape[1] * times), round(heat.shape[0] * times))
-    return np.asarray(cv2.resize(heat, size, interpolation=cv2.INTER_LINEAR), np.float32)
+    """Return the map on the grid; a larger one shrinks to it, or a noisy map would take a second to be merged."""
+    times = min(GRID, max(width, height)) / max(heat.shape)
+    size = (max(1, round(heat.shape[1] * times)), max(1, round(heat.shape[0] * times)))
+    return np.asarray(
+        cv2.resize(heat, size, interpolation=cv2.INTER_LINEAR if times > 1 else cv2.INTER_AREA), np.float32
+    )
 
 
 def _hot(grid: Map, limit: float) -> list[_Rectangle]:

@@ -49,6 +49,15 @@ def test_one_hot_place_is_one_box_where_it_lies() -> None:
     )
 
 
+def test_a_map_finer_than_the_grid_shrinks_to_it() -> None:
+    """An imported model may look at every pixel: its boxes lie where they are, and noise costs no second."""
+    drawn = blank(448, 448)
+    drawn[112:224, 280:336] = 1
+    (box,) = boxes(drawn)
+    assert edges(box) == pytest.approx([100 + 280, 50 + 112, 100 + 336, 50 + 224], abs=448 / heat.GRID)
+    assert max(heat._grid(drawn.astype(np.float32), WIDTH, HEIGHT).shape) == heat.GRID
+
+
 def test_two_places_are_two_boxes_the_hotter_first() -> None:
     drawn = blank()
     drawn[1:3, 1:3], drawn[9:12, 9:12] = 0.7, 1
