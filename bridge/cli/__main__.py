@@ -4,15 +4,15 @@ import io
 import signal
 import sys
 
-_TRAINING = (["train"], ["compare"], ["adapt"])
-"""What works for minutes or hours on a machine that may also run a line."""
+_LONG = (["train"], ["compare"], ["adapt"], ["data"], ["evaluate"], ["calibrate"], ["cam"])
+"""What works for minutes or hours, on all cores, on a machine that may also run a line."""
 
 
 def main() -> int:
     """Run the command; a gateway that is told to stop while it still starts stops as cleanly as later."""
     if sys.argv[1:2] == ["run"]:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    if sys.argv[1:2] in _TRAINING:
+    if sys.argv[1:2] in _LONG:
         from bridge.learning.priority import yield_to_the_line  # noqa: PLC0415 - before anything starts a thread
 
         yield_to_the_line()

@@ -1,4 +1,4 @@
-"""Training waits, the line does not: a training takes what processor time nobody else wants."""
+"""The line does not wait: what trains or judges whole sets takes what processor time nobody else wants."""
 
 from __future__ import annotations
 
