@@ -84,6 +84,8 @@ class TriggeringPlc:
         if not presentable(part.part):
             return None
         async with self._turn:
+            if self.command.control != self.held:  # the connection broke in the middle of the part before
+                await self.show(control=self.held)
             if await self._until(lambda said: Status.READY in said.status, READY_SECONDS) is None:
                 raise Unavailable("the bridge is not Ready")
             await self._ask(part)

@@ -167,6 +167,21 @@ async def test_part_after_part_gets_its_own_verdict(role: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("role", ROLES)
+async def test_a_program_cut_off_in_mid_part_lets_go_before_the_next(role: str, tmp_path: Path) -> None:
+    """A Trigger that stands for ever would keep Ready low for ever."""
+    line = Line(hold=asyncio.Event())
+    async with facing(role, tmp_path, line, ack_timeout_ms=200) as plc:
+        playing = asyncio.create_task(plc.play(Inspection(part="P0", legacy=Verdict.OK)))
+        await until(lambda: line.parts)
+        playing.cancel()
+        await asyncio.wait([playing])
+        assert T in plc.command.control
+        assert line.hold
+        line.hold.set()
+        assert await plc.play(Inspection(part="P1", legacy=Verdict.OK)) is Verdict.OK
+
+
+@pytest.mark.parametrize("role", ROLES)
 async def test_a_clean_stop_leaves_nothing_valid(role: str, tmp_path: Path) -> None:
     options = an_options(role, tmp_path)
     async with a_plc(options) as plc:
