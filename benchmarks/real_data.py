@@ -1,0 +1,428 @@
+"""Real parts: heads and phases against a frozen baseline, over seeds and by group, with controls for shortcuts.
+
+    python benchmarks/real_data.py SETS --weights FILE [--sets impeller bsdata magnetic_tile] [--seeds 5]
+
+SETS holds the public sets by these names, each with ``train`` and ``test`` folders and a ``manifest.csv``. FILE is
+MobileNetV2's of ImageNet (Keras, without top). A set's own sides hold, but what ``data check`` finds to be a
+photograph of the test side leaves the training side. Validation is drawn anew for each seed, by group.
+
+The baseline is MobileNetV2 at 224 x 224, frozen, with scikit-learn's logistic regression on its pooled features. A
+combination is *chosen* by its mean validation AUC, so that the test decides nothing. Its gain over the baseline is
+the mean over seeds; the interval draws groups anew, the same for both (``metrics.auc_gain`` does so for one seed).
+
+Controls: AUC of brightness alone; of the models where each test picture is made up to 36 grey levels lighter or
+darker at random, and where all have the same mean; of one part of the set where its README names a shortcut.
+
+Every finished training lies in --folder: an interrupted run goes on there. Needs the train extra; about an hour.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import TypeAlias
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+from harness import finish
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from bridge.judging import preprocess
+from bridge.judging.spec import Input
+from bridge.learning import metrics, networks, points, training
+from bridge.learning.augmentation import NAMED, Policy
+from bridge.learning.backend import keras
+from bridge.learning.data import (
+    Choice,
+    Collection,
+    Dataset,
+    Look,
+    Shares,
+    copies,
+    items,
+    pictures,
+    remembered,
+    split,
+)
+from bridge.learning.heads import Kind
+from bridge.learning.networks import Backbone
+from bridge.learning.settings import BLOCK, HEAD, Settings
+
+Scores: TypeAlias = NDArray[np.float64]
+Bytes: TypeAlias = NDArray[np.uint8]
+
+SIDEWAYS = NAMED["fixture"].model_copy(update={"mirror": "both"})
+"""A surface that may be mirrored either way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A set, and how it is shown; chosen on validation, before the test was looked at."""
+
+    ok: str
+    column: str
+    """Of the manifest: what must not be torn apart."""
+    width: int
+    height: int
+    policy: Policy
+    copies: int
+    published: float
+    """AUC of the baseline as others measured it."""
+    target: float
+    """Half its error."""
+    only: str = ""
+    """Part of the names of those pictures among which a shortcut is closed."""
+
+
+TASKS = {
+    "impeller": Task(
+        ok="ok",
+        column="source_group",
+        width=224,
+        height=224,
+        policy=NAMED["any-angle"],
+        copies=2,
+        published=0.977,
+        target=0.988,
+    ),
+    "bsdata": Task(
+        ok="no_pitting",
+        column="location",
+        width=576,
+        height=240,
+        policy=SIDEWAYS,
+        copies=4,
+        published=0.993,
+        target=0.996,
+        only="crop_2",
+    ),
+    "magnetic_tile": Task(
+        ok="free",
+        column="view_group",
+        width=288,
+        height=384,
+        policy=SIDEWAYS,
+        copies=4,
+        published=0.84,
+        target=0.92,
+    ),
+}
+HEADS = (
+    (Backbone.MOBILENET_V2, Kind.FC, 1e-3),
+    (Backbone.MOBILENET_V2, Kind.GAP, 1e-2),
+    (Backbone.MOBILENET_V2_FINE, Kind.SVM, 1e-2),
+    (Backbone.MOBILENET_V2_FINE, Kind.GAP, 1e-2),
+    (Backbone.MOBILENET_V2_FINE, Kind.AVGMAX, 1e-2),
+    (Backbone.MOBILENET_V2_FINE, Kind.LOCAL, 1e-2),
+)
+"""Backbone, head, and the head's learning rate."""
+TUNED = {Kind.SVM, Kind.GAP, Kind.LOCAL}
+"""The heads above a fine grid that learn together with the last block too."""
+PHASES = {
+    "head": (replace(HEAD, epochs=30, patience=12),),
+    "head, last block": (replace(HEAD, epochs=30, patience=12), replace(BLOCK, epochs=6, patience=3)),
+}
+JITTER_LEVELS = 36
+JITTERS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A set that was read, and its test pictures as each control shows them."""
+
+    name: str
+    task: Task
+    collection: Collection
+    dataset: Dataset
+    test: NDArray[np.intp]
+    shown: dict[str, Bytes]
+    """The test pictures: as they are, ``jitter 0`` …, and ``level``."""
+
+    @property
+    def bad(self) -> NDArray[np.bool_]:
+        """Which test pictures are NG."""
+        return self.dataset.bad[self.test]
+
+    @property
+    def groups(self) -> list[str]:
+        """Of the test pictures."""
+        return [self.dataset.groups[place] for place in self.test.tolist()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """What one training came to."""
+
+    scores: dict[str, Scores]
+    """p(OK) of the test pictures, under each control."""
+    validation: float
+    """AUC."""
+    loss: float
+    seconds: float
+
+
+def read(name: str, sets: Path) -> Case:
+    """Read a set at the size of its task, without training pictures that are copies of test pictures."""
+    task = TASKS[name]
+    collection = apart(items.read(sets / name, Choice(ok=(task.ok,), groups=(f"manifest.csv:{task.column}",))))
+    dataset = pictures.read(collection, Look(into=Input(width=task.width, height=task.height)))
+    test = np.flatnonzero(np.array(collection.splits) == "test")
+    return Case(
+        name=name,
+        task=task,
+        collection=collection,
+        dataset=dataset,
+        test=test,
+        shown=controls(
+            dataset.pictures[test], float(dataset.pictures[~np.isin(np.arange(len(dataset.labels)), test)].mean())
+        ),
+    )
+
+
+def apart(collection: Collection) -> Collection:
+    """Return the set with copies in one group, and no training picture in a group that is tested on."""
+    found = remembered.find(collection, lambda _what, _done, _total: None)
+    merged = copies.merged(collection, found.pairs)
+    tested = {item.group for item in merged.items if item.split == "test"}
+    kept = [at for at, item in enumerate(merged.items) if item.split == "test" or item.group not in tested]
+    print(f"{collection.where.name}: {len(merged.items) - len(kept)} training pictures are copies of tested ones")
+    return merged.take(kept)
+
+
+def controls(seen: Bytes, mean: float) -> dict[str, Bytes]:
+    """Return pictures as they are, randomly lighter or darker, and all as bright as ``mean``."""
+    rng = np.random.default_rng(0)
+    jitters = {
+        f"jitter {number}": lighter(seen, rng.uniform(-JITTER_LEVELS, JITTER_LEVELS, len(seen)))
+        for number in range(JITTERS)
+    }
+    return {"plain": seen, **jitters, "level": lighter(seen, mean - grey(seen))}
+
+
+def grey(seen: Bytes) -> Scores:
+    """Return the mean grey level of each picture."""
+    return np.asarray(seen.mean(axis=(1, 2, 3)), np.float64)
+
+
+def lighter(seen: Bytes, levels: Scores) -> Bytes:
+    """Return pictures that are each so many levels lighter."""
+    out = np.empty_like(seen)
+    for at, (one, level) in enumerate(zip(seen, levels.tolist(), strict=True)):
+        out[at] = np.clip(one.astype(np.float32) + level, 0, 255)
+    return out
+
+
+def baseline(case: Case, weights: Path) -> dict[str, Scores]:
+    """Return what the frozen baseline makes of the test pictures, under each control."""
+    small = pictures.read(case.collection, Look(into=Input(width=224, height=224)))
+    model = keras.applications.MobileNetV2(
+        weights=None, include_top=False, input_shape=(224, 224, 3), pooling="avg"
+    )
+    model.load_weights(str(weights))
+    learnt = ~np.isin(np.arange(len(small.labels)), case.test)
+
+    def seen(some: Bytes) -> NDArray[np.float32]:
+        return in_parts(lambda part: model.predict_on_batch(preprocess.normalise(part, networks.SYMMETRIC)), some)
+
+    regression = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000, class_weight="balanced"))
+    regression.fit(seen(small.pictures[learnt]), small.bad[learnt])
+    shown = controls(small.pictures[case.test], float(small.pictures[learnt].mean()))
+    return {name: regression.predict_proba(seen(some))[:, 0] for name, some in shown.items()}
+
+
+def in_parts(answer: Callable[[Bytes], NDArray[np.float32]], seen: Bytes) -> NDArray[np.float32]:
+    """Return what is answered to many pictures, 32 at a time."""
+    return np.concatenate([np.asarray(answer(seen[at : at + 32])) for at in range(0, len(seen), 32)])
+
+
+def trained(case: Case, settings: Settings, seed: int, folder: Path) -> Trained:
+    """Train once and look at the test pictures."""
+    dataset, into = case.dataset, Input(width=case.task.width, height=case.task.height)
+    sides = split.by_group(case.collection, Shares(), seed)
+    work = Path(tempfile.mkdtemp(dir=folder))
+    make = partial(training.begun, settings, into, dataset.classes)
+    try:
+        net, progress = training.train(make, dataset, sides, settings, work, kept=folder / "features")
+    finally:
+        shutil.rmtree(work)
+    good = [place for place, one in enumerate(dataset.classes) if one.verdict == "OK"]
+
+    def chance(seen: Bytes) -> Scores:
+        def answer(part: Bytes) -> NDArray[np.float32]:
+            return np.asarray(net.whole.predict_on_batch(preprocess.normalise(part, net.normalisation)))
+
+        chances = training.chances(in_parts(answer, seen).astype(np.float64))
+        return np.asarray(chances[:, good].sum(axis=1))
+
+    return Trained(
+        scores={name: chance(seen) for name, seen in case.shown.items()},
+        validation=progress.best_auc,
+        loss=progress.best_loss,
+        seconds=progress.seconds,
+    )
+
+
+def kept(
+    case: Case, how: tuple[Backbone, Kind, float], phases: str, seed: int, args: argparse.Namespace
+) -> Trained:
+    """Return a training that lies in the folder, or train and leave it there."""
+    backbone, head, rate = how
+    first, *others = PHASES[phases]
+    settings = Settings(
+        backbone=backbone,
+        source=args.weights,
+        head=head,
+        phases=(replace(first, rate=rate), *others),
+        policy=case.task.policy,
+        copies=case.task.copies,
+        seed=seed,
+    )
+    place = args.folder / case.name / f"{backbone}-{head}-{len(settings.phases)}-{seed}.npz"
+    if not place.exists():
+        found = trained(case, settings, seed, args.folder / case.name)
+        facts = np.array([found.validation, found.loss, found.seconds])
+        draft = place.with_suffix(".new.npz")
+        np.savez(draft, facts=facts, **found.scores)  # type: ignore[arg-type]  # the keywords are arrays
+        draft.replace(place)
+        auc = points.auc(found.scores["plain"], case.bad)
+        print(
+            f"{place.stem:36s} validation {found.validation:.3f} test {auc:.3f} in {found.seconds:.0f} s",
+            flush=True,
+        )
+    with np.load(place) as file:
+        validation, loss, seconds = file["facts"].tolist()
+        scores = {name: file[name] for name in file.files if name != "facts"}
+    return Trained(scores=scores, validation=validation, loss=loss, seconds=seconds)
+
+
+def gain(case: Case, runs: Sequence[Trained], plain: Scores) -> metrics.Estimate:
+    """Return by how much the AUC is above the baseline's, mean over seeds, groups drawn together."""
+
+    def statistic(weights: metrics.Weights) -> Scores:
+        mean = np.mean([metrics.weighed_auc(one.scores["plain"], case.bad, weights) for one in runs], axis=0)
+        return np.asarray(mean - metrics.weighed_auc(plain, case.bad, weights))
+
+    return metrics.bootstrapped(float(statistic(np.ones((1, len(case.bad))))[0]), statistic, case.groups)
+
+
+def aucs(case: Case, scores: dict[str, Scores]) -> dict[str, float]:
+    """Return the AUC under each control, and over groups instead of pictures."""
+    jitters = [points.auc(scores[f"jitter {number}"], case.bad) for number in range(JITTERS)]
+    found = {
+        "auc": points.auc(scores["plain"], case.bad),
+        "by_group": points.auc(*means(case, scores["plain"])),
+        "jitter": float(np.mean(jitters)),
+        "level": points.auc(scores["level"], case.bad),
+    }
+    if case.task.only:
+        there = np.array([case.task.only in case.dataset.items[place].path.name for place in case.test.tolist()])
+        found[case.task.only] = points.auc(scores["plain"][there], case.bad[there])
+    return found
+
+
+def means(case: Case, scores: Scores) -> tuple[Scores, NDArray[np.bool_]]:
+    """Return a mean score for each group and kind, and which are NG."""
+    keys = sorted(set(zip(case.groups, case.bad.tolist(), strict=True)))
+    own = list(zip(case.groups, case.bad.tolist(), strict=True))
+    rows = [
+        np.mean([score for score, key in zip(scores.tolist(), own, strict=True) if key == one]) for one in keys
+    ]
+    return np.array(rows), np.array([ill for _, ill in keys])
+
+
+def by_group(case: Case, runs: Sequence[Trained]) -> dict[str, dict[str, float]]:
+    """Return for each test group what lies in it, and its wrong verdicts at p(OK) = 0.5, mean over seeds."""
+    wrong = np.mean([(one.scores["plain"] < 0.5) != case.bad for one in runs], axis=0)
+    member = np.array(case.groups)
+    return {
+        group: {
+            "pictures": int((member == group).sum()),
+            "ng": int(case.bad[member == group].sum()),
+            "wrong": round(float(wrong[member == group].sum()), 1),
+        }
+        for group in sorted(set(case.groups))
+    }
+
+
+def measure(case: Case, args: argparse.Namespace) -> dict[str, object]:
+    """Run every combination of a set, and print its table."""
+    plain = baseline(case, args.weights)
+    dark = grey(case.shown["plain"])
+    alone = points.auc(dark, case.bad)
+    first = aucs(case, plain)
+    names = list(first)
+    print(f"\n{case.name}: {len(case.test)} test pictures in {len(set(case.groups))} groups; ", end="")
+    print(f"brightness alone {max(alone, 1 - alone):.3f}; baseline published as {case.task.published}")
+    print(f"| {case.name} | validation | {' | '.join(names)} | gain (95 %) |")
+    print("|" + "---|" * (len(names) + 3))
+    print(f"| frozen baseline |  | {' | '.join(f'{first[name]:.3f}' for name in names)} |  |", flush=True)
+    rows: dict[str, dict[str, object]] = {}
+    for phases, how in product(PHASES, HEADS):
+        if len(PHASES[phases]) > 1 and (how[0] is not Backbone.MOBILENET_V2_FINE or how[1] not in TUNED):
+            continue
+        runs = [kept(case, how, phases, seed, args) for seed in range(args.seeds)]
+        found = {name: np.array([aucs(case, one.scores)[name] for one in runs]) for name in names}
+        above = gain(case, runs, plain["plain"])
+        validation = np.array([one.validation for one in runs])
+        told = f"{how[0]} {how[1]}, {phases}"
+        cells = [spread(found[name]) for name in names]
+        interval = f"{above.value:+.3f} ({above.low:+.3f} to {above.high:+.3f})"
+        print(f"| {told} | {spread(validation)} | {' | '.join(cells)} | {interval} |", flush=True)
+        rows[told] = {
+            "validation": float(validation.mean()),
+            "loss": float(np.mean([one.loss for one in runs])),
+            **{name: [round(float(one), 4) for one in values] for name, values in found.items()},
+            "gain": [above.value, above.low, above.high],
+            "seconds": float(np.mean([one.seconds for one in runs])),
+            "groups": by_group(case, runs),
+        }
+    chosen = max(rows, key=lambda name: (rows[name]["validation"], -rows[name]["loss"]))  # type: ignore[operator]
+    print(f"chosen on validation: {chosen}; target {case.task.target}")
+    told_worst(rows[chosen]["groups"])  # type: ignore[arg-type]
+    return {"baseline": first, "brightness": max(alone, 1 - alone), "chosen": chosen, "rows": rows}
+
+
+def told_worst(groups: dict[str, dict[str, float]]) -> None:
+    """Print the groups in which a verdict was wrong, the worst first."""
+    worst = sorted(groups, key=lambda name: -groups[name]["wrong"])
+    said = [
+        f"{name} {one['wrong']:g} of {one['pictures']}" for name in worst if (one := groups[name])["wrong"] > 0
+    ]
+    print(f"wrong at p(OK) = 0.5, mean over seeds, {len(groups) - len(said)} groups without: {', '.join(said)}")
+
+
+def spread(values: NDArray[np.float64]) -> str:
+    """Return mean and spread."""
+    return f"{values.mean():.3f} ± {values.std(ddof=min(1, len(values) - 1)):.3f}"
+
+
+def main() -> None:
+    """Measure the sets that were asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, metavar="SETS")
+    parser.add_argument("--weights", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--sets", nargs="+", choices=TASKS, default=list(TASKS))
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--folder", type=Path, default=Path("build/real_data"))
+    args = parser.parse_args()
+    figures: dict[str, object] = {"seeds": args.seeds}
+    for name in args.sets:
+        (args.folder / name).mkdir(parents=True, exist_ok=True)
+        figures[name] = measure(read(name, args.data), args)
+        shutil.rmtree(args.folder / name / "features", ignore_errors=True)
+    finish(figures)
+
+
+if __name__ == "__main__":
+    main()
