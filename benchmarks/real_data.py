@@ -118,6 +118,9 @@ TASKS = {
         target=0.92,
     ),
 }
+SMALL = 224
+"""Width and height that the baseline is shown, and the heads on ``mobilenet_v2``: at the tasks' own sizes ``fc``
+would have up to 47 million weights."""
 HEADS = (
     (Backbone.MOBILENET_V2, Kind.FC, 1e-3),
     (Backbone.MOBILENET_V2, Kind.GAP, 1e-2),
@@ -172,11 +175,16 @@ class Trained:
     seconds: float
 
 
-def read(name: str, sets: Path) -> Case:
-    """Read a set at the size of its task, without training pictures that are copies of test pictures."""
+def collected(name: str, sets: Path) -> Collection:
+    """Read a set, without training pictures that are copies of test pictures."""
     task = TASKS[name]
-    collection = apart(items.read(sets / name, Choice(ok=(task.ok,), groups=(f"manifest.csv:{task.column}",))))
-    dataset = pictures.read(collection, Look(into=Input(width=task.width, height=task.height)))
+    return apart(items.read(sets / name, Choice(ok=(task.ok,), groups=(f"manifest.csv:{task.column}",))))
+
+
+def case_of(name: str, collection: Collection, width: int, height: int) -> Case:
+    """Read the pictures of a set at a size, the test pictures for each control."""
+    task = TASKS[name]
+    dataset = pictures.read(collection, Look(into=Input(width=width, height=height)))
     test = np.flatnonzero(np.array(collection.splits) == "test")
     return Case(
         name=name,
@@ -225,20 +233,18 @@ def lighter(seen: Bytes, levels: Scores) -> Bytes:
 
 def baseline(case: Case, weights: Path) -> dict[str, Scores]:
     """Return what the frozen baseline makes of the test pictures, under each control."""
-    small = pictures.read(case.collection, Look(into=Input(width=224, height=224)))
-    model = keras.applications.MobileNetV2(
-        weights=None, include_top=False, input_shape=(224, 224, 3), pooling="avg"
-    )
+    shape = (SMALL, SMALL, 3)
+    model = keras.applications.MobileNetV2(weights=None, include_top=False, input_shape=shape, pooling="avg")
     model.load_weights(str(weights))
-    learnt = ~np.isin(np.arange(len(small.labels)), case.test)
+    dataset = case.dataset
+    learnt = ~np.isin(np.arange(len(dataset.labels)), case.test)
 
     def seen(some: Bytes) -> NDArray[np.float32]:
         return in_parts(lambda part: model.predict_on_batch(preprocess.normalise(part, networks.SYMMETRIC)), some)
 
     regression = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000, class_weight="balanced"))
-    regression.fit(seen(small.pictures[learnt]), small.bad[learnt])
-    shown = controls(small.pictures[case.test], float(small.pictures[learnt].mean()))
-    return {name: regression.predict_proba(seen(some))[:, 0] for name, some in shown.items()}
+    regression.fit(seen(dataset.pictures[learnt]), dataset.bad[learnt])
+    return {name: regression.predict_proba(seen(some))[:, 0] for name, some in case.shown.items()}
 
 
 def in_parts(answer: Callable[[Bytes], NDArray[np.float32]], seen: Bytes) -> NDArray[np.float32]:
@@ -248,7 +254,8 @@ def in_parts(answer: Callable[[Bytes], NDArray[np.float32]], seen: Bytes) -> NDA
 
 def trained(case: Case, settings: Settings, seed: int, folder: Path) -> Trained:
     """Train once and look at the test pictures."""
-    dataset, into = case.dataset, Input(width=case.task.width, height=case.task.height)
+    dataset = case.dataset
+    into = Input(width=dataset.pictures.shape[2], height=dataset.pictures.shape[1])
     sides = split.by_group(case.collection, Shares(), seed)
     work = Path(tempfile.mkdtemp(dir=folder))
     make = partial(training.begun, settings, into, dataset.classes)
@@ -355,9 +362,12 @@ def by_group(case: Case, runs: Sequence[Trained]) -> dict[str, dict[str, float]]
     }
 
 
-def measure(case: Case, args: argparse.Namespace) -> dict[str, object]:
+def measure(name: str, args: argparse.Namespace) -> dict[str, object]:
     """Run every combination of a set, and print its table."""
-    plain = baseline(case, args.weights)
+    collection, task = collected(name, args.data), TASKS[name]
+    small = case_of(name, collection, SMALL, SMALL)
+    case = case_of(name, collection, task.width, task.height)
+    plain = baseline(small, args.weights)
     dark = grey(case.shown["plain"])
     alone = points.auc(dark, case.bad)
     first = aucs(case, plain)
@@ -371,7 +381,8 @@ def measure(case: Case, args: argparse.Namespace) -> dict[str, object]:
     for phases, how in product(PHASES, HEADS):
         if len(PHASES[phases]) > 1 and (how[0] is not Backbone.MOBILENET_V2_FINE or how[1] not in TUNED):
             continue
-        runs = [kept(case, how, phases, seed, args) for seed in range(args.seeds)]
+        fine = how[0] is Backbone.MOBILENET_V2_FINE
+        runs = [kept(case if fine else small, how, phases, seed, args) for seed in range(args.seeds)]
         found = {name: np.array([aucs(case, one.scores)[name] for one in runs]) for name in names}
         above = gain(case, runs, plain["plain"])
         validation = np.array([one.validation for one in runs])
@@ -419,7 +430,7 @@ def main() -> None:
     figures: dict[str, object] = {"seeds": args.seeds}
     for name in args.sets:
         (args.folder / name).mkdir(parents=True, exist_ok=True)
-        figures[name] = measure(read(name, args.data), args)
+        figures[name] = measure(name, args)
         shutil.rmtree(args.folder / name / "features", ignore_errors=True)
     finish(figures)
 
