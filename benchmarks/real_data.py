@@ -122,12 +122,12 @@ SMALL = 224
 """Width and height that the baseline is shown, and the heads on ``mobilenet_v2``: at the tasks' own sizes ``fc``
 would have up to 47 million weights."""
 HEADS = (
-    (Backbone.MOBILENET_V2, Kind.FC, 1e-3),
     (Backbone.MOBILENET_V2, Kind.GAP, 1e-2),
     (Backbone.MOBILENET_V2_FINE, Kind.SVM, 1e-2),
     (Backbone.MOBILENET_V2_FINE, Kind.GAP, 1e-2),
     (Backbone.MOBILENET_V2_FINE, Kind.AVGMAX, 1e-2),
     (Backbone.MOBILENET_V2_FINE, Kind.LOCAL, 1e-2),
+    (Backbone.MOBILENET_V2, Kind.FC, 1e-3),
 )
 """Backbone, head, and the head's learning rate."""
 TUNED = {Kind.SVM, Kind.GAP, Kind.LOCAL}
@@ -136,6 +136,8 @@ PHASES = {
     "head": (replace(HEAD, epochs=30, patience=12),),
     "head, last block": (replace(HEAD, epochs=30, patience=12), replace(BLOCK, epochs=6, patience=3)),
 }
+FC_EPOCHS = 10
+"""16 million weights know a hundred pictures by then."""
 JITTER_LEVELS = 36
 JITTERS = 3
 
@@ -286,11 +288,12 @@ def kept(
     """Return a training that lies in the folder, or train and leave it there."""
     backbone, head, rate = how
     first, *others = PHASES[phases]
+    epochs = FC_EPOCHS if how[1] is Kind.FC else first.epochs
     settings = Settings(
         backbone=backbone,
         source=args.weights,
         head=head,
-        phases=(replace(first, rate=rate), *others),
+        phases=(replace(first, rate=rate, epochs=epochs), *others),
         policy=case.task.policy,
         copies=case.task.copies,
         seed=seed,
