@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bridge.cli import looking, measured, reading
-from bridge.cli.numbers import count, rate, share
+from bridge.cli import looking, measured, outlet, reading
+from bridge.cli.numbers import count, rate, seed, share
 from bridge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     add("--patience", type=count, default=6, help="epochs without gain before it stops (default: 6)")
     add("--rate", type=rate, default=1e-4, help="the learning rate of the last block (default: 0.0001)")
     add("--batch", type=count, default=32, help="pictures of each line in one step (default: 32)")
-    add("--seed", type=int, default=0, help="decides what is drawn (default: 0)")
+    add("--seed", type=seed, default=0, help="decides what is drawn (default: 0)")
     add("--keep", action="store_true", help="write a bundle even where --check says that it got worse")
     reading.naming(parser)
     looking.options(parser)
@@ -53,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
     for flag in ("size", "colour", "look_of"):
         if getattr(args, flag):
             raise ConfigError(f"--{flag.replace('_', '-')}", "is what the bundle has already", "leave it out")
+    outlet.folder(args.out)
     from bridge.learning import transfer  # noqa: PLC0415 - TensorFlow; one clear line if missing
 
     task = _task(args)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bridge.cli import measured
+from bridge.cli import measured, outlet
 from bridge.cli.numbers import share
 from bridge.errors import ConfigError
 from bridge.messages import Goal
@@ -95,11 +95,11 @@ def _aim(args: argparse.Namespace) -> Aim:
 def _folder(args: argparse.Namespace, met: Meeting) -> Path:
     """Return the model's folder, where the next version goes: known before anything is judged."""
     if args.out:
-        return Path(args.out)
+        return outlet.folder(args.out)
     if not met.model.folder.name.isdecimal():
         found = f"{met.model.folder} is no version in a model's folder"
         raise ConfigError("--out", found, "write --out models/NAME")
-    return met.model.folder.parent
+    return outlet.folder(met.model.folder.parent)
 
 
 def _advice(met: Meeting) -> str:

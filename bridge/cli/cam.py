@@ -6,14 +6,11 @@ Heavy imports happen in ``run``, so that the help works at once. TensorFlow is n
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-from bridge.cli import reading
+from bridge.cli import measured, outlet, reading
 from bridge.cli.numbers import count
 from bridge.errors import ConfigError
 
@@ -42,11 +39,6 @@ def options(parser: argparse.ArgumentParser) -> None:
     add("--out", type=Path, default=Path("cam"), metavar="FOLDER", help="cam.html and cam.png go there (cam)")
 
 
-_LAYERS = (
-    "layers to look at, as the backbone calls them; other than the bundle's own (last) they need the train extra"
-)
-
-
 _LAYERS = "layers to look at, by name: last is the bundle's own, others (block5_conv3) need the train extra"
 
 
@@ -55,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
     from bridge.judging import bundle, shelf  # noqa: PLC0415 - pydantic and others, which the help does not need
     from bridge.learning import cam_page, sheets  # noqa: PLC0415 - same
 
+    outlet.folder(args.out)
     models = [bundle.load(shelf.located(text)) for text in args.bundles]
     collection = reading.read(args, models[0].manifest.classes)
     comparison = _compared(args, models, collection)
@@ -77,7 +70,7 @@ def _compared(args: argparse.Namespace, models: Sequence[Bundle], collection: Co
     for name, model in zip(_names(models), models, strict=True):
         for layer in args.layers:
             said = " ".join([name] * (len(models) > 1) + [layer] * (len(args.layers) > 1)) or name
-            with _bar(said) as told:
+            with measured.bar(said) as told:
                 columns.append(_column((said, layer), model, collection, told))
     bad = tuple(bool(one) for one in collection.bad)
     return Comparison(columns=tuple(columns), bad=bad, masks=masks)
@@ -157,11 +150,3 @@ def _report(comparison: Comparison) -> None:
         print(f"{column.name}: of {whole.pictures} pictures with a drawn defect", end=" ")
         print(f"the peak hits {whole.peak.value:.0%} (by chance {whole.peak_by_chance:.0%}),", end=" ")
         print(f"boxes touch {whole.boxes.value:.0%} (by chance {whole.boxes_by_chance:.0%})")
-
-
-@contextmanager
-def _bar(what: str) -> Iterator[Told]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns) as progress:
-        task = progress.add_task(what)
-        yield lambda done, total: progress.update(task, completed=done, total=total)

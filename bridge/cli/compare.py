@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from bridge.cli import looking, reading, teaching
+from bridge.cli import looking, outlet, reading, teaching
 from bridge.cli.numbers import count
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def run(args: argparse.Namespace) -> int:
     from bridge.learning import comparison, comparison_page, trials  # noqa: PLC0415 - TensorFlow; one line if missing
     from bridge.learning.data import split  # noqa: PLC0415 - numpy
 
+    outlet.folder(args.out)
     collection = reading.read(args)
     shares, seeds = reading.shares(args), range(args.seed, args.seed + args.seeds)
     reading.refuse_leak(args, collection, *(split.by_group(collection, shares, seed) for seed in seeds))

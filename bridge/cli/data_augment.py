@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.cli import looking, reading
-from bridge.cli.numbers import count
+from bridge.cli.numbers import count, seed
 from bridge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         help="print a policy as TOML, to start from, and do nothing else",
     )
     add("--samples", type=count, default=SAMPLES, help=f"how many pictures to show ({SAMPLES})")
-    add("--seed", type=int, default=0, help="decides what happens to each copy (0)")
+    add("--seed", type=seed, default=0, help="decides what happens to each copy (0)")
     add("--out", type=Path, default=Path("augment.png"), metavar="PICTURE", help="the sheet (augment.png)")
 
 

@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from bridge.cli import reading
+from bridge.cli import outlet, reading
 from bridge.durable import replace_text
 from bridge.errors import ConfigError
 
@@ -24,6 +24,7 @@ def run(args: argparse.Namespace) -> int:
     """Write page and JSON; exit status 1 if the split cannot be trusted."""
     from bridge.learning.data import check, page, split  # noqa: PLC0415 - numpy, OpenCV, Matplotlib
 
+    outlet.folder(args.out)
     collection = reading.read(args)
     sides = split.by_group(collection, reading.shares(args), args.seed, torn=True)
     with reading.told() as told:

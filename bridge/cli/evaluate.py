@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bridge.cli import measured
+from bridge.cli import measured, outlet
 from bridge.cli.numbers import share
 from bridge.errors import ConfigError
 
@@ -38,11 +38,13 @@ def run(args: argparse.Namespace) -> int:
     from bridge.learning import evaluation, evaluation_page, exhibits, scoring  # noqa: PLC0415 - the help needs none of it
 
     met = measured.meeting(args)
+    manifest = met.model.manifest
+    out = args.out or Path(f"evaluation-{manifest.name}-{manifest.version}")
+    outlet.folder(out.parent)
     places, said = _chosen(met, everything=args.all)
     print(said)
     with measured.bar("judging") as told:
         scored = scoring.score(met.model, met.collection.take(places), told)
-    manifest = met.model.manifest
     one = evaluation.Evaluation(
         scored=scored, threshold=manifest.threshold if args.threshold is None else args.threshold
     )
@@ -50,7 +52,6 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(str(args.data), "holds no part that could be judged", _first_failure(one))
     _report(one)
     provenance = _provenance(met, one, said)
-    out = args.out or Path(f"evaluation-{manifest.name}-{manifest.version}")
     shown = exhibits.Exhibits(met.model, evaluation_page.shown(one))
     page = evaluation_page.page_of(one, manifest, provenance, shown.picture)
     for path, text in (

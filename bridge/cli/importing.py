@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from bridge.cli import outlet
 from bridge.errors import ConfigError, Unavailable
 from bridge.judging import bundle, shelf
 from bridge.judging.bundle import ANY_VIEW, Bundle, Golden, Manifest, ModelClass, Precision
@@ -44,7 +45,7 @@ def imported(args: argparse.Namespace) -> tuple[Bundle, tuple[str, ...]]:
     wanted = _wanted(args)
     golden = _golden(args.golden)
     found = importing.read(wanted)
-    out: Path = args.out or Path("models") / args.name
+    out = outlet.folder(args.out or Path("models") / args.name)
     manifest = _manifest(args, wanted, found, tuple(golden), shelf.next_version(out))
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / bundle.MODEL

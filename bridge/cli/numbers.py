@@ -37,6 +37,13 @@ def share(text: str) -> float:
     return number
 
 
+def seed(text: str) -> int:
+    """Return what random numbers follow from: a whole number from 0, as large as every library takes it."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= 9):  # noqa: PLR2004 - below 2 ** 32
+        raise ArgumentTypeError(f"{text} is no seed; write a whole number from 0")
+    return int(text)
+
+
 def _number(text: str) -> float:
     """Return a number, NaN for anything else: no comparison holds for that."""
     try:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from rich.progress import Progress, TaskID
 
-from bridge.cli.numbers import share
+from bridge.cli.numbers import seed, share
 from bridge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -61,14 +61,14 @@ a pattern with (?P<group>…), or the word copies; several are joined",
 def split_options(parser: argparse.ArgumentParser) -> None:
     """Add how a set is divided."""
     add = parser.add_argument
-    add("--validation", type=_below_one, default=0.2, help="the share of groups to validate on (default: 0.2)")
+    add("--validation", type=_some, default=0.2, help="the share of groups to validate on (default: 0.2)")
     add(
         "--hold-out",
         type=_below_one,
         default=0.25,
         help="the share of groups kept for calibrate and evaluate (default: 0.25)",
     )
-    add("--seed", type=int, default=0, help="decides what is drawn (default: 0)")
+    add("--seed", type=seed, default=0, help="decides what is drawn (default: 0)")
     add("--allow-leak", action="store_true", help="go on although copies of one photograph lie on two sides")
 
 
@@ -155,6 +155,13 @@ def shares(args: argparse.Namespace) -> Shares:
     from bridge.learning.data import Shares  # noqa: PLC0415 - as above
 
     return Shares(validation=args.validation, held_out=args.hold_out)
+
+
+def _some(text: str) -> float:
+    number = _below_one(text)
+    if not number:
+        raise ArgumentTypeError("0 leaves nothing to validate on; write a number above 0, as 0.2")
+    return number
 
 
 def _below_one(text: str) -> float:

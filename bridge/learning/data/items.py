@@ -174,7 +174,7 @@ def _items(found: Sequence[Found], where: Path, choice: Choice) -> list[Item]:
     part = tables.naming("--parts", choice.parts, folder) if choice.parts else _own_part
     view = tables.naming("--views", choice.views, folder) if choice.views else _own_view
     ways = [tables.naming("--groups", text, folder) for text in choice.groups if text != COPIES] or [_own_group]
-    parts = [part(one) for one in found]
+    parts = [part(one) or _own_part(one) for one in found]
     keys = [
         [
             f"part {name}",

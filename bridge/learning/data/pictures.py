@@ -198,4 +198,6 @@ def read(collection: Collection, look: Look, told: Told = silent) -> Dataset:
 def _cannot_be_read(unreadable: list[tuple[Path, str]]) -> ConfigError:
     path, why = unreadable[0]
     others = f", and {len(unreadable) - 1} others cannot be read" if len(unreadable) > 1 else ""
-    return ConfigError(str(path), f"{why}{others}", "remove or replace them; aoi-bridge data check lists them")
+    return ConfigError(
+        str(path), f"{why}{others}", "remove or replace them; aoi-bridge data check lists them, or data roi"
+    )

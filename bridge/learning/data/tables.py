@@ -22,7 +22,7 @@ _PATTERN = re.compile(r"\(\?P<(group|part|view)>")
 
 
 def rows(table: Path, *needed: str) -> Rows:
-    """Return the rows of a table, blanks around names and values removed.
+    """Return the rows of a table, blanks around names and values removed; what a row leaves out is empty.
 
     Raises:
         ConfigError: it cannot be read, is not UTF-8, or lacks a needed column.
@@ -41,7 +41,8 @@ def rows(table: Path, *needed: str) -> Rows:
         if name not in header:
             there = ", ".join(header) or "none"
             raise ConfigError(str(table), f"has no column {name!r}", f"write one of these, or add it: {there}")
-    return [dict(zip(header, map(str.strip, row), strict=False)) for row in reader if any(row)]
+    nothing = [""] * len(header)
+    return [dict(zip(header, [*map(str.strip, row), *nothing], strict=False)) for row in reader if any(row)]
 
 
 def read(table: Path) -> list[Found]:

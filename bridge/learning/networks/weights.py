@@ -19,7 +19,7 @@ IMAGENET: Final = "imagenet"
 NONE: Final = "none"
 """Everything is trained from nothing."""
 _PATIENCE_SECONDS: Final = 20.0
-_SUFFIXES = (".h5", ".keras")
+_SUFFIX = ".h5"
 
 
 def given(text: str) -> str | Path:
@@ -43,7 +43,7 @@ def load(model: Any, file: Path, backbone: str) -> None:
     Raises:
         ConfigError: the file does not fit the backbone.
     """
-    if not file.name.endswith(_SUFFIXES[0]):
+    if not file.name.endswith(_SUFFIX):
         raise ConfigError("--weights", f"{file.name} is no Keras weights", "write a .weights.h5 or .h5 file")
     for one in model.weights:
         one.assign(np.full(one.shape, np.nan, np.float32))  # Keras only warns of what a file does not hold

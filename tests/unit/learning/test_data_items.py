@@ -122,6 +122,15 @@ def test_a_set_for_a_bundle_keeps_the_bundles_classes(tmp_path: Path) -> None:
     assert named(items.read(tmp_path, Choice(classes=known, ok=("fine",))))[-1] == ("dent", "NG")
 
 
+def test_a_row_that_ends_early_says_nothing_of_the_rest(tmp_path: Path) -> None:
+    """As spreadsheets write it; a picture of which no part is named is a part of its own."""
+    fill(tmp_path, {"ok/1.png": 1, "ok/2.png": 1, "ng/1.png": 2, "ng/2.png": 2})
+    (tmp_path / "m.csv").write_text("file,part\nok/1.png,a\nok/2.png,a\nng/1.png\nng/2.png\n")
+    read = items.read(tmp_path, Choice(parts="m.csv:part"))
+    assert [item.part == "a" for item in read.items] == [False, False, True, True]
+    assert len(set(read.parts)) == 3
+
+
 def _table(folder: Path, text: str) -> Callable[[], object]:
     def read() -> object:
         (folder / "t.csv").write_text(text, encoding="utf-8")
