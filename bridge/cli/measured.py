@@ -64,6 +64,8 @@ def meeting(args: argparse.Namespace) -> Meeting:
     if not past.groups:
         print(f"{model.identity} does not say what it was trained on: make sure that it was not these pictures")
         divided = unseen.by_its_own_split(collection, divided)
+    if unseen.leak_allowed(model.manifest.recipe):
+        print(f"{model.identity} was trained with --allow-leak: what it never saw may be copies of what it has")
     return Meeting(model=model, collection=collection, past=past, divided=divided)
 
 

@@ -159,14 +159,23 @@ def _source(backbone: str, weights: str | None) -> str:
 def _phases(args: argparse.Namespace, backbone: str, *, pretrained: bool) -> tuple[Phase, ...]:
     from bridge.learning.settings import ALL, HEAD  # noqa: PLC0415 - as above
 
-    first = HEAD if pretrained else ALL
-    rate = args.rate or (ALL.rate if backbone == "small" and not pretrained else HEAD.rate)
-    first = replace(first, epochs=args.epochs, patience=args.patience, rate=rate)
-    return (first, *fine(args)) if pretrained else (first,)
+    if pretrained:
+        return (_first(args, HEAD, HEAD.rate), *_fine(args))
+    return (_first(args, ALL, ALL.rate if backbone == "small" else HEAD.rate),)
 
 
-def fine(args: argparse.Namespace) -> tuple[Phase, ...]:
-    """Return the phase in which the last block learns, if there is one."""
+def continued(args: argparse.Namespace) -> tuple[Phase, ...]:
+    """Return the phases in which a bundle's network learns on: the last block, or the head where that stays."""
+    from bridge.learning.settings import HEAD  # noqa: PLC0415 - as above
+
+    return _fine(args) or (_first(args, HEAD, HEAD.rate),)
+
+
+def _first(args: argparse.Namespace, phase: Phase, rate: float) -> Phase:
+    return replace(phase, epochs=args.epochs, patience=args.patience, rate=args.rate or rate)
+
+
+def _fine(args: argparse.Namespace) -> tuple[Phase, ...]:
     from bridge.learning.settings import BLOCK  # noqa: PLC0415 - as above
 
     phase = replace(BLOCK, epochs=args.fine_epochs, rate=args.fine_rate, momentum=args.momentum)

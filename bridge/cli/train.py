@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bridge.cli import looking, reading, teaching
+from bridge.cli import looking, outlet, reading, teaching
 from bridge.cli.numbers import share
 from bridge.errors import ConfigError
 from bridge.judging.bundle import Precision
@@ -65,11 +65,13 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train and export; Ctrl-C keeps what is finished, and the same command goes on."""
     task = _from_bundle(args) if args.parent else _from_weights(args)
+    outlet.folder(task.out)
     from bridge.learning.data import pictures, split  # noqa: PLC0415 - numpy and OpenCV
 
     dataset = pictures.read(task.collection, task.look)
     sides = split.by_group(dataset, reading.shares(args), args.seed, torn=args.allow_leak)
     _tell(dataset, sides)
+    _tell_of_memory(task, dataset, sides)
     reading.refuse_leak(args, task.collection, sides)
     net, progress = _trained(args, task, dataset, sides)
     made = _exported(args, task, (dataset, sides), net, progress)
@@ -123,21 +125,26 @@ def _from_bundle(args: argparse.Namespace) -> _Task:
     from bridge.judging import bundle, shelf  # noqa: PLC0415 - pydantic
 
     parent = bundle.load(shelf.located(args.parent))
-    for flag in ("size", "colour", "weights", "backbone", "head"):
+    for flag in ("size", "colour", "look_of", "weights", "backbone", "head"):
         if getattr(args, flag):
-            raise ConfigError(f"--{flag}", f"is what {parent.identity} has already", "leave it out beside --from")
+            raise ConfigError(
+                f"--{flag.replace('_', '-')}",
+                f"is what {parent.identity} has already",
+                "leave it out beside --from",
+            )
     from bridge.learning import transfer  # noqa: PLC0415 - TensorFlow
 
     said = transfer.built_as(parent)
-    args.look_of = args.look_of or str(parent.folder)
+    args.look_of = str(parent.folder)
     collection = reading.read(args, parent.manifest.classes)
     transfer.fitting(collection.classes, parent)
     args.weights = "none"
-    settings = teaching.settings(args, said.backbone, said.head, args.augment, args.copies or 10)
+    copies = 10 if args.copies is None else args.copies
+    settings = teaching.settings(args, said.backbone, said.head, args.augment, copies)
     return _Task(
         collection=collection,
         look=looking.look(args, collection),
-        settings=transfer.continued(settings, teaching.fine(args)),
+        settings=replace(settings, phases=teaching.continued(args)),
         out=args.out or parent.folder.parent,
         name=args.name or parent.manifest.name,
         parent=parent,
@@ -151,6 +158,21 @@ def _tell(dataset: Dataset, sides: Split) -> None:
     print(f"{train} to train on, {validation} to validate on, {held_out} held out")
     for note in sides.notes:
         print(note)
+
+
+def _tell_of_memory(task: _Task, dataset: Dataset, sides: Split) -> None:
+    """Say how much of what shall validate the bundle before has learnt from: its threshold would be too bold."""
+    if task.parent is None:
+        return
+    from bridge.learning import seen  # noqa: PLC0415 - as above
+
+    learnt = {digits for digits, _ in seen.read(task.parent.folder).train if digits}
+    known = sum(seen.short(dataset.hashes[place]) in learnt for place in sides.validation.tolist())
+    if known:
+        print(
+            f"{known} of the {len(sides.validation)} pictures to validate on are what {task.parent.identity} "
+            "learnt from: they make figures and threshold too good; give only new ones, or calibrate on new parts"
+        )
 
 
 def _trained(args: argparse.Namespace, task: _Task, dataset: Dataset, sides: Split) -> tuple[Network, Progress]:
@@ -198,6 +220,10 @@ def _shares(args: argparse.Namespace) -> dict[str, Any]:
         "validation": args.validation,
         "held_out": args.hold_out,
         "own": args.split == "own",
+        "groups": list(args.groups),
+        "parts": args.parts,
+        "views": args.views,
+        "leak_allowed": args.allow_leak,
     }
 
 

@@ -6,7 +6,7 @@ hashed like every other file and never unpickled. Its manifest's recipe says how
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from bridge.errors import ConfigError
@@ -16,7 +16,7 @@ from bridge.learning.backend import keras
 from bridge.learning.data import Dataset, Split
 from bridge.learning.heads import Kind
 from bridge.learning.networks import Backbone, Network, stored
-from bridge.learning.settings import HEAD, Phase, Progress, Settings
+from bridge.learning.settings import Progress, Settings
 
 WEIGHTS: Final = "weights.npz"
 """Its name in the bundle."""
@@ -70,11 +70,6 @@ def network(made: Bundle, seed: int = 0) -> Network:
     built = networks.build(said.backbone, made.manifest.input, outputs, head=said.head, ok=ok, cut=True)
     stored.fill(built, stored.read(made.folder / WEIGHTS), str(made.folder / WEIGHTS))
     return networks.normalised(built, made.manifest.normalisation)
-
-
-def continued(settings: Settings, phases: tuple[Phase, ...]) -> Settings:
-    """Return how training goes on from a bundle: in these phases, or of the head alone where there is none."""
-    return replace(settings, phases=phases or (HEAD,))
 
 
 def fitting(known: tuple[ModelClass, ...], made: Bundle) -> None:

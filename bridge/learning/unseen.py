@@ -7,8 +7,10 @@ pass for a stranger.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +87,12 @@ def by_its_own_split(collection: Collection, divided: Division) -> Division:
     if not kept.any():
         return divided
     return replace(divided, fresh=divided.fresh[kept], train=divided.fresh[sides == "train"])
+
+
+def leak_allowed(recipe: Mapping[str, Any]) -> bool:
+    """Return whether a bundle was trained although copies of one photograph lay on two sides of its split."""
+    said = recipe.get("split")
+    return isinstance(said, Mapping) and bool(said.get("leak_allowed"))
 
 
 def _digits_of(path: Path) -> str:

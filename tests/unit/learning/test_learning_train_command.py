@@ -73,7 +73,16 @@ def test_the_recipe_says_all_of_it(models: Path) -> None:
     recipe = bundle.load(models / "1").manifest.recipe
     assert recipe["network"] == {"backbone": "small", "head": "avgmax"}
     assert recipe["weights"] == {"source": "none", "sha256": "none"}
-    assert recipe["split"] == {"seed": 0, "validation": 0.2, "held_out": 0.25, "own": True}
+    assert recipe["split"] == {
+        "seed": 0,
+        "validation": 0.2,
+        "held_out": 0.25,
+        "own": True,
+        "groups": [],
+        "parts": "",
+        "views": "",
+        "leak_allowed": False,
+    }
     assert recipe["data"]["pictures"] == {"marked": 40, "plain": 40}
     assert recipe["data"]["train"] + recipe["data"]["validation"] + recipe["data"]["held-out"] == 80
     assert recipe["phases"][0] == {
@@ -115,6 +124,24 @@ def test_it_goes_on_from_a_bundle(models: Path, tmp_path: Path, capsys: pytest.C
     assert all(np.array_equal(before[name], after[name]) for name in lower)
 
 
+def test_what_is_said_of_learning_on_is_done(
+    models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where the last block stays the head learns for as long as it was told, and copies may be new each time.
+
+    Pictures that the old bundle has learnt from say nothing of the new one.
+    """
+    words = f"train {models.parent.parent}/train --ok plain --from {models}@live --seed 1 --out {tmp_path}/on"
+    words += " --fine-epochs 0 --epochs 1 --copies 0"
+    assert main(words.split()) == 0
+    said = capsys.readouterr().out
+    assert "best epoch 1 of 1" in said
+    assert re.search(r"[1-9]\d* of the 16 pictures to validate on are what toy 1 \w+ learnt from", said)
+    recipe = bundle.load(tmp_path / "on" / "1").manifest.recipe
+    assert recipe["copies"] == 0
+    assert [(one["learns"], one["epochs"]) for one in recipe["phases"]] == [("head", 1)]
+
+
 def test_what_does_not_go_together_with_a_bundle_is_one_line(models: Path, tmp_path: Path) -> None:
     """Each says what to do instead."""
     written(tmp_path / "new", 8, 6)
@@ -131,10 +158,12 @@ def test_what_does_not_go_together_with_a_bundle_is_one_line(models: Path, tmp_p
         (["--from", f"{models}@live"], "does not know rusty"),
         (["--from", f"{models}@live", "--size", "64x64"], "leave it out beside --from"),
         (["--from", f"{models}@live", "--backbone", "vgg16"], "leave it out beside --from"),
+        (["--from", f"{models}@live", "--look-of", f"{models}@live"], "--look-of: is what toy 1"),
         (["--from", str(old)], "holds no weights to go on from"),
         (["--from", f"{models}@9"], "write one of the versions 1"),
         (["--weights", "nowhere.h5"], "there is no file nowhere.h5"),
         (["--augment", "boltt"], "did you mean bolt"),
+        (["--out", f"{tmp_path}/new/rusty/1.png/models"], "is no folder that this user may write to"),
     ):
         parsed = _run(["train", f"{tmp_path}/new", "--ok", "plain", "--out", f"{tmp_path}/out", *words])
         assert expected in parsed

@@ -126,6 +126,10 @@ def test_without_enough_parts_nothing_is_written_unless_asked(
         (("evaluate", "lamps@7", "set/set.csv"), "write one of the versions 1"),
         (("evaluate", "lamp", "set/set.csv"), "write a bundle's folder"),
         (("evaluate", "lamps", "nowhere"), "is not there"),
+        (("evaluate", "lamps", "set/set.csv", "--out", "set/set.csv/x"), "no folder that this user may write to"),
+        (("calibrate", "lamps", "set/set.csv", "--goal", "2", "--out", "set/set.csv/x"), "may write to"),
+        (("data", "check", "set/set.csv", "--seed", "-1"), "write a whole number from 0"),
+        (("data", "check", "set/set.csv", "--validation", "0"), "0 leaves nothing to validate on"),
     ],
 )
 def test_mistakes_are_one_line(
@@ -155,6 +159,14 @@ def test_a_bundle_outside_a_shelf_needs_to_be_told_where_to(
     assert status == 0
     assert "it is live" in out
     assert Path("models/lamps/live").resolve().name == "1"
+
+
+def test_a_leak_that_was_allowed_is_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is counted on copies of the training pictures is no evidence, whoever calibrates later."""
+    lamps.write(tmp_path / "set", [*GOOD, *BAD])
+    lamps.shelf(tmp_path, recipe={"split": {"leak_allowed": True}})
+    _, out, _ = run(capsys, "calibrate", "lamps", "set/set.csv", "--goal", "1", "--risk", "0.03")
+    assert "was trained with --allow-leak" in out
 
 
 def test_a_bundle_without_a_memory_is_told_of(model: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
