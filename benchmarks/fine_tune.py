@@ -50,6 +50,8 @@ from bridge.store import Reader
 PICTURES = 40
 TARGET_SECONDS = 120.0
 TARGET_RATIO = 1.2
+WARM = 4
+"""Times a few parts that do not count."""
 OLD = ("--backbone", "resnet50", "--weights", "none", "--size", "224x224", "--epochs", "1")
 """The old line's network: as large as a real one, and quickly made."""
 STAGES = (
@@ -233,6 +235,7 @@ class Window:
     """What the PLC had of the parts of one window, in milliseconds."""
 
     took: Sequence[float]
+    """One that never came counts as the whole deadline."""
     judged: Sequence[float]
     missed: int
 
@@ -257,11 +260,13 @@ class Windows:
         shown = list(self._stand.shown)
         decided = await asyncio.to_thread(self._journal.decisions, self._stand.config.name, limit=2 * len(shown))
         played = {one.part.serial for one in shown}
-        at = [(one, one.taken.readable_at) for one in shown if one.taken and one.taken.readable_at is not None]
+        readable = [(one.sent_at, one.taken.readable_at if one.taken else None) for one in shown]
+        took = [(at - sent) * 1000 for sent, at in readable if at is not None]
+        missed = len(shown) - len(took)
         return Window(
-            took=[(readable - one.sent_at) * 1000 for one, readable in at],
+            took=took + [float(self._stand.config.deadline_ms)] * missed,
             judged=[one.judge_ms for one in decided if one.part in played],
-            missed=len(shown) - len(at),
+            missed=missed,
         )
 
 
@@ -306,7 +311,8 @@ async def beside(
             raise RuntimeError("the gateway did not become ready")
         async with open_neighbours(loaded, folder / "neighbours") as stands, companion.ready():
             windows = Windows(stands[0], Reader(loaded.data), args.parts, args.rate)
-            await warm(stands[0], 0)
+            for number in range(WARM):
+                await warm(stands[0], number)
             for number in range(args.pairs):
                 if not companion.goes_on:
                     break
@@ -390,7 +396,8 @@ def held(pairs: Sequence[tuple[Window, Window]]) -> list[Promise]:
     ratio = statistics.median(one.p99 / without.p99 for without, one in pairs)
     return [
         at_most("PLC p99, with over without, median", round(ratio, 2), TARGET_RATIO, "×"),
-        none_timed("parts not at the PLC", sum(window.missed for pair in pairs for window in pair)),
+        none_timed("parts not at the PLC, without", sum(without.missed for without, _ in pairs)),
+        none_timed("parts not at the PLC, with", sum(one.missed for _, one in pairs)),
     ]
 
 
