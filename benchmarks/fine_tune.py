@@ -57,7 +57,7 @@ OLD = ("--backbone", "resnet50", "--weights", "none", "--size", "224x224", "--ep
 STAGES = (
     ("start, pictures", r"\d+ pictures, "),
     ("features", "features: "),
-    ("epochs", "last block and head, epoch"),
+    ("learning", "last block and head, epoch"),
 )
 """What each stage's last line begins with; what comes after them all is the export."""
 
