@@ -45,7 +45,20 @@ COMMANDS = {
 
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
-"""Why our output cannot be written, where it goes to a file."""
+"""Why something cannot be written, our own output too where it goes to a file."""
+_CLOSED = frozenset(
+    {
+        errno.EACCES,
+        errno.EPERM,
+        errno.EROFS,
+        errno.EEXIST,
+        errno.ENOTDIR,
+        errno.EISDIR,
+        errno.ENAMETOOLONG,
+        errno.ELOOP,
+    }
+)
+"""Why a place is not open to this user, or is no place for what goes there."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -84,12 +97,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("aoi-bridge: interrupted", file=sys.stderr)
         return 130
     except OSError as exc:
-        if exc.errno not in _FULL or exc.filename is not None:
+        if (line := _of_the_disk(exc)) is None:
             raise
-        _leave_nothing_to_write()
-        print(f"aoi-bridge: what it has to say cannot be written ({exc.strerror})", file=sys.stderr)
+        print(line, file=sys.stderr)
         return 2
     return status
+
+
+def _of_the_disk(error: OSError) -> str | None:
+    """Return what a person does about a disk that is full, or does not let us; None: it is no such error."""
+    if error.filename is not None:
+        if error.errno not in _FULL | _CLOSED:
+            return None
+        return f"{os.fsdecode(error.filename)}: {error.strerror}; make room there, or write another place"
+    if error.errno not in _FULL:
+        return None
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _leave_nothing_to_write()
+        return f"aoi-bridge: what it has to say cannot be written ({error.strerror})"
+    return f"aoi-bridge: {error.strerror}; make room, and write the same command again"
 
 
 def _leave_nothing_to_write() -> None:

@@ -181,7 +181,8 @@ def _golden(data: bytes, look: Look, view: str) -> sheets.Shown:
 def _outlined(whole: sheets.Shown, corners: Sequence[tuple[float, float]]) -> sheets.Shown:
     """Return the picture, dimmed outside of what the corners go round, with a line there."""
     scale = min(1.0, _SIDE / max(whole.shape[:2]))
-    small = cv2.resize(whole, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else whole
+    height, width = (max(round(side * scale), 1) for side in whole.shape[:2])
+    small = cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA) if scale < 1 else whole
     outline = (np.array(corners) * scale).round().astype(np.int32)
     inside = np.zeros(small.shape[:2], np.uint8)
     cv2.fillPoly(inside, [outline], 1)

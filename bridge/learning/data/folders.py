@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from bridge.errors import ConfigError
-from bridge.learning.data.found import SPLITS, Found, files
+from bridge.learning.data.found import SPLITS, Found, files, folders
 
 MASKS: Final = "ground_truth"
 
@@ -23,7 +23,7 @@ def read(folder: Path) -> list[Found]:
     Raises:
         ConfigError: there are no class folders with pictures.
     """
-    sides = {path.name: SPLITS[path.name.lower()] for path in _folders(folder) if path.name.lower() in SPLITS}
+    sides = {path.name: SPLITS[path.name.lower()] for path in folders(folder) if path.name.lower() in SPLITS}
     if sides:
         found = [one for name, side in sides.items() for one in _classes(folder, folder / name, side)]
     else:
@@ -34,12 +34,8 @@ def read(folder: Path) -> list[Found]:
     return found
 
 
-def _folders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-
-
 def _classes(root: Path, folder: Path, side: str) -> Iterator[Found]:
-    for one in _folders(folder):
+    for one in folders(folder):
         if one.name == MASKS:
             continue
         for path in files(one):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from bridge.errors import ConfigError
 
@@ -56,11 +57,54 @@ def side(name: str, where: str) -> str:
 
 
 def files(folder: Path) -> Iterator[Path]:
-    """Yield the pictures of a folder and the folders in it, in order; hidden ones are left out."""
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix.lower() in SUFFIXES and not hidden and path.is_file():
-            yield path
+    """Yield the pictures of a folder and the folders in it, in order; hidden ones are left out.
+
+    Raises:
+        ConfigError: a folder may not be read, or a name is not UTF-8: neither may go missing unnoticed.
+    """
+    found = []
+    for here, folders, names in os.walk(folder, onerror=_not_walked):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(here, name) for name in names if not name.startswith(".")]
+    for path in sorted(found):
+        if path.suffix.lower() in SUFFIXES and path.is_file():
+            yield _named_in_unicode(path)
+
+
+def folders(folder: Path) -> list[Path]:
+    """Return the folders in a folder, in order; hidden ones are left out.
+
+    Raises:
+        ConfigError: it may not be read, or a name is not UTF-8.
+    """
+    try:
+        found = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    except OSError as exc:
+        _not_walked(exc)
+    return [_named_in_unicode(path) for path in found]
+
+
+def _not_walked(error: OSError) -> NoReturn:
+    raise ConfigError(
+        str(error.filename), f"cannot be read ({error.strerror})", "let this user read it"
+    ) from error
+
+
+def _named_in_unicode(path: Path) -> Path:
+    """Return the path; a name in an older code could be kept in no report and no bundle."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as exc:
+        raise ConfigError(ascii(str(path)), "has a name that is not UTF-8", "give it another") from exc
+    return path
+
+
+def is_file(path: Path) -> bool:
+    """Return whether there is such a file; a name that no file can have names none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def named(path: Path, where: Path) -> str:

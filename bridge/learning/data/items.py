@@ -7,7 +7,7 @@ and measuring: a part, a lot, a day, a casting. It is never finer than a part.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +27,11 @@ OK_NAMES: Final = frozenset({"ok", "good", "free", "pass", "normal", "defect_fre
 COPIES: Final = "copies"
 """The word of ``--groups`` that stands for pictures found to be one photograph."""
 ONLY_VIEW: Final = "1"
+MOST_CLASSES: Final = 1000
+"""As in ``bundle.Manifest``."""
+LONGEST_NAME: Final = 64
+"""As in ``bundle.ModelClass``."""
+_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,9 +127,20 @@ def read(where: Path, choice: Choice = Choice()) -> Collection:
     found, notes = _found(where, choice.labels)
     known = classes(sorted({one.label for one in found}), choice)
     order = {one.name: place for place, one in enumerate(known)}
+    notes = (*notes, *_alike([one.name for one in known]))
     items = sorted(_items(found, where, choice), key=lambda item: (order[item.label], item.path, item.view))
     _listed_once(items)
     return _own_split(Collection(where=where, items=tuple(items), classes=known, notes=notes), choice)
+
+
+def _alike(names: Sequence[str]) -> Iterator[str]:
+    """Yield a note for classes that differ by capitals alone: most often a slip of whoever labelled."""
+    by_word: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        by_word[name.casefold()].append(name)
+    for same in by_word.values():
+        if len(same) > 1:
+            yield f"classes that differ by capitals alone: {' and '.join(same)}; are they one?"
 
 
 def _found(where: Path, labels: Path | None) -> tuple[list[Found], tuple[str, ...]]:
@@ -147,16 +163,33 @@ def classes(names: Sequence[str], choice: Choice) -> tuple[ModelClass, ...]:
     """
     taken = {one.name for one in choice.classes}
     new = [name for name in names if name not in taken]
+    _can_be_classes([*taken, *new])
     for name in choice.ok:
         if name not in {*names, *taken}:
-            raise ConfigError(f"--ok {name}", "there is no such class", f"write one of {', '.join(names)}")
+            raise ConfigError(f"--ok {name}", "there is no such class", f"write one of {_listed(names)}")
     ok = choice.ok or _called_ok(new, choice)
     added = (ModelClass(name=name, verdict=Verdict.OK if name in ok else Verdict.NG) for name in new)
     known = (*choice.classes, *added)
     for verdict in Verdict:
         if all(one.verdict is not verdict for one in known):
-            raise ConfigError("--ok", f"leaves no class that is {verdict}", f"the classes are {', '.join(names)}")
+            raise ConfigError("--ok", f"leaves no class that is {verdict}", f"the classes are {_listed(names)}")
     return known
+
+
+def _can_be_classes(names: Sequence[str]) -> None:
+    """Refuse what no bundle can hold before anything is trained on it."""
+    if len(names) > MOST_CLASSES:
+        found = f"has {len(names):,} classes, more than {MOST_CLASSES:,}"
+        raise ConfigError("DATA", found, "write a folder of class folders: is this one of folders per part?")
+    for name in names:
+        if not name.isprintable() or len(name) > LONGEST_NAME:
+            found = f"is no name of a class: it has {len(name)} characters, or some that cannot be printed"
+            raise ConfigError(ascii(name), found, f"give it a name of at most {LONGEST_NAME} printable characters")
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
 
 
 def _called_ok(new: Sequence[str], choice: Choice) -> tuple[str, ...]:
@@ -164,7 +197,7 @@ def _called_ok(new: Sequence[str], choice: Choice) -> tuple[str, ...]:
     clear = len(ok) == 1 if not choice.classes else not new
     if not clear:
         raise ConfigError(
-            "--ok", "it is not clear which classes are OK", f"write --ok with some of {', '.join(new)}"
+            "--ok", "it is not clear which classes are OK", f"write --ok with some of {_listed(new)}"
         )
     return ok
 

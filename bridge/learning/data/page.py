@@ -221,4 +221,5 @@ def _bgr(path: Path) -> NDArray[np.uint8] | None:
     except (OSError, headers.Unreadable):
         return None
     factor = min(1.0, 300 / max(picture.shape[:2]))
-    return np.asarray(cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.uint8)
+    height, width = (max(round(side * factor), 1) for side in picture.shape[:2])
+    return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Mapping
+from itertools import zip_longest
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from bridge.errors import ConfigError
-from bridge.learning.data.found import Found, side
+from bridge.learning.data.found import Found, is_file, side
 
 Naming: TypeAlias = Callable[[Found], str]
 """From a picture to the name of what it belongs to; raises ConfigError where that is not known."""
@@ -36,13 +37,17 @@ def rows(table: Path, *needed: str) -> Rows:
     lines = text.splitlines()
     first = lines[0] if lines else ""
     reader = csv.reader(lines, delimiter=";" if first.count(";") > first.count(",") else ",")
-    header = [name.strip() for name in next(reader, [])]
+    try:
+        header, *listed = ([value.strip() for value in row] for row in reader if any(row))
+    except csv.Error as exc:
+        raise ConfigError(f"{table}:{reader.line_num}", f"is no row ({exc})", "close its quotation marks") from exc
+    except ValueError:
+        header, listed = [], []
     for name in needed:
         if name not in header:
             there = ", ".join(header) or "none"
             raise ConfigError(str(table), f"has no column {name!r}", f"write one of these, or add it: {there}")
-    nothing = [""] * len(header)
-    return [dict(zip(header, [*map(str.strip, row), *nothing], strict=False)) for row in reader if any(row)]
+    return [dict(zip_longest(header, row[: len(header)], fillvalue="")) for row in listed]
 
 
 def read(table: Path) -> list[Found]:
@@ -66,12 +71,12 @@ def read(table: Path) -> list[Found]:
 def _found(table: Path, number: int, row: Mapping[str, str], label: str) -> Found:
     where = f"{table}:{number}"
     path = table.parent / row.get("file", "")
-    if not path.is_file():
+    if not is_file(path):
         raise ConfigError(where, f"there is no file {path}", "write paths relative to the table")
     if not row.get(label):
         raise ConfigError(where, f"has no {label}", "write the picture's class")
     mask = table.parent / row["mask"] if row.get("mask") else None
-    if mask is not None and not mask.is_file():
+    if mask is not None and not is_file(mask):
         raise ConfigError(where, f"there is no mask {mask}", "write paths relative to the table")
     return Found(
         path=path,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -361,3 +362,34 @@ class TestOutput:
             done = self.told(tmp_path, full.fileno())
         assert done.returncode == 2
         assert done.stderr == b"aoi-bridge: what it has to say cannot be written (No space left on device)\n"
+
+    @pytest.mark.parametrize(
+        ("error", "line"),
+        [
+            (
+                OSError(errno.ENOSPC, "No space left on device"),
+                "aoi-bridge: No space left on device; make room, and",
+            ),
+            (
+                NotADirectoryError(errno.ENOTDIR, "Not a directory", "models/pins"),
+                "models/pins: Not a directory; make",
+            ),
+            (
+                PermissionError(errno.EACCES, "Permission denied", b"models"),
+                "models: Permission denied; make room",
+            ),
+        ],
+    )
+    def test_a_disk_that_takes_nothing_is_one_line(
+        self, error: OSError, line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Wherever a command meets it."""
+
+        def refused(_args: object) -> int:
+            raise error
+
+        monkeypatch.setattr("bridge.cli.plugins.run", refused)
+        assert main(["plugins"]) == 2
+        said = capsys.readouterr().err
+        assert said.startswith(line)
+        assert said.count("\n") == 1

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from annotated_types import MaxLen
 from drawn_sets import fill
 
 from bridge.errors import ConfigError
-from bridge.judging.bundle import ModelClass
+from bridge.judging.bundle import Manifest, ModelClass
 from bridge.learning.data import Choice, Collection, items
 from bridge.messages import Verdict
 
@@ -169,7 +171,64 @@ def test_mistakes_are_one_line_that_says_what_to_write(tmp_path: Path) -> None:
         (_table(tmp_path, "file,label,split\nok/1.png,ok,trian\n"), "is no side of a set"),
         (_table(tmp_path, "file,label,mask\nok/1.png,ok,m.png\n"), "there is no mask"),
         (_table(tmp_path, "file,label\nok/1.png,ok\nng/1.png,ng\nok/1.png,ok\n"), "is listed twice"),
+        (_table(tmp_path, f"file,label\nok/1.png,ok\n{'x' * 5000},ng\n"), "there is no file"),
+        (_table(tmp_path, f'file,label\nok/1.png,ok\n"{"x" * 200_000}",ng\n'), "t.csv:3: is no row"),
+        (_table(tmp_path, f"file,label\nok/1.png,ok\nng/1.png,{'x' * 65}\n"), "at most 64 printable characters"),
+        (_table(tmp_path, 'file,label\nok/1.png,ok\nng/1.png,"n\x1bg"\n'), "at most 64 printable characters"),
     ):
         with pytest.raises(ConfigError, match=words) as caught:
             wrong()
         assert "\n" not in str(caught.value)
+
+
+def test_a_name_in_an_older_code_is_one_line(tmp_path: Path) -> None:
+    """It could be kept in no report and no bundle; a set is not silently smaller for it."""
+    fill(tmp_path, {"ok/1.png": 1, "ng/1.png": 2})
+    for old, new in (("ng/1.png", b"ng/\xe9.png"), ("ng", b"n\xe9g")):
+        (tmp_path / old).rename(tmp_path / os.fsdecode(new))
+        with pytest.raises(ConfigError, match="has a name that is not UTF-8") as caught:
+            items.read(tmp_path)
+        assert str(caught.value).isascii()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is closed to root")
+def test_a_folder_that_may_not_be_read_does_not_go_missing(tmp_path: Path) -> None:
+    """Else a lot, or a whole class, is not learnt and nobody knows."""
+    fill(tmp_path, {"ok/1.png": 1, "ng/lot 7/1.png": 2})
+    (tmp_path / "ng" / "lot 7").chmod(0)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        items.read(tmp_path)
+    (tmp_path / "ng" / "lot 7").chmod(0o755)
+
+
+def test_more_classes_than_a_bundle_holds_are_refused_before_training() -> None:
+    """Mostly a folder of folders per part; the line that says so does not list them all."""
+    names = [f"part {number}" for number in range(items.MOST_CLASSES)]
+    with pytest.raises(ConfigError, match="it is not clear which") as caught:
+        items.classes(names, Choice())
+    assert len(str(caught.value)) < 400
+    with pytest.raises(ConfigError, match="has 1,001 classes"):
+        items.classes([*names, "ok"], Choice())
+
+
+def test_what_a_bundle_holds_is_what_a_set_may_have() -> None:
+    """The limits stand twice, and are the same."""
+    fields = Manifest.model_fields["classes"].metadata + ModelClass.model_fields["name"].metadata
+    assert {items.MOST_CLASSES, items.LONGEST_NAME} == {
+        one.max_length for one in fields if isinstance(one, MaxLen)
+    }
+
+
+def test_classes_that_differ_by_capitals_alone_are_told(tmp_path: Path) -> None:
+    """A slip of whoever labelled is two classes to a judge."""
+    fill(tmp_path, {"ok/1.png": 1, "Dent/1.png": 2, "dent/1.png": 3})
+    assert items.read(tmp_path).notes == ("classes that differ by capitals alone: Dent and dent; are they one?",)
+
+
+def test_a_row_that_ends_early_has_blanks(tmp_path: Path) -> None:
+    """A picture without a part is a part of its own."""
+    fill(tmp_path, {"1.png": 1, "2.png": 2, "3.png": 3})
+    (tmp_path / "t.csv").write_text("file,label,part\n1.png,ok,a\n2.png,ng\n3.png,ng\n")
+    for parts in ("", "part", "t.csv:part"):
+        found = items.read(tmp_path / "t.csv", Choice(parts=parts)).items
+        assert [one.part for one in found] == [str(tmp_path / "2.png"), str(tmp_path / "3.png"), "a"]

@@ -286,6 +286,25 @@ class TestCommand:
         assert said in told
         assert told.count("\n") == 1
 
+    def test_pictures_of_a_pixels_height_are_shown_too(self, folder: Path) -> None:
+        """A line scan that was torn off is no reason for a traceback, on the sheet or on the page."""
+        for label in ("ok", "ng"):
+            cv2.imwrite(str(folder / label / "9-left.png"), np.full((1, 9000), 99, np.uint8))
+            cv2.imwrite(str(folder / label / "9-right.png"), np.full((9000, 1), 99, np.uint8))
+        out = folder.parent
+        assert main(["data", "roi", str(folder), "--out", str(out / "roi.png")]) == 0
+        assert main(["data", "check", str(folder), "--out", str(out), "--allow-leak"]) == 1, "copies of two labels"
+
+    @pytest.mark.parametrize("seed", ["-1", "1.5", "x"])
+    def test_a_seed_that_no_generator_takes(
+        self, seed: str, folder: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """It is refused where it is read."""
+        for action in ("check", "augment"):
+            with pytest.raises(SystemExit):
+                main(["data", action, str(folder), "--seed", seed])
+            assert f"{seed} is no seed; write a whole number from 0" in capsys.readouterr().err
+
     def test_a_policy_on_the_users_own_pictures(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """Both classes are shown, cut as the model will see them."""
         out = folder.parent / "sheet.png"
