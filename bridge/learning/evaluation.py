@@ -43,7 +43,7 @@ class Level:
     verdicts: tuple[ClassFigures, ...]
     """NG and OK."""
     auc: Estimate
-    average_precision: float
+    average_precision: Estimate
     """Of NG."""
 
 
@@ -54,7 +54,7 @@ class Piece:
     name: str
     false_calls: Rate
     escapes: Rate
-    auc: float
+    auc: Estimate
 
     @property
     def wrong(self) -> int:
@@ -121,20 +121,21 @@ class Evaluation:
     def kinds(self) -> tuple[Piece, ...]:
         """By true class, by picture."""
         names = np.array([one.name for one in self.scored.classes])[self.scored.labels]
-        return _pieces(names.tolist(), self.scored.scores, self.scored.bad, self.threshold)
+        return _pieces(names.tolist(), self.scored.scores, self.scored.bad, self.scored.groups, self.threshold)
 
     @cached_property
     def views(self) -> tuple[Piece, ...]:
         """By view, by picture."""
         names = [item.view for item in self.scored.items]
-        return _pieces(names, self.scored.scores, self.scored.bad, self.threshold)
+        return _pieces(names, self.scored.scores, self.scored.bad, self.scored.groups, self.threshold)
 
     @cached_property
     def groups(self) -> tuple[Piece, ...]:
         """By group, by part; the one with most mistakes first. Empty where every part is a group of its own."""
         if len(set(self.parts.groups)) == len(self.parts.names):
             return ()
-        found = _pieces(self.parts.groups, self.parts.scores, self.parts.bad, self.threshold)
+        parts = self.parts
+        found = _pieces(parts.groups, parts.scores, parts.bad, parts.names, self.threshold)
         return tuple(sorted(found, key=lambda one: (-one.wrong, one.name)))
 
     @cached_property
@@ -217,12 +218,15 @@ def _level(unit: Unit, scores: points.Scores, bad: points.Truth, groups: Sequenc
         accuracy=metrics.rate(int((truth == told).sum()), len(bad)),
         verdicts=metrics.class_figures(truth, told, names, groups),
         auc=metrics.auc(scores, bad, groups),
-        average_precision=metrics.average_precision(scores, bad),
+        average_precision=metrics.average_precision(scores, bad, groups),
     )
 
 
-def _pieces(names: Sequence[str], scores: points.Scores, bad: points.Truth, threshold: float) -> tuple[Piece, ...]:
-    member = np.asarray(names)
+def _pieces(
+    names: Sequence[str], scores: points.Scores, bad: points.Truth, groups: Sequence[str], threshold: float
+) -> tuple[Piece, ...]:
+    """Return the pieces by name; their intervals draw ``groups`` anew."""
+    member, drawn = np.asarray(names), np.asarray(groups)
     made = []
     for name in dict.fromkeys(sorted(names)):
         mine, ill = scores[member == name], bad[member == name]
@@ -232,7 +236,7 @@ def _pieces(names: Sequence[str], scores: points.Scores, bad: points.Truth, thre
                 name=name,
                 false_calls=metrics.rate(int((~passed & ~ill).sum()), int((~ill).sum())),
                 escapes=metrics.rate(int((passed & ill).sum()), int(ill.sum())),
-                auc=points.auc(mine, ill),
+                auc=metrics.auc(mine, ill, drawn[member == name].tolist()),
             )
         )
     return tuple(made)

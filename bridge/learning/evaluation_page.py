@@ -162,7 +162,7 @@ def _threshold(one: Evaluation, manifest: Manifest) -> list[Markup]:
     facts: list[tuple[str, object]] = [
         ("threshold", f"{one.threshold:.6g}"),
         ("AUC", figure(line.auc)),
-        ("average precision of NG", f"{line.average_precision:.4f}"),
+        ("average precision of NG", figure(line.average_precision)),
     ]
     return [_promise(manifest, one.threshold), page.facts(facts), *drawings]
 
@@ -222,7 +222,7 @@ def _piece_table(what: str, pieces: Sequence[Piece], more: str = "", *, with_auc
         cells: list[object] = [one.name]
         for rate in (one.false_calls, one.escapes):
             cells += [f"{rate.events} / {rate.trials}" if rate.trials else "–", share(rate)]
-        rows.append([*cells, "–" if math.isnan(one.auc) else f"{one.auc:.4f}"] if with_auc else cells)
+        rows.append([*cells, figure(one.auc)] if with_auc else cells)
     headers = (what, "false calls", "of the good", "escapes", "of the bad", *(("AUC",) if with_auc else ()))
     return page.table(headers, rows, f"In brackets: 95 % intervals.{more}")
 
@@ -266,7 +266,7 @@ def _shown(judged: Judged, show: Show) -> Markup:
 def _provenance(one: Evaluation, provenance: Iterable[tuple[str, object]]) -> list[Markup]:
     how = (
         "Shares have the exact interval of Clopper and Pearson, which takes each for independent of the others. "
-        "AUC, F1, Brier score and calibration error have a percentile bootstrap over groups "
+        "AUC, average precision, F1, Brier score and calibration error have a percentile bootstrap over groups "
         f"({metrics.RESAMPLES} resamples, always the same ones); where all is right, a bound by counting."
     )
     blocks = [page.facts(provenance), page.prose(how)]

@@ -244,12 +244,32 @@ def precision_recall(scores: Scores, bad: Truth) -> Curve:
     )
 
 
-def average_precision(scores: Scores, bad: Truth) -> float:
-    """Return the area under ``precision_recall`` as steps; NaN where nothing is bad."""
-    if not bad.any():
-        return math.nan
-    curve = precision_recall(scores, bad)
-    return float((-np.diff(curve.x) * curve.y[:-1]).sum())
+def average_precision(scores: Scores, bad: Truth, groups: Sequence[str]) -> Estimate:
+    """Return the area under ``precision_recall`` as steps; NaN where nothing is bad.
+
+    Where it is perfect, the bounds of precision and recall at the threshold that parts them bound it from below.
+    """
+
+    def weighed(weights: Weights) -> NDArray[np.float64]:
+        return weighed_average_precision(scores, bad, weights)
+
+    value, number = float(weighed(np.ones((1, len(bad))))[0]), int(bad.sum())
+    if value == 1.0:
+        low = clopper_pearson_lower(number, number, 1 - _TAIL / 2) ** 2
+        return Estimate(value=1.0, low=low, high=1.0, how="counted")
+    return bootstrapped(value, weighed, groups)
+
+
+def weighed_average_precision(scores: Scores, bad: Truth, weights: Weights) -> NDArray[np.float64]:
+    """Return the average precision of NG under each row of weights; NaN where a row leaves nothing bad."""
+    order = np.argsort(scores, kind="stable")
+    first = np.flatnonzero(np.concatenate([[True], np.diff(scores[order]) > 0]))
+    ranked, ill = weights[:, order], bad[order]
+    bad_at = np.add.reduceat(np.where(ill, ranked, 0.0), first, axis=1)
+    called = np.cumsum(np.add.reduceat(ranked, first, axis=1), axis=1)
+    with np.errstate(invalid="ignore"):
+        precision = np.cumsum(bad_at, axis=1) / np.maximum(called, 1e-300)
+        return np.asarray((bad_at * precision).sum(axis=1) / bad_at.sum(axis=1), np.float64)
 
 
 def _passed(scores: Scores, bad: Truth) -> tuple[NDArray[np.int64], NDArray[np.int64], Scores]:

@@ -64,7 +64,8 @@ def test_figures_of_the_line_are_those_of_the_parts(found: Evaluation) -> None:
     scores, bad = fuse(found.scored.scores, found.scored.bad, [item.part for item in found.scored.items])
     pairs = scores[~bad][:, None] > scores[bad][None, :]
     assert found.line.auc.value == pytest.approx(pairs.mean())
-    assert found.line.auc.low < found.line.auc.value < found.line.auc.high <= 1
+    for one in (found.line.auc, found.line.average_precision, found.views[-1].auc):
+        assert one.low < one.value < one.high <= 1
 
 
 def test_mistakes_are_shown_by_the_picture_that_decided(found: Evaluation) -> None:

@@ -43,7 +43,8 @@ def test_curves_are_those_of_scikit_learn(drawn: list[tuple[int, bool]]) -> None
     ours = metrics.precision_recall(scores, bad)
     told = {(round(x, 9), round(y, 9)) for x, y in zip(recall, precision, strict=True)}
     assert told <= {(round(x, 9), round(y, 9)) for x, y in zip(ours.x, ours.y, strict=True)}
-    assert metrics.average_precision(scores, bad) == pytest.approx(
+    own = [str(place) for place in range(len(bad))]
+    assert metrics.average_precision(scores, bad, own).value == pytest.approx(
         sklearn_metrics.average_precision_score(bad, -scores)
     )
 
@@ -182,5 +183,18 @@ def test_one_kind_only_has_no_auc() -> None:
     found = metrics.auc(np.array([0.5, 0.6]), np.array([True, True]), ["a", "b"])
     assert np.isnan(found.value)
     assert found.how == "none"
-    assert np.isnan(metrics.average_precision(np.array([0.5]), np.array([False])))
+    assert np.isnan(metrics.average_precision(np.array([0.5]), np.array([False]), ["a"]).value)
+
+
+def test_an_average_precision_that_is_perfect_has_a_bound_all_the_same() -> None:
+    """Ten bad ones in order are not a promise; what is not in order has an interval around it."""
+    scores, bad = np.arange(20) / 20, np.arange(20) < 10
+    own = [str(place) for place in range(20)]
+    found = metrics.average_precision(scores, bad, own)
+    assert (found.value, found.how) == (1.0, "counted")
+    assert 0.4 < found.low < 0.6
+    bad[[9, 12]] = bad[[12, 9]]
+    mixed = metrics.average_precision(scores, bad, own)
+    assert mixed.how == "bootstrap"
+    assert mixed.low < mixed.value < mixed.high <= 1
     assert metrics.rate(0, 0).how == "none"
