@@ -96,6 +96,7 @@ def _task(args: argparse.Namespace) -> _Task:
     parent = bundle.load(shelf.located(args.bundle))
     known = parent.manifest.classes
     rois, goldens = roi.of_bundle(parent)
+    wanted = reading.both_kinds(reading.read(args, known, args.check)) if args.check else None
     there = Look(into=parent.manifest.input, rois=rois, goldens=goldens)
     args.look_of = str(parent.folder)
     found = unlabelled.found_in(args.new, known, args.views)
@@ -104,7 +105,7 @@ def _task(args: argparse.Namespace) -> _Task:
         new = unlabelled.read(found, here, told)
     with measured.bar("reading the old line") as told:
         old = _known(pictures.read(reading.read(args, known, args.old), there, told), parent)
-    check = pictures.read(reading.read(args, known, args.check), here) if args.check else None
+    check = pictures.read(wanted, here) if wanted else None
     unread = f", {new.unreadable} more could not be read" if new.unreadable else ""
     print(f"{len(old.labels)} labelled pictures of the old line, {len(new.hashes)} of the new one{unread}")
     return _Task(parent=parent, old=old, new=new, check=check, look=here, work=args.out / ".adapting")

@@ -113,6 +113,18 @@ def _by_copies(collection: Collection) -> Collection:
     return merged
 
 
+def both_kinds(collection: Collection) -> Collection:
+    """Return a set that holds good and bad pictures: read for a bundle, it may lack a kind that the bundle knows.
+
+    Raises:
+        ConfigError: it holds only one kind, so that no threshold can be set on it.
+    """
+    if collection.bad.all() or not collection.bad.any():
+        kind, other = ("bad", "good") if collection.bad.all() else ("good", "bad")
+        raise ConfigError(str(collection.where), f"holds only {kind} pictures", f"add {other} ones")
+    return collection
+
+
 def refuse_leak(args: argparse.Namespace, collection: Collection, *splits: Split) -> None:
     """Look for copies on two sides of any of these splits, a minute for a thousand pictures the first time.
 

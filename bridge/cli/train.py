@@ -136,7 +136,7 @@ def _from_bundle(args: argparse.Namespace) -> _Task:
 
     said = transfer.built_as(parent)
     args.look_of = str(parent.folder)
-    collection = reading.read(args, parent.manifest.classes)
+    collection = reading.both_kinds(reading.read(args, parent.manifest.classes))
     transfer.fitting(collection.classes, parent)
     args.weights = "none"
     copies = 10 if args.copies is None else args.copies

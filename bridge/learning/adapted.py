@@ -25,6 +25,7 @@ from bridge.learning.adaptation import Adapted, Settings
 from bridge.learning.data import Dataset, Look
 from bridge.learning.data.unlabelled import Unlabelled
 from bridge.learning.export import Sides, Target
+from bridge.learning.meaning import meaning
 from bridge.learning.networks import Network
 from bridge.learning.points import Outcome
 from bridge.learning.seen import SEEN, Seen, short
@@ -120,6 +121,7 @@ def _written(network: Network, place: Place, files: tuple[Path, ...], worst: flo
         "name": place.name,
         "version": shelf.next_version(place.models),
         "precision": Precision.F32,
+        "score": meaning(before.classes, before.output, before.temperature, elsewhere=True),
         "operating_point": None,
         "golden": (),
         "parent": place.parent.identity,

@@ -8,13 +8,16 @@ from bridge.judging.bundle import ModelClass
 from bridge.messages import Verdict
 
 
-def meaning(classes: Sequence[ModelClass], output: str, temperature: float | None) -> str:
+def meaning(
+    classes: Sequence[ModelClass], output: str, temperature: float | None, *, elsewhere: bool = False
+) -> str:
     """Return what p(OK) is.
 
     Args:
         classes: of the model.
         output: what its numbers are, logits or probabilities.
         temperature: what logits are divided by, fitted on pictures that it was not trained on; None: not fitted.
+        elsewhere: whether those pictures were of another line, so that they say nothing of this one.
     """
     good = " + ".join(f"p({one.name})" for one in classes if one.verdict is Verdict.OK)
     how = "the model's own probabilities"
@@ -22,7 +25,7 @@ def meaning(classes: Sequence[ModelClass], output: str, temperature: float | Non
         how = "the softmax of the logits" + ("" if temperature is None else f" divided by {temperature:.4g}")
     known = (
         "how often it is right was not measured"
-        if temperature is None
+        if temperature is None or elsewhere
         else "the divisor was fitted on validation pictures, so that it is about as often right as it says"
     )
     then = "A view is OK from the threshold on, a part is as its worst view."

@@ -224,6 +224,7 @@ def test_the_command_writes_a_bundle_that_knows_where_it_comes_from(
     assert one.parent == parent.identity
     assert one.threshold == parent.manifest.threshold
     assert (one.golden, one.operating_point) == ((), None)
+    assert "how often it is right was not measured" in one.score
     said = one.recipe["adaptation"]
     assert isinstance(said, dict)
     assert said["new"]["pictures"] == 120  # type: ignore[call-overload, index]
@@ -265,6 +266,16 @@ def test_a_torn_picture_of_the_new_line_is_counted_not_fatal(
     command[2] = str(new)
     assert main(command) in {0, 1}
     assert "1 more could not be read" in capsys.readouterr().out
+
+
+def test_labelled_parts_of_one_kind_are_one_line(
+    line: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They cannot say whether it helped, nor where the threshold goes."""
+    pictures, bad = drawn(20, 8, new=True)
+    check = written(tmp_path / "check", pictures, np.ones_like(bad))
+    assert main(words(line, "--check", str(check), "--out", str(tmp_path / "models"))) == 2
+    assert "holds only bad pictures; add good ones" in capsys.readouterr().err
 
 
 def test_a_size_beside_a_bundle_is_one_line(line: Path, capsys: pytest.CaptureFixture[str]) -> None:

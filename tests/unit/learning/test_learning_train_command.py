@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import cv2
@@ -168,6 +169,14 @@ def test_what_does_not_go_together_with_a_bundle_is_one_line(models: Path, tmp_p
         parsed = _run(["train", f"{tmp_path}/new", "--ok", "plain", "--out", f"{tmp_path}/out", *words])
         assert expected in parsed
         assert "\n" not in parsed
+
+
+def test_good_pictures_alone_teach_a_bundle_nothing(models: Path, tmp_path: Path) -> None:
+    """No threshold can be set on them, and that is known before anything is trained."""
+    written(tmp_path / "new", 8, 6)
+    shutil.rmtree(tmp_path / "new" / "marked")
+    said = _run(["train", f"{tmp_path}/new", "--from", f"{models}@live", "--out", f"{tmp_path}/out"])
+    assert "holds only good pictures; add bad ones" in said
 
 
 def _run(words: list[str]) -> str:
