@@ -53,11 +53,16 @@ def run(args: argparse.Namespace) -> int:
     for flag in ("size", "colour", "look_of"):
         if getattr(args, flag):
             raise ConfigError(f"--{flag.replace('_', '-')}", "is what the bundle has already", "leave it out")
-    outlet.folder(args.out)
+    outlet.model(outlet.folder(args.out), args.name)
     from bridge.learning import transfer  # noqa: PLC0415 - TensorFlow; one clear line if missing
 
     task = _task(args)
     network = transfer.network(task.parent, args.seed)
+    with outlet.held(task.work):
+        return _tried(args, task, network)
+
+
+def _tried(args: argparse.Namespace, task: _Task, network: Network) -> int:
     before = _measured(task.parent, task)
     went = _adapted(args, task, network)
     _told_how(went)
@@ -178,7 +183,7 @@ def _written(args: argparse.Namespace, task: _Task, network: Network, went: Adap
 
     place = adapted.Place(
         models=args.out,
-        name=args.name or args.out.name,
+        name=outlet.model(args.out, args.name),
         look=task.look,
         parent=task.parent,
         past=seen.read(task.parent.folder),

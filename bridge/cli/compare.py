@@ -54,13 +54,19 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train each, print the table and write it; Ctrl-C keeps what is finished, and the same command goes on."""
-    from bridge.learning import comparison, comparison_page, trials  # noqa: PLC0415 - TensorFlow; one line if missing
     from bridge.learning.data import split  # noqa: PLC0415 - numpy
 
     outlet.folder(args.out)
     collection = reading.read(args)
     shares, seeds = reading.shares(args), range(args.seed, args.seed + args.seeds)
     reading.refuse_leak(args, collection, *(split.by_group(collection, shares, seed) for seed in seeds))
+    with outlet.held(args.out / "work"):
+        return _tried(args, collection)
+
+
+def _tried(args: argparse.Namespace, collection: Collection) -> int:
+    from bridge.learning import comparison, comparison_page, trials  # noqa: PLC0415 - TensorFlow; one line if missing
+
     tasks = list(_tasks(args))
     desks: dict[str, tuple[Desk, Look]] = {}
     done: list[Trial] = []

@@ -37,6 +37,14 @@ def share(text: str) -> float:
     return number
 
 
+def of_a_hundred(text: str) -> float:
+    """Return a difference of two shares, in points of a hundred."""
+    number = _number(text)
+    if not 0 <= number <= 100:  # noqa: PLR2004 - a hundred points are all there is to lose
+        raise ArgumentTypeError(f"{text} is no number of points; write a number from 0 to 100")
+    return number
+
+
 def seed(text: str) -> int:
     """Return what random numbers follow from: a whole number from 0, as large as every library takes it."""
     if not (text.isascii() and text.isdecimal() and len(text) <= 9):  # noqa: PLR2004 - below 2 ** 32

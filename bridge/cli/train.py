@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bridge.cli import looking, outlet, reading, teaching
-from bridge.cli.numbers import share
+from bridge.cli.numbers import of_a_hundred, share
 from bridge.errors import ConfigError
 from bridge.judging.bundle import Precision
 
@@ -50,7 +50,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     add("--precision", nargs="+", choices=[*Precision], default=["f32"], help="what to write besides f32")
     add(
         "--int8-loss",
-        type=float,
+        type=of_a_hundred,
         default=0.2,
         metavar="POINTS",
         help="AUROC points that int8 may lose (default: 0.2)",
@@ -66,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
     """Train and export; Ctrl-C keeps what is finished, and the same command goes on."""
     task = _from_bundle(args) if args.parent else _from_weights(args)
     outlet.folder(task.out)
+    tested = reading.read(args, task.collection.classes, args.test) if args.test else None
     from bridge.learning.data import pictures, split  # noqa: PLC0415 - numpy and OpenCV
 
     dataset = pictures.read(task.collection, task.look)
@@ -73,9 +74,12 @@ def run(args: argparse.Namespace) -> int:
     _tell(dataset, sides)
     _tell_of_memory(task, dataset, sides)
     reading.refuse_leak(args, task.collection, sides)
-    net, progress = _trained(args, task, dataset, sides)
-    made = _exported(args, task, (dataset, sides), net, progress)
-    _close(args, task, made, progress)
+    with outlet.held(task.work):
+        net, progress = _trained(args, task, dataset, sides)
+        made = _exported(args, task, (dataset, sides), net, progress)
+        _close(task, made, progress)
+    if tested is not None:
+        _test(args, made[0].bundle, tested, task.look)
     return 0
 
 
@@ -116,8 +120,8 @@ def _from_weights(args: argparse.Namespace) -> _Task:
     settings = teaching.settings(args, backbone, args.head or teaching.HEAD, args.augment, args.copies)
     collection = reading.read(args)
     look = looking.look(args, collection, teaching.standard(backbone, args.weights))
-    out = args.out or Path("models/pins")
-    return _Task(collection=collection, look=look, settings=settings, out=out, name=args.name or out.name)
+    out: Path = args.out or Path("models/pins")
+    return _Task(collection=collection, look=look, settings=settings, out=out, name=outlet.model(out, args.name))
 
 
 def _from_bundle(args: argparse.Namespace) -> _Task:
@@ -146,7 +150,7 @@ def _from_bundle(args: argparse.Namespace) -> _Task:
         look=looking.look(args, collection),
         settings=replace(settings, phases=teaching.continued(args)),
         out=args.out or parent.folder.parent,
-        name=args.name or parent.manifest.name,
+        name=outlet.model(Path(), args.name or parent.manifest.name),
         parent=parent,
     )
 
@@ -227,7 +231,7 @@ def _shares(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _close(args: argparse.Namespace, task: _Task, found: Sequence[Made], progress: Progress) -> None:
+def _close(task: _Task, found: Sequence[Made], progress: Progress) -> None:
     """Say what was made, and clear away what an interruption would have needed."""
     from bridge.learning import training  # noqa: PLC0415 - TensorFlow
 
@@ -239,16 +243,14 @@ def _close(args: argparse.Namespace, task: _Task, found: Sequence[Made], progres
     for one in found[1:]:
         print(f"written: {one.bundle.identity} ({one.bundle.manifest.precision}) in {one.bundle.folder}")
         _report("validation", one.outcome)
-    if args.test:
-        _test(args, made, task.look)
 
 
-def _test(args: argparse.Namespace, made: Bundle, look: Look) -> None:
+def _test(args: argparse.Namespace, made: Bundle, tested: Collection, look: Look) -> None:
     """Measure the bundle on a set that it has never seen, per part and, where groups are known, per group."""
     from bridge.learning import measuring, points  # noqa: PLC0415 - OpenVINO
     from bridge.learning.data import pictures  # noqa: PLC0415 - numpy and OpenCV
 
-    dataset = pictures.read(reading.read(args, made.manifest.classes, args.test), look)
+    dataset = pictures.read(tested, look)
     scores = measuring.scores(made, dataset.pictures)
     threshold = made.manifest.threshold
     _report("test", points.outcome(*points.fuse(scores, dataset.bad, dataset.parts), threshold))

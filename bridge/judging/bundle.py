@@ -7,6 +7,7 @@ the gateway, training and the worker all read bundles.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -266,12 +267,15 @@ def write(folder: Path, manifest: Manifest, files: Mapping[str, bytes | Path]) -
         files: name in the bundle → content, or a path to copy from; ``model.xml`` must be among them.
 
     Raises:
-        ConfigError: the folder exists, or a name is no plain file name.
+        ConfigError: the folder exists, a name is no plain file name, or the disk refuses.
     """
     if folder.exists():
         raise ConfigError(str(folder), "exists already", "write a new version")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as exc:
+        raise _not_written(folder, exc) from exc
     try:
         for name, content in files.items():
             _put(draft / Path(name).name, content)
@@ -284,9 +288,19 @@ def write(folder: Path, manifest: Manifest, files: Mapping[str, bytes | Path]) -
         draft.rename(folder)
     except ValidationError as exc:
         raise ConfigError(str(folder), exc.errors()[0]["msg"]) from exc
+    except OSError as exc:
+        raise _not_written(folder, exc) from exc
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return _bundle(folder, complete, raw)
+
+
+def _not_written(folder: Path, error: OSError) -> ConfigError:
+    if error.errno in {errno.ENOTEMPTY, errno.EEXIST}:
+        return ConfigError(str(folder), "was written by another command meanwhile", "write the command again")
+    return ConfigError(
+        str(folder), f"cannot be written ({error.strerror})", "make room there, or write another place"
+    )
 
 
 def make_live(folder: Path) -> None:

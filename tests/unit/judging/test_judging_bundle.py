@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -216,3 +218,26 @@ def test_no_bytes_crash_the_reading_of_a_manifest(tmp_path_factory: pytest.TempP
 def test_a_real_model_goes_through(make: Make) -> None:
     made = make()
     assert bundle.load(made.folder).model.is_file()
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        (errno.ENOSPC, "cannot be written (No space left on device); make room there"),
+        (errno.EROFS, "cannot be written (Read-only file system); make room there, or write another place"),
+        (errno.ENOTEMPTY, "was written by another command meanwhile; write the command again"),
+    ],
+)
+def test_a_disk_that_takes_no_bundle_is_one_line_and_keeps_what_lies_there(
+    code: int, says: str, made: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where two commands write the same version at once."""
+
+    def refused(_from: Path, to: Path) -> Path:
+        raise OSError(code, os.strerror(code), str(to))
+
+    monkeypatch.setattr(Path, "rename", refused)
+    with pytest.raises(ConfigError) as caught:
+        bundle.write(made.folder.parent / "4", brightness_manifest(version=4), FILES)
+    assert says in str(caught.value)
+    assert [one.name for one in made.folder.parent.iterdir()] == ["3"]

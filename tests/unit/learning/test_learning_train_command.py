@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from toys import CLASSES, INTO, marked, pretrained
 
-from bridge.cli import teaching
+from bridge.cli import outlet, teaching
 from bridge.cli.main import main
 from bridge.errors import ConfigError
 from bridge.judging import bundle, preprocess
@@ -164,6 +164,9 @@ def test_what_does_not_go_together_with_a_bundle_is_one_line(models: Path, tmp_p
         (["--from", f"{models}@9"], "write one of the versions 1"),
         (["--weights", "nowhere.h5"], "there is no file nowhere.h5"),
         (["--augment", "boltt"], "did you mean bolt"),
+        (["--name", "../pins"], "is no name of a model"),
+        (["--out", f"{tmp_path}/our pins"], "'our pins' is no name of a model; write letters, digits"),
+        (["--test", f"{tmp_path}/nowhere", "--allow-leak"], "nowhere: is not there"),
         (["--out", f"{tmp_path}/new/rusty/1.png/models"], "is no folder that this user may write to"),
     ):
         parsed = _run(["train", f"{tmp_path}/new", "--ok", "plain", "--out", f"{tmp_path}/out", *words])
@@ -177,6 +180,24 @@ def test_good_pictures_alone_teach_a_bundle_nothing(models: Path, tmp_path: Path
     shutil.rmtree(tmp_path / "new" / "marked")
     said = _run(["train", f"{tmp_path}/new", "--from", f"{models}@live", "--out", f"{tmp_path}/out"])
     assert "holds only good pictures; add bad ones" in said
+
+
+def test_two_trainings_into_one_folder_do_not_meet(tmp_path: Path) -> None:
+    """The second would take the epochs of the first away."""
+    written(tmp_path / "set", 8, 6)
+    words = ["train", f"{tmp_path}/set", "--ok", "plain", "--out", f"{tmp_path}/pins", "--size", "32x32"]
+    with outlet.held(tmp_path / "pins" / ".training"):
+        said = _run([*words, "--colour", "gray", "--epochs", "1", "--allow-leak"])
+    assert "another command is at work in" in said
+    assert not (tmp_path / "pins" / "live").exists()
+
+
+@pytest.mark.parametrize("said", ["nan", "-1", "inf", "101"])
+def test_points_that_nothing_can_lose(said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not even by a slip does int8 come out unmeasured."""
+    with pytest.raises(SystemExit):
+        main(["train", "set", "--int8-loss", said])
+    assert "write a number from 0 to 100" in capsys.readouterr().err
 
 
 def _run(words: list[str]) -> str:
