@@ -71,11 +71,16 @@ def look(args: argparse.Namespace, collection: Collection, standard: Input = STA
 
     rois, goldens, into = _given(args, standard)
     width, height = args.size or (into.width, into.height)
-    return Look(
+    found = Look(
         into=Input(width=width, height=height, colour=args.colour or into.colour),
         rois=_over(rois, _boxes(args, collection)),
         goldens=_over(goldens, _goldens(args, collection)),
     )
+    for view in _views(collection):
+        if args.register and found.golden(view) and found.roi(view) is None:
+            said = "is there without a box: a part that has moved takes the edge of the whole picture out of it"
+            raise ConfigError("--register", said, "write --roi cx,cy,w,h on that picture too")
+    return found
 
 
 def _given(args: argparse.Namespace, standard: Input) -> tuple[dict[str, Box], dict[str, Golden], Input]:

@@ -272,6 +272,7 @@ class TestCommand:
         ("words", "said"),
         [
             (["--margin", "0.1"], "--margin: is there without a box; write --roi"),
+            (["--register", str(DEMO_BUNDLE / "golden-1.jpg")], "--register: is there without a box"),
             (["--view", "top"], "--view top: there is no such view; write one of left, right"),
             (["--roi", "80,60,600,40"], "leaves"),
             (["--look-of", "nothing"], "nothing"),
