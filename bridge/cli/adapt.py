@@ -6,6 +6,7 @@ Heavy imports happen in ``run``, so that the help and every other command work w
 from __future__ import annotations
 
 import argparse
+import sys
 from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -210,7 +211,8 @@ def _written(args: argparse.Namespace, task: _Task, network: Network, went: Adap
 @contextmanager
 def _shown() -> Iterator[Told]:
     """Show how far it is; where nobody watches, a line for each epoch."""
-    with Progress(TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()) as bar:
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, disable=not sys.stdout.isatty()) as bar:
         task = bar.add_task("adapting")
 
         def told(done: int, total: int, sight: Sight | None) -> None:
@@ -221,7 +223,7 @@ def _shown() -> Iterator[Told]:
                     f"NG {sight.ng_share:.1%}"
                 )
                 bar.update(task, description=said)
-                if not bar.console.is_terminal:
+                if bar.disable:
                     print(said, flush=True)
 
         yield told

@@ -238,7 +238,11 @@ def _close(task: _Task, found: Sequence[Made], progress: Progress) -> None:
     made = found[0].bundle
     training.finished(task.work)
     print(f"best epoch {progress.best} of {progress.epoch}; written: {made.identity} in {made.folder}")
-    print(f"{len(made.manifest.golden)} known bad pictures go with it: it may judge only where it rejects them")
+    known = len(made.manifest.golden)
+    proof = (
+        "it may judge only where it rejects them" if known else "none was rejected clearly enough to prove it by"
+    )
+    print(f"{known} known bad pictures go with it: {proof}")
     _report("validation", found[0].outcome)
     for one in found[1:]:
         print(f"written: {one.bundle.identity} ({one.bundle.manifest.precision}) in {one.bundle.folder}")
