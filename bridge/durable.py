@@ -12,17 +12,27 @@ from pathlib import Path
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Replace a file in one step: readers, and who comes after a crash, find the old text or the new; blocks.
+    """Replace a file in one step, as ``replace_bytes`` does."""
+    replace_bytes(path, text.encode())
+
+
+def replace_bytes(path: Path, content: bytes) -> None:
+    """Replace a file in one step: readers, and who comes after a crash, find the old content or the new; blocks.
 
     Raises:
-        OSError: the disk refuses.
+        OSError: the disk refuses; the old content stays.
     """
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with draft.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    try:
+        with draft.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            draft.unlink()
+        raise
     keep_names(path.parent)
 
 

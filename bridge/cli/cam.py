@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from bridge.cli import measured, outlet, reading
 from bridge.cli.numbers import count
+from bridge.durable import replace_text
 from bridge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     few = cam_page.shown(comparison, min(args.most, cam_page.ON_SHEET))
     drawn = sheets.save(cam_page.sheet(comparison, few), args.out / "cam.png")
     written = args.out / "cam.html"
-    written.write_text(cam_page.render(title, comparison, places), encoding="utf-8")
+    replace_text(written, cam_page.render(title, comparison, places))
     _report(comparison)
     print(f"written: {written} and {drawn}")
     return 0

@@ -19,6 +19,7 @@ from rich.table import Table
 
 from bridge.cli import looking, outlet, reading, teaching
 from bridge.cli.numbers import count
+from bridge.durable import replace_text
 
 if TYPE_CHECKING:
     from bridge.judging.spec import Input
@@ -83,9 +84,9 @@ def _tried(args: argparse.Namespace, collection: Collection) -> int:
     _print(table)
     provenance = _provenance(args, dataset, done)
     page = args.out / "comparison.html"
-    page.write_text(comparison_page.page_of(table, provenance), encoding="utf-8")
+    replace_text(page, comparison_page.page_of(table, provenance))
     told_as = comparison.plain(table) | {"provenance": {name: str(one) for name, one in provenance}}
-    page.with_suffix(".json").write_text(json.dumps(told_as, indent=1) + "\n", encoding="utf-8")
+    replace_text(page.with_suffix(".json"), json.dumps(told_as, indent=1) + "\n")
     for desk, _ in desks.values():
         desk.close()
     print(f"written: {page} and {page.with_suffix('.json')}")

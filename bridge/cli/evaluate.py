@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bridge.cli import measured, outlet
 from bridge.cli.numbers import share
+from bridge.durable import replace_text
 from bridge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         (_beside(out, ".json"), evaluation.encoded(one, provenance)),
     ):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        replace_text(path, text)
         print(f"written: {path}")
     return 0
 

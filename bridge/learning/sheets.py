@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from bridge.durable import replace_bytes
 from bridge.errors import ConfigError
 from bridge.learning.lettering import DARK, Colour, shortened, width, write
 
@@ -109,7 +110,7 @@ def save(sheet: Sheet, path: Path) -> Path:
         raise ConfigError(str(path), "is no name of a picture", "write a name that ends in .png or .jpg")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(cv2.imencode(path.suffix.lower(), sheet)[1].tobytes())
+        replace_bytes(path, cv2.imencode(path.suffix.lower(), sheet)[1].tobytes())
     except OSError as exc:
         raise ConfigError(str(path), f"cannot be written ({exc.strerror})") from exc
     return path
