@@ -92,8 +92,9 @@ class OperatingPoint(_Frozen):
     """how many bad parts it was counted on"""
     errors: Annotated[int, Field(ge=0)]
     """how many of them were errors"""
-    missing: Annotated[int, Field(ge=0)] = 0
-    """how many more labelled parts it would take where it does not hold; 0 where it does"""
+    missing: Annotated[int | None, Field(ge=0)] = 0
+    """how many more labelled parts it would take where it does not hold, if errors go on at the rate seen; null
+    where no number would do, 0 where it holds"""
     steps: Annotated[int, Field(ge=0)] = 0
     """how many thresholds were tested, from the strictest on"""
     strictest: Annotated[float | None, Field(gt=0, le=1)] = None

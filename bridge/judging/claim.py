@@ -51,8 +51,7 @@ def doubts(manifest: Manifest, judges: float, uses: Sequence[Use]) -> Iterator[s
         yield "nothing was shown of its threshold; run aoi-bridge calibrate"
         return
     if not point.holds:
-        more = f"; it takes {point.missing} more labelled parts" if point.missing else ""
-        yield f"not shown: {said(point)}{more}"
+        yield f"not shown: {said(point)}{_missing(point)}"
     for use in uses:
         threshold = judges if use.threshold is None else use.threshold
         who = f"line {use.line} has goal {use.goal:d}"
@@ -60,6 +59,14 @@ def doubts(manifest: Manifest, judges: float, uses: Sequence[Use]) -> Iterator[s
             yield f"{who}, and the bundle was calibrated for goal {point.goal:d}"
         elif point.holds and _laxer(point.goal, threshold, manifest.threshold):
             yield f"{who} at threshold {threshold:.4g}, and the promise is of {manifest.threshold:.4g}"
+
+
+def _missing(point: OperatingPoint) -> str:
+    if point.missing is None:
+        return "; at that rate no number of parts will do"
+    if point.missing:
+        return f"; it takes {point.missing} more labelled parts"
+    return "; no single threshold keeps both risks" if point.goal is Goal.REPLACE else ""
 
 
 def _laxer(goal: Goal, threshold: float, shown: float) -> bool:

@@ -6,7 +6,7 @@ Goal 1 bounds the bad that pass, goal 2 the good that are called NG, goal 3 both
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -79,7 +79,7 @@ class Found:
             good=self.passed.trials,
             bad=self.caught.trials,
             errors=first.errors,
-            missing=0 if self.holds else max(map(needed, self.claims)),
+            missing=0 if self.holds else _most_needed(self.claims),
             steps=first.steps,
             strictest=first.strictest,
         )
@@ -141,14 +141,20 @@ def _suspects(units: Units, aim: Aim, claim: Claim) -> tuple[str, ...]:
     return tuple(units.names[place] for place in order[: min(claim.errors, _SUSPECTS)].tolist())
 
 
-def needed(claim: Claim) -> int:
-    """Return how many more units a claim takes: at the rate seen, or if that never does, without another error."""
-    if claim.holds:
-        return 0
-    more = risk.missing(claim.errors, claim.trials, claim.risk, claim.confidence)
-    if more is not None:
-        return more
-    return max(0, trials_needed(claim.errors, claim.risk, claim.confidence) - claim.trials)
+def needed(claim: Claim) -> int | None:
+    """Return how many more units a claim takes if errors go on at the rate seen; None where no number would do."""
+    return 0 if claim.holds else risk.missing(claim.errors, claim.trials, claim.risk, claim.confidence)
+
+
+def _most_needed(claims: Sequence[Claim]) -> int | None:
+    """Return the same for the claim that takes the most."""
+    most = 0
+    for claim in claims:
+        more = needed(claim)
+        if more is None:
+            return None
+        most = max(most, more)
+    return most
 
 
 def lines(found: Found) -> Iterator[str]:
@@ -183,7 +189,7 @@ def _claimed(claim: Claim, kind: str, does: str, aim: Aim, suspects: tuple[str, 
         yield f"{what}: holds ({counted})"
         return
     yield f"{what}: not shown ({counted})"
-    more = risk.missing(claim.errors, claim.trials, claim.risk, claim.confidence)
+    more = needed(claim)
     if more is None:
         yield f"  {claim.errors} of {claim.trials:,} is too many: at that rate no number of {kind} will do"
         if suspects:
@@ -192,8 +198,9 @@ def _claimed(claim: Claim, kind: str, does: str, aim: Aim, suspects: tuple[str, 
         yield f"  at the rate seen it takes {more:,} more labelled {kind}"
     plan = risk.plan(claim.trials, claim.risk, claim.confidence)
     told = ", ".join(f"{all_in_all:,} if {errors or 'none'} {_do(errors, does)}" for errors, all_in_all, _ in plan)
-    least = plan[0][2]
-    yield f"  it takes {told}; you have {claim.trials:,}" + (
+    least = 0 if claim.errors else plan[0][2]
+    when = "with other labels or a better judge " if more is None else ""
+    yield f"  {when}it takes {told}; you have {claim.trials:,}" + (
         f", so at least {least:,} more labelled ones" if least else ""
     )
 

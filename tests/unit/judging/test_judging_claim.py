@@ -52,6 +52,14 @@ def test_what_was_not_shown_says_how_much_is_missing() -> None:
     assert claim.short(manifest(holds=False).operating_point) == "goal 1: not shown"
 
 
+def test_where_errors_are_too_many_no_number_of_parts_is_named() -> None:
+    """And where each of two risks is kept, but not by one threshold, more parts are no answer either."""
+    (doubt,) = claim.doubts(manifest(holds=False, bad=100, errors=2, missing=None), 0.6, [Use("a", Goal(1))])
+    assert doubt.endswith("; at that rate no number of parts will do")
+    (doubt,) = claim.doubts(manifest(goal=3, holds=False), 0.6, [Use("a", Goal(3))])
+    assert doubt.endswith("; no single threshold keeps both risks")
+
+
 def test_a_promise_in_few_words() -> None:
     point = manifest().operating_point
     assert point is not None

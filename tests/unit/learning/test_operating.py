@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bridge.judging.bundle import ModelClass
+from bridge.judging import claim
+from bridge.judging.bundle import Manifest, ModelClass, OperatingPoint
+from bridge.judging.spec import Input
 from bridge.learning import operating
 from bridge.learning.data import Item
 from bridge.learning.operating import Aim, Found
@@ -119,7 +121,8 @@ def test_at_a_rate_just_below_the_risk_it_takes_more_than_the_plan() -> None:
     found = operating.find(scored([0.9] * 50, [1.0] + [0.1] * 299), aim(1))
     assert not found.holds
     assert found.point.missing > 947 - 300
-    assert "at the rate seen it takes" in said(found)
+    assert f"at the rate seen it takes {found.point.missing:,} more" in said(found)
+    assert "so at least" not in said(found)
 
 
 def test_what_stands_in_the_way_is_named() -> None:
@@ -127,7 +130,27 @@ def test_what_stands_in_the_way_is_named() -> None:
     found = operating.find(scored([0.9] * 50, [0.1] * 98 + [1.0, 1.0]), aim(1))
     assert found.suspects == ("b98", "b99")
     assert "no number of bad parts will do" in said(found)
+    assert "more labelled" not in said(found)
     assert "look whether their labels are right: b98, b99" in said(found)
+
+
+def test_the_manifest_says_what_was_printed_where_no_number_will_do() -> None:
+    """Also where only one of two claims is hopeless."""
+    hopeless = scored([0.9] * 400, [0.1] * 98 + [1.0, 1.0])
+    assert operating.find(hopeless, aim(1)).point.missing is None
+    assert operating.find(hopeless, aim(3)).point.missing is None
+    point = operating.find(hopeless, aim(1)).point
+    made = Manifest(
+        name="b",
+        version=1,
+        classes=CLASSES,
+        threshold=0.5,
+        input=Input(width=32, height=32),
+        operating_point=OperatingPoint.model_validate_json(point.model_dump_json()),
+    )
+    (doubt,) = claim.doubts(made, 0.5, ())
+    assert "no number of parts will do" in doubt
+    assert "it takes" not in doubt
 
 
 def test_parts_of_one_group_are_warned_of_and_may_be_counted_once() -> None:
