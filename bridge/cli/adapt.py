@@ -97,7 +97,7 @@ class _Task:
 def _task(args: argparse.Namespace) -> _Task:
     from bridge.judging import bundle, shelf  # noqa: PLC0415 - pydantic
     from bridge.learning import roi  # noqa: PLC0415 - numpy and OpenCV
-    from bridge.learning.data import Look, pictures, unlabelled  # noqa: PLC0415 - same
+    from bridge.learning.data import Look, unlabelled  # noqa: PLC0415 - same
 
     parent = bundle.load(shelf.located(args.bundle))
     known = parent.manifest.classes
@@ -110,8 +110,8 @@ def _task(args: argparse.Namespace) -> _Task:
     with measured.bar("reading the new line") as told:
         new = unlabelled.read(found, here, told)
     with measured.bar("reading the old line") as told:
-        old = _known(pictures.read(reading.read(args, known, args.old), there, told), parent)
-    check = pictures.read(wanted, here) if wanted else None
+        old = _known(reading.decoded(reading.read(args, known, args.old), there, told), parent)
+    check = reading.decoded(wanted, here) if wanted else None
     unread = f", {new.unreadable} more could not be read" if new.unreadable else ""
     print(f"{len(old.labels)} labelled pictures of the old line, {len(new.hashes)} of the new one{unread}")
     return _Task(parent=parent, old=old, new=new, check=check, look=here, work=args.out / ".adapting")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from itertools import product
 from pathlib import Path
@@ -55,30 +55,35 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train each, print the table and write it; Ctrl-C keeps what is finished, and the same command goes on."""
-    from bridge.learning.data import split  # noqa: PLC0415 - numpy
-
     outlet.folder(args.out)
     collection = reading.read(args)
-    shares, seeds = reading.shares(args), range(args.seed, args.seed + args.seeds)
-    reading.refuse_leak(args, collection, *(split.by_group(collection, shares, seed) for seed in seeds))
+    _refuse_leak(args, collection)
     with outlet.held(args.out / "work"):
         return _tried(args, collection)
+
+
+def _refuse_leak(args: argparse.Namespace, collection: Collection) -> None:
+    from bridge.learning.data import split  # noqa: PLC0415 - numpy
+
+    shares, seeds = reading.shares(args), range(args.seed, args.seed + args.seeds)
+    splits = (split.by_group(collection, shares, seed, torn=args.allow_leak) for seed in seeds)
+    reading.refuse_leak(args, collection, *splits)
 
 
 def _tried(args: argparse.Namespace, collection: Collection) -> int:
     from bridge.learning import comparison, comparison_page, trials  # noqa: PLC0415 - TensorFlow; one line if missing
 
     tasks = list(_tasks(args))
-    desks: dict[str, tuple[Desk, Look]] = {}
+    desks = _desks(args, collection, [way for way, _ in tasks])
     done: list[Trial] = []
     costs: dict[tuple[str, str], Cost] = {}
     for number, (way, settings) in enumerate(tasks, 1):
-        desk, look = _desk(args, collection, way, desks)
+        desk, look = desks[way.backbone]
         with teaching.shown(f"{number}/{len(tasks)} {way.name} seed {settings.seed}: ") as told:
             done.append(desk.trial(way, settings, look.into, told))
         if way.rival not in costs:
             costs[way.rival] = trials.priced(settings, look.into, desk.dataset.classes)
-    dataset = next(iter(desks.values()))[0].dataset
+    dataset = desk.dataset
     good = [place for place, one in enumerate(dataset.classes) if one.verdict == "OK"]
     table = comparison.compared(done, [one.name for one in dataset.classes], good, costs)
     _print(table)
@@ -87,8 +92,7 @@ def _tried(args: argparse.Namespace, collection: Collection) -> int:
     replace_text(page, comparison_page.page_of(table, provenance))
     told_as = comparison.plain(table) | {"provenance": {name: str(one) for name, one in provenance}}
     replace_text(page.with_suffix(".json"), json.dumps(told_as, indent=1) + "\n")
-    for desk, _ in desks.values():
-        desk.close()
+    desk.close()
     print(f"written: {page} and {page.with_suffix('.json')}")
     return 0
 
@@ -114,20 +118,30 @@ def _distinct(augment: str, copies: int) -> int:
     return min(copies, 1) if augment == "none" else copies
 
 
-def _desk(
-    args: argparse.Namespace, collection: Collection, way: Way, desks: dict[str, tuple[Desk, Look]]
-) -> tuple[Desk, Look]:
-    """Return the pictures as a backbone is shown them; read once for all that are shown the same."""
-    from bridge.learning.data import pictures  # noqa: PLC0415 - as above
+def _desks(args: argparse.Namespace, collection: Collection, ways: Sequence[Way]) -> dict[str, tuple[Desk, Look]]:
+    """Return the pictures as each backbone is shown them; read once for all that are shown the same.
+
+    What one of them cannot register is left out for all, so that every trial is asked about the same pictures.
+    """
+    from dataclasses import replace  # noqa: PLC0415 - as above
+
     from bridge.learning.trials import Desk  # noqa: PLC0415 - as above
 
-    standard: Input = teaching.standard(way.backbone, args.weights)
-    key = repr(standard)
-    if key not in desks:
+    standards = {way.backbone: teaching.standard(way.backbone, args.weights) for way in ways}
+    read: dict[Input, tuple[Dataset, Look]] = {}
+    for standard in dict.fromkeys(standards.values()):
         look = looking.look(args, collection, standard)
-        dataset = pictures.read(collection, look)
-        desks[key] = Desk(dataset=dataset, shares=reading.shares(args), folder=args.out), look
-    return desks[key]
+        read[standard] = reading.decoded(collection, look), look
+    there = set.intersection(*(set(dataset.items) for dataset, _ in read.values()))
+    if len(there) < len(collection.items):
+        _refuse_leak(args, replace(collection, items=tuple(item for item in collection.items if item in there)))
+    desks = {}
+    for standard, (dataset, look) in read.items():
+        both = [place for place, item in enumerate(dataset.items) if item in there]
+        shown = dataset if len(both) == len(dataset.items) else dataset.take(both)
+        desk = Desk(dataset=shown, shares=reading.shares(args), folder=args.out, torn=args.allow_leak)
+        desks[standard] = desk, look
+    return {backbone: desks[standard] for backbone, standard in standards.items()}
 
 
 def _print(table: Comparison) -> None:

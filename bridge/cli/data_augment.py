@@ -42,7 +42,6 @@ def run(args: argparse.Namespace) -> int:
     """Write the sheet, or print the table."""
     from bridge.learning import augmentation, sheets  # noqa: PLC0415 - numpy and OpenCV, which the help does not need
     from bridge.learning.augmentation import showing  # noqa: PLC0415 - same
-    from bridge.learning.data import pictures  # noqa: PLC0415 - same
 
     if args.printed:
         print(augmentation.printed(args.printed, augmentation.policy(args.printed)), end="")
@@ -52,8 +51,8 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("aoi-bridge data augment", "names no pictures", "write a folder, or --print POLICY")
     collection = _samples(reading.read(args), args.samples)
     look = looking.look(args, collection)
-    dataset = pictures.read(collection, look)
-    names = [f"{item.label}\n{item.path.name}" for item in collection.items]
+    dataset = reading.decoded(collection, look)
+    names = [f"{item.label}\n{item.path.name}" for item in dataset.items]
     sheet = showing.sheet(
         list(dataset.pictures), names, policy, Path(args.augment).stem, args.seed, look.into.colour
     )

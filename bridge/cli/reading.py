@@ -20,8 +20,9 @@ from bridge.errors import ConfigError
 
 if TYPE_CHECKING:
     from bridge.judging.bundle import ModelClass
-    from bridge.learning.data import Collection, Shares, Split
+    from bridge.learning.data import Collection, Dataset, Look, Shares, Split
     from bridge.learning.data.copies import Told
+    from bridge.learning.data.pictures import Told as Counted
 
 _DATA = (
     "a folder with one folder of pictures per class (train/ and test/ around them if need be), a CSV file with \
@@ -111,6 +112,20 @@ def _by_copies(collection: Collection) -> Collection:
         f"{len(set(merged.groups))} groups instead of {len(set(collection.groups))}"
     )
     return merged
+
+
+def decoded(collection: Collection, look: Look, told: Counted | None = None) -> Dataset:
+    """Read the pictures of a set; print what a person should know of how they were read.
+
+    Raises:
+        ConfigError: as ``pictures.read``.
+    """
+    from bridge.learning.data import pictures  # noqa: PLC0415 - as above
+
+    dataset = pictures.read(collection, look, told or pictures.silent)
+    for note in dataset.notes:
+        print(note)
+    return dataset
 
 
 def both_kinds(collection: Collection) -> Collection:

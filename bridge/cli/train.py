@@ -67,13 +67,13 @@ def run(args: argparse.Namespace) -> int:
     task = _from_bundle(args) if args.parent else _from_weights(args)
     outlet.folder(task.out)
     tested = reading.read(args, task.collection.classes, args.test) if args.test else None
-    from bridge.learning.data import pictures, split  # noqa: PLC0415 - numpy and OpenCV
+    from bridge.learning.data import split  # noqa: PLC0415 - numpy
 
-    dataset = pictures.read(task.collection, task.look)
+    dataset = reading.decoded(task.collection, task.look)
     sides = split.by_group(dataset, reading.shares(args), args.seed, torn=args.allow_leak)
     _tell(dataset, sides)
     _tell_of_memory(task, dataset, sides)
-    reading.refuse_leak(args, task.collection, sides)
+    reading.refuse_leak(args, replace(task.collection, items=dataset.items), sides)
     with outlet.held(task.work):
         net, progress = _trained(args, task, dataset, sides)
         made = _exported(args, task, (dataset, sides), net, progress)
@@ -252,9 +252,8 @@ def _close(task: _Task, found: Sequence[Made], progress: Progress) -> None:
 def _test(args: argparse.Namespace, made: Bundle, tested: Collection, look: Look) -> None:
     """Measure the bundle on a set that it has never seen, per part and, where groups are known, per group."""
     from bridge.learning import measuring, points  # noqa: PLC0415 - OpenVINO
-    from bridge.learning.data import pictures  # noqa: PLC0415 - numpy and OpenCV
 
-    dataset = pictures.read(tested, look)
+    dataset = reading.decoded(tested, look)
     scores = measuring.scores(made, dataset.pictures)
     threshold = made.manifest.threshold
     _report("test", points.outcome(*points.fuse(scores, dataset.bad, dataset.parts), threshold))

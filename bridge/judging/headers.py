@@ -16,6 +16,10 @@ class Unreadable(ValueError):  # noqa: N818 - named after the failure it becomes
     """The bytes are no complete picture of a known format, or one that is too large."""
 
 
+class Unregistered(Unreadable):
+    """The picture is sound, but the part was not found on it as the golden picture shows it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
     """What a picture says of itself."""

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from bridge.judging.headers import Data, Unreadable
+from bridge.judging.headers import Data, Unreadable, Unregistered
 from bridge.judging.spec import Registration
 from bridge.judging.transforms import Matrix, Pixels, frame, moved, scaling, slope, turning, warped
 from bridge.messages import Box
@@ -113,7 +113,7 @@ class Aligner:
         """Return the transform from points of the golden picture to those of this one.
 
         Raises:
-            Unreadable: as ``found``.
+            Unregistered: as ``found``.
         """
         return self.found(image, reduction)[0]
 
@@ -125,10 +125,12 @@ class Aligner:
             reduction: 1, 2, 4 or 8.
 
         Raises:
-            Unreadable: it has another size, does not look like the golden one anywhere, or lies too far off.
+            Unregistered: it has another size, does not look like the golden one anywhere, or lies too far off.
         """
         if image.shape[:2] != (-(-self.height // reduction), -(-self.width // reduction)):
-            raise Unreadable(f"cannot be registered: it is not {self.width} x {self.height} as the golden picture")
+            raise Unregistered(
+                f"cannot be registered: it is not {self.width} x {self.height} as the golden picture"
+            )
         level = self._level(reduction)
         seen, left, top = self._window(image, level, level.step // reduction)
         origin = scaling(level.step, (level.left + left) * level.step, (level.top + top) * level.step)
@@ -179,26 +181,26 @@ class Aligner:
         """Refuse what was not found, or where it cannot be."""
         how, box = self._how, self.anchor
         if not correlation >= how.least_correlation:
-            raise Unreadable(
+            raise Unregistered(
                 f"cannot be registered: its correlation with the golden picture is {max(0, correlation):.2f},"
                 f" and must be at least {how.least_correlation:g}"
             )
         x, y = moved(transform, [(box.cx, box.cy)])[0]
         shift = math.hypot(x - box.cx, y - box.cy)
         if shift > self._longest_shift:
-            raise Unreadable(
+            raise Unregistered(
                 f"cannot be registered: it lies {shift:.0f} pixels off, {self._longest_shift:.0f} at most"
             )
         linear = slope(transform, box.cx, box.cy)
         turn = math.degrees(math.atan2(linear[1, 0] - linear[0, 1], linear[0, 0] + linear[1, 1]))
         if abs(turn) > how.largest_turn_degrees + 0.5 and how.motion != "shift":
-            raise Unreadable(
+            raise Unregistered(
                 f"cannot be registered: it is turned by {turn:.1f} degrees, {how.largest_turn_degrees:g} at most"
             )
         places = [(box.cx + (x - 0.5) * box.w, box.cy + (y - 0.5) * box.h) for x, y in frame(1, 1)]
         stretches = np.linalg.svd([slope(transform, *place) for place in places], compute_uv=False)
         if max(stretches.max(), 1 / max(stretches.min(), 1e-9)) > 1 + LARGEST_STRETCH:
-            raise Unreadable("cannot be registered: it would have to be stretched too much")
+            raise Unregistered("cannot be registered: it would have to be stretched too much")
 
 
 def _anchor(stated: Box | None, roi: Box | None, width: int, height: int) -> Box:

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from bridge.judging.headers import Unreadable
+from bridge.judging.headers import Unregistered
 
 Matrix: TypeAlias = npt.NDArray[np.float64]
 """Shape (3, 3)."""
@@ -62,11 +62,11 @@ def sampled(image: Pixels, transform: Matrix, width: int, height: int) -> Pixels
     What it would have to be shrunk by is shrunk before, averaging over areas, so that fine detail does not alias.
 
     Raises:
-        Unreadable: a part of it is not on the image.
+        Unregistered: a part of it is not on the image.
     """
     corners = np.array(moved(transform, frame(width, height)))
     if corners.min() < -_SLACK or (corners > np.array(image.shape[1::-1]) + _SLACK).any():
-        raise Unreadable("cannot be registered: its region of interest lies partly outside the picture")
+        raise Unregistered("cannot be registered: its region of interest lies partly outside the picture")
     left, top = np.maximum(np.floor(corners.min(axis=0)) - 1, 0).astype(int)
     right, bottom = np.minimum(np.ceil(corners.max(axis=0)) + 1, image.shape[1::-1]).astype(int)
     window = image[top:bottom, left:right]

@@ -40,6 +40,8 @@ class Desk:
     dataset: Dataset
     shares: Shares
     folder: Path
+    torn: bool = False
+    """Whether the set's own split is taken even where it tears groups apart."""
 
     def split(self, seed: int) -> Split:
         """Return what is trained on and held out with this seed.
@@ -47,7 +49,7 @@ class Desk:
         Raises:
             ConfigError: the set cannot be split, or nothing would be held out.
         """
-        sides = split.by_group(self.dataset, self.shares, seed)
+        sides = split.by_group(self.dataset, self.shares, seed, torn=self.torn)
         if not len(sides.held_out):
             raise ConfigError("--hold-out", "leaves nothing to compare on", "write a share above 0, as 0.25")
         return sides

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from bridge.errors import ConfigError
 from bridge.judging import preprocess
 from bridge.judging.bundle import ANY_VIEW, ModelClass
-from bridge.judging.headers import Unreadable
+from bridge.judging.headers import Unreadable, Unregistered
 from bridge.judging.preprocess import Cut, Picture
 from bridge.judging.registration import Aligner
 from bridge.judging.spec import Input, Registration
@@ -27,6 +28,11 @@ _T = TypeVar("_T")
 
 Told: TypeAlias = Callable[[int, int], None]
 """Called after every picture with how many are done, and of how many."""
+
+
+MOST_UNREGISTERED: Final = 0.2
+"""Where a larger share of a view's pictures cannot be registered, they are not of the golden picture's kind."""
+_NAMED = 3
 
 
 def silent(done: int, total: int) -> None:
@@ -124,6 +130,8 @@ class Dataset:
     """The SHA-256 of each file, in hexadecimal; empty for pictures that were never files."""
     items: tuple[Item, ...] = ()
     """What each was read from; empty for pictures that were never files."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of how they were read; one line each."""
 
     @property
     def bad(self) -> NDArray[np.bool_]:
@@ -160,39 +168,77 @@ class Dataset:
 def read(collection: Collection, look: Look, told: Told = silent) -> Dataset:
     """Read and decode every picture of a set; blocks.
 
+    One that cannot be registered is left out, as the line judges no such part; ``notes`` count them.
+
     Raises:
-        ConfigError: pictures cannot be read; one line names the first and how many there are.
+        ConfigError: pictures cannot be read, or too many cannot be registered; one line names the first and how
+            many there are.
     """
-    known, items = collection.classes, collection.items
+    known = collection.classes
     digest = hashlib.sha256(repr(known).encode())
-    pictures = np.empty((len(items), look.into.height, look.into.width, look.into.channels), np.uint8)
+    total = len(collection.items)
+    pictures = np.empty((total, look.into.height, look.into.width, look.into.channels), np.uint8)
+    items: list[Item] = []
     hashes: list[str] = []
     unreadable: list[tuple[Path, str]] = []
-    for index, item in enumerate(items):
+    unregistered: list[tuple[Item, str]] = []
+    for index, item in enumerate(collection.items):
         try:
             data = item.path.read_bytes()
-            pictures[index] = look.picture(data, item.view)
+            pictures[len(items)] = look.picture(data, item.view)
+            items.append(item)
             hashes.append(hashlib.sha256(data).hexdigest())
             digest.update(f"\n{named(item.path, collection.where)} {item.label} {hashes[-1]}".encode())
         except OSError as exc:
             unreadable.append((item.path, f"cannot be read ({exc.strerror})"))
+        except Unregistered as exc:
+            unregistered.append((item, str(exc)))
         except Unreadable as exc:
             unreadable.append((item.path, str(exc)))
-        told(index + 1, len(items))
+        told(index + 1, total)
     if unreadable:
         raise _cannot_be_read(unreadable)
+    _of_one_kind(collection, unregistered)
+    there = replace(collection, items=tuple(items))
     return Dataset(
-        pictures=pictures,
-        labels=collection.labels,
-        groups=collection.groups,
-        parts=collection.parts,
+        pictures=pictures[: len(items)],
+        labels=there.labels,
+        groups=there.groups,
+        parts=there.parts,
         classes=known,
         digest=digest.hexdigest(),
         files=tuple(item.path for item in items),
         views=tuple(item.view for item in items),
         hashes=tuple(hashes),
-        items=items,
+        items=there.items,
+        notes=(_left_out(unregistered, collection),) if unregistered else (),
     )
+
+
+def _of_one_kind(collection: Collection, unregistered: Sequence[tuple[Item, str]]) -> None:
+    """Refuse a set of which so many cannot be registered that it shows something else than the golden picture."""
+    of_view = Counter(item.view for item in collection.items)
+    failed = Counter(item.view for item, _ in unregistered)
+    for view, count in failed.items():
+        if count > MOST_UNREGISTERED * of_view[view]:
+            found = f"{count} of {of_view[view]} pictures of view {view} cannot be laid over the golden one: "
+            said = [(item, why) for item, why in unregistered if item.view == view]
+            advice = "register onto a picture of these parts; aoi-bridge data roi shows how each lies"
+            raise ConfigError(str(collection.where), found + _listed(said, collection.where), advice)
+
+
+def _left_out(unregistered: Sequence[tuple[Item, str]], collection: Collection) -> str:
+    one = len(unregistered) == 1
+    found = f"{len(unregistered)} of {len(collection.items)} pictures {'is' if one else 'are'} left out: "
+    return found + _listed(unregistered, collection.where)
+
+
+def _listed(unregistered: Sequence[tuple[Item, str]], where: Path) -> str:
+    """Return the first few, the first with its reason."""
+    (first, why), *others = unregistered[:_NAMED]
+    names = "".join(f", {named(item.path, where)}" for item, _ in others)
+    more = f" and {len(unregistered) - _NAMED} more" if len(unregistered) > _NAMED else ""
+    return f"{named(first.path, where)} {why}{', also' * bool(names)}{names.removeprefix(',')}{more}"
 
 
 def _cannot_be_read(unreadable: list[tuple[Path, str]]) -> ConfigError:

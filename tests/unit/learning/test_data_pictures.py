@@ -11,8 +11,8 @@ import pytest
 from drawn_sets import fill
 
 from bridge.errors import ConfigError
-from bridge.judging.spec import Input
-from bridge.learning.data import Choice, Dataset, Look, items, pictures
+from bridge.judging.spec import Input, Registration
+from bridge.learning.data import Choice, Dataset, Golden, Look, items, pictures
 from bridge.messages import Box
 
 LOOK = Look(into=Input(width=16, height=12, colour="gray"))
@@ -65,3 +65,40 @@ def test_unreadable_pictures_are_one_line(tmp_path: Path) -> None:
         pictures.read(items.read(tmp_path), LOOK, lambda done, total: told.append((done, total)))
     assert "\n" not in str(caught.value)
     assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def loose(folder: Path, lost: int) -> Look:
+    """Write ten parts that lie as on a golden picture, of which so many are not there; return how to find them."""
+    part = np.full((96, 128), 60, np.uint8)
+    cv2.rectangle(part, (40, 30), (88, 66), 200, -1)
+    cv2.circle(part, (56, 44), 7, 90, -1)
+    for number in range(10):
+        path = folder / ("ng" if number < 5 else "ok") / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), np.full_like(part, 60) if number < lost else part + number)
+    golden = Golden(how=Registration(golden="golden.png"), data=cv2.imencode(".png", part)[1].tobytes())
+    return Look(into=LOOK.into, rois={"*": Box(cx=64, cy=48, w=52, h=40)}, goldens={"*": golden})
+
+
+def test_a_part_that_cannot_be_registered_is_left_out_and_told_of(tmp_path: Path) -> None:
+    """On the line it is one part that is not judged; it does not stop a training of thousands."""
+    dataset = read(tmp_path, loose(tmp_path, 2))
+    assert [path.name for path in dataset.files] == [f"{number}.png" for number in range(2, 10)]
+    assert len(dataset.pictures) == len(dataset.hashes) == len(dataset.groups) == 8
+    assert dataset.labels.tolist() == [0] * 3 + [1] * 5
+    assert dataset.pictures.std(axis=(1, 2, 3)).min() > 20, "the part, not the empty place where one was lost"
+    (note,) = dataset.notes
+    assert note.startswith("2 of 10 pictures are left out: ng/0.png cannot be registered: ")
+    assert note.endswith(", also ng/1.png")
+    assert read(tmp_path).notes == ()
+
+
+def test_more_than_a_fifth_is_another_kind_of_part(tmp_path: Path) -> None:
+    """Then the golden picture is the wrong one; the first few say where to look."""
+    look = loose(tmp_path, 4)
+    with pytest.raises(ConfigError) as caught:
+        read(tmp_path, look)
+    said = str(caught.value)
+    assert "4 of 10 pictures of view 1 cannot be laid over the golden one: ng/0.png cannot" in said
+    assert "also ng/1.png, ng/2.png and 1 more; register onto a picture of these parts" in said
+    assert "\n" not in said

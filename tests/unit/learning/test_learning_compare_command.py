@@ -6,17 +6,66 @@ import json
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 from toys import CLASSES, marked
 
 from bridge.cli.main import main
 from bridge.learning import trials
+from bridge.learning.settings import Settings
 
 pytestmark = [
     pytest.mark.learning,
     pytest.mark.timeout(180),
     pytest.mark.filterwarnings("default"),  # TensorFlow and h5py warn of their own affairs
 ]
+
+
+@pytest.fixture
+def desks(monkeypatch: pytest.MonkeyPatch) -> list[trials.Desk]:
+    """What trials would be made on; each is split, and interrupted before it is trained."""
+    found = []
+
+    def split_only(desk: trials.Desk, _way: object, settings: Settings, *_: object) -> None:
+        desk.split(settings.seed)
+        found.append(desk)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(trials.Desk, "trial", split_only)
+    return found
+
+
+def test_a_set_that_tears_groups_apart_is_compared_on_where_that_is_allowed(
+    tmp_path: Path, desks: list[trials.Desk], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As train does it."""
+    for index, picture in enumerate(marked(24, 1).pictures):
+        path = tmp_path / "set" / ("train", "test")[index % 3 == 0] / ("ok", "ng")[index % 2] / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), picture)
+    words = f"compare {tmp_path}/set --size 32x32 --colour gray --seeds 1 --out {tmp_path}/out".split()
+    words += ["--groups", r"(?P<group>\d)\.png"]
+    assert main(words) == 2
+    assert "tears" in capsys.readouterr().err
+    assert main([*words, "--allow-leak"]) == 130
+    assert len(desks) == 1
+
+
+def test_parts_that_cannot_be_registered_are_left_out_for_every_network(
+    tmp_path: Path, desks: list[trials.Desk], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All trials are asked about the same pictures, however large each is shown them."""
+    golden = np.full((96, 128), 60, np.uint8)
+    cv2.rectangle(golden, (40, 30), (88, 66), 200, -1)
+    cv2.circle(golden, (56, 44), 7, 90, -1)
+    for index in range(20):
+        path = tmp_path / "set" / ("ok", "ng")[index % 2] / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), golden + index if index else np.full_like(golden, 60))
+    words = f"compare {tmp_path}/set --roi 64,48,52,40 --register {tmp_path}/set/ng/1.png --seeds 1 --allow-leak"
+    assert main([*words.split(), "--out", f"{tmp_path}/out"]) == 130
+    assert len(desks[0].dataset.labels) == 19
+    assert "1 of 20 pictures is left out: ok/0.png cannot be registered" in capsys.readouterr().out
 
 
 def test_a_comparison_is_interrupted_resumed_and_written(
