@@ -22,7 +22,7 @@ from typing import TypeAlias
 
 import cv2
 
-from bridge.simulate.bolts import TRAINING_SEEDS, VIEWS, Bolt, Defect, bolt
+from bridge.simulate.bolts import TRAINING_SEEDS, VIEWS, Bolt, Defect, Relit, bolt
 
 _DEFECTS = tuple(Defect)
 _GOOD_EVERY = 5
@@ -31,10 +31,10 @@ _GOOD_EVERY = 5
 Row: TypeAlias = tuple[str, str, str, str, str]
 
 
-def member(number: int) -> Bolt:
-    """Return the training set's bolt of this number, 0 or more."""
+def member(number: int, relit: Relit | None = None) -> Bolt:
+    """Return the training set's bolt of this number, 0 or more; relit: as another line's station shows it."""
     defect = None if number % _GOOD_EVERY < 2 else _DEFECTS[number // _GOOD_EVERY % len(_DEFECTS)]  # noqa: PLR2004 - as said above
-    return bolt(TRAINING_SEEDS + number, defect)
+    return bolt(TRAINING_SEEDS + number, defect, relit=relit)
 
 
 def labelled(part: Bolt) -> Iterator[tuple[str, str]]:
@@ -46,10 +46,10 @@ def labelled(part: Bolt) -> Iterator[tuple[str, str]]:
             yield view, "ok"
 
 
-def write(folder: Path, number: int) -> list[Row]:
-    """Write one part's pictures; return its lines of the manifest."""
+def write(folder: Path, number: int, relit: Relit | None = None) -> list[Row]:
+    """Write one part's pictures, relit as ``member`` does it; return its lines of the manifest."""
     cv2.setNumThreads(1)  # one process per core is faster than threads in each
-    part = member(number)
+    part = member(number, relit)
     rows: list[Row] = []
     for view, label in labelled(part):
         name = f"{label}/{number:06d}-{view}.jpg"

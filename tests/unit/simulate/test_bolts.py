@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from bridge.simulate.bolt_camera import Station
-from bridge.simulate.bolt_set import labelled, member
+from bridge.simulate.bolt_set import labelled, member, write
 from bridge.simulate.bolts import HEIGHT, TRAINING_SEEDS, VIEWS, VISIBLE_PIXELS, WIDTH, Bolt, Defect, bolt, oddness
 
 SEEDS = range(40, 46)
@@ -147,3 +148,15 @@ def test_another_station_relights_the_very_same_bolt() -> None:
     assert there.views["front"].mean() < here.views["front"].mean() - 10
     assert (there.seed, there.defect, there.severity) == (here.seed, here.defect, here.severity)
     assert [there.shows(view) for view in VIEWS] == [here.shows(view) for view in VIEWS]
+
+
+def test_a_set_is_written_as_another_station_shows_it(tmp_path: Path) -> None:
+    """A new line's set has the same parts and labels in other pictures."""
+    for folder in ("old", "new"):
+        for label in ("ok", "ng"):
+            (tmp_path / folder / label).mkdir(parents=True)
+    here = write(tmp_path / "old", 2)
+    there = write(tmp_path / "new", 2, lambda station: replace(station, exposure=station.exposure * 0.9))
+    assert there == here
+    for name, *_ in here:
+        assert (tmp_path / "old" / name).read_bytes() != (tmp_path / "new" / name).read_bytes()
