@@ -136,6 +136,7 @@ def settings(
     from bridge.learning.settings import Settings  # noqa: PLC0415 - as above
 
     source = weights.given(_source(backbone, args.weights))
+    networks.offered(networks.Backbone(backbone), source)
     policy = augmentation.policy(augment or POLICY)
     pretrained = source != networks.NONE
     return Settings(

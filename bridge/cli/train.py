@@ -6,7 +6,7 @@ Heavy imports happen in ``run``, so that the help and every other command work w
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
     """Train and export; Ctrl-C keeps what is finished, and the same command goes on."""
     task = _from_bundle(args) if args.parent else _from_weights(args)
     outlet.folder(task.out)
+    make = _begun(args, task)
     tested = reading.read(args, task.collection.classes, args.test) if args.test else None
     from bridge.learning.data import split  # noqa: PLC0415 - numpy
 
@@ -75,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     _tell_of_memory(task, dataset, sides)
     reading.refuse_leak(args, replace(task.collection, items=dataset.items), sides)
     with outlet.held(task.work):
-        net, progress = _trained(args, task, dataset, sides)
+        net, progress = _trained(args, task, (dataset, sides), make)
         made = _exported(args, task, (dataset, sides), net, progress)
         _close(task, made, progress)
     if tested is not None:
@@ -113,6 +114,21 @@ class _Task:
         if self.parent:
             return transfer.network(self.parent, self.settings.seed)
         return training.begun(self.settings, self.look.into, self.collection.classes)
+
+
+def _begun(args: argparse.Namespace, task: _Task) -> Callable[[], Network]:
+    """Return what gives the network to begin with.
+
+    It is built now, so that missing weights, as a missing tracker, are told before pictures are read and searched;
+    but not for half precision, which a network must be built under.
+    """
+    from bridge.learning import trackers  # noqa: PLC0415 - TensorFlow
+
+    trackers.check(args.track)
+    if task.settings.precision != "float32":
+        return task.network
+    made = [task.network()]
+    return lambda: made.pop() if made else task.network()
 
 
 def _from_weights(args: argparse.Namespace) -> _Task:
@@ -179,7 +195,9 @@ def _tell_of_memory(task: _Task, dataset: Dataset, sides: Split) -> None:
         )
 
 
-def _trained(args: argparse.Namespace, task: _Task, dataset: Dataset, sides: Split) -> tuple[Network, Progress]:
+def _trained(
+    args: argparse.Namespace, task: _Task, data: tuple[Dataset, Split], make: Callable[[], Network]
+) -> tuple[Network, Progress]:
     from bridge.learning import trackers, training  # noqa: PLC0415 - TensorFlow
 
     run = f"{task.name}-{task.settings.backbone}-{task.settings.head}-{task.settings.seed}"
@@ -190,7 +208,7 @@ def _trained(args: argparse.Namespace, task: _Task, dataset: Dataset, sides: Spl
             if epoch is not None:
                 note(epoch)
 
-        return training.train(task.network, dataset, sides, task.settings, task.work, told)
+        return training.train(make, *data, task.settings, task.work, told)
 
 
 def _exported(

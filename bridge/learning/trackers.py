@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 from bridge.errors import ConfigError
 from bridge.learning.settings import Progress, Settings
@@ -20,7 +20,9 @@ from bridge.learning.settings import Progress, Settings
 Note: TypeAlias = Callable[[Progress], None]
 """Called after each epoch."""
 
-KINDS: Final = ("tensorboard", "wandb")
+_MODULES = {"tensorboard": "tensorboard.summary.writer.event_file_writer", "wandb": "wandb"}
+_ALONE = {"WANDB_MODE": "offline", "WANDB_ERROR_REPORTING": "false", "WANDB_SILENT": "true"}
+"""Read when it is imported: else it reports its own errors to its makers."""
 _FIGURES = ("learnt_loss", "loss", "auc", "best_auc", "seconds")
 
 
@@ -29,7 +31,7 @@ def opened(kind: str | None, folder: Path, name: str, settings: Settings) -> Ite
     """Yield what notes an epoch; nothing is noted where no tracker is asked for.
 
     Args:
-        kind: one of ``KINDS``, or None.
+        kind: ``tensorboard``, ``wandb``, or None.
         folder: where its files go.
         name: of the run.
         settings: told to the tracker once.
@@ -47,9 +49,19 @@ def opened(kind: str | None, folder: Path, name: str, settings: Settings) -> Ite
             yield note
 
 
+def check(kind: str | None) -> None:
+    """Refuse a tracker that is not there, before anything takes time.
+
+    Raises:
+        ConfigError: its package is not installed.
+    """
+    if kind is not None:
+        _package(_MODULES[kind], kind)
+
+
 @contextmanager
 def _tensorboard(folder: Path) -> Iterator[Note]:
-    writers = _package("tensorboard.summary.writer.event_file_writer", "tensorboard")
+    writers = _package(_MODULES["tensorboard"], "tensorboard")
     events = import_module("tensorboard.compat.proto.event_pb2")
     summaries = import_module("tensorboard.compat.proto.summary_pb2")
     folder.mkdir(parents=True, exist_ok=True)
@@ -68,10 +80,7 @@ def _tensorboard(folder: Path) -> Iterator[Note]:
 
 @contextmanager
 def _wandb(folder: Path, name: str, settings: Settings) -> Iterator[Note]:
-    os.environ["WANDB_MODE"] = "offline"
-    os.environ["WANDB_ERROR_REPORTING"] = "false"  # read at import: else it reports its own errors to its makers
-    os.environ["WANDB_SILENT"] = "true"
-    wandb = _package("wandb", "wandb")
+    wandb = _package(_MODULES["wandb"], "wandb")
     folder.mkdir(parents=True, exist_ok=True)
     how = wandb.Settings(disable_git=True, console="off", x_disable_stats=True, x_disable_meta=True)
     run = wandb.init(
@@ -92,6 +101,7 @@ def _plain(settings: Settings) -> dict[str, Any]:
 
 
 def _package(module: str, package: str) -> Any:
+    os.environ.update(_ALONE)
     try:
         return import_module(module)
     except ImportError as exc:

@@ -82,6 +82,18 @@ def colour(backbone: Backbone, source: str | Path) -> Literal["rgb", "bgr"]:
     return one.colour if one and source != NONE else "rgb"
 
 
+def offered(backbone: Backbone, source: str | Path) -> None:
+    """Refuse weights that nobody offers, before anything is built.
+
+    Raises:
+        ConfigError: they are ImageNet's, of a backbone that Keras does not bring.
+    """
+    if source == IMAGENET and backbone not in applications.APPLICATIONS:
+        raise ConfigError(
+            "--weights", f"Keras offers no ImageNet weights of {backbone}", f"write a file of them, or {NONE}"
+        )
+
+
 def build(
     backbone: Backbone,
     into: Input,
@@ -166,10 +178,7 @@ def _joined(
 def _trunk(backbone: Backbone, into: Input, source: str | Path) -> Trunk:
     if backbone in applications.APPLICATIONS:
         return applications.trunk(backbone, _application(backbone, into, source))
-    if source == IMAGENET:
-        raise ConfigError(
-            "--weights", f"Keras offers no ImageNet weights of {backbone}", f"write a file of them, or {NONE}"
-        )
+    offered(backbone, source)
     made = _own(backbone, into)
     if isinstance(source, Path):
         weights.load(made.model, source, backbone)

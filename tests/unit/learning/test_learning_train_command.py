@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import cv2
@@ -18,6 +19,7 @@ from bridge.errors import ConfigError
 from bridge.judging import bundle, preprocess
 from bridge.judging.bundle import MANIFEST
 from bridge.learning import measuring, networks, seen, transfer
+from bridge.learning.data import pictures
 from bridge.learning.heads import Kind
 from bridge.learning.networks import stored
 
@@ -198,6 +200,28 @@ def test_points_that_nothing_can_lose(said: str, capsys: pytest.CaptureFixture[s
     with pytest.raises(SystemExit):
         main(["train", "set", "--int8-loss", said])
     assert "write a number from 0 to 100" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--backbone", "resnext50"], "Keras offers no ImageNet weights of resnext50"),
+        (["--weights", "WRONG"], "does not fit small"),
+        (["--track", "wandb"], "write pip install wandb"),
+    ],
+)
+def test_what_is_missing_is_told_before_any_picture_is_read(
+    words: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A search for copies takes minutes; whoever starts it should not hear afterwards that it was for nothing."""
+    wrong = tmp_path / "wrong.weights.h5"
+    wrong.write_bytes(b"no weights")
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    monkeypatch.setattr(pictures, "read", lambda *_: pytest.fail("pictures are read"))
+    written(tmp_path / "set", 8, 6)
+    words = [str(wrong) if word == "WRONG" else word for word in words]
+    where = ["--ok", "plain", "--out", f"{tmp_path}/pins", "--size", "32x32"]
+    assert said in _run(["train", f"{tmp_path}/set", *where, *words])
 
 
 def _run(words: list[str]) -> str:
