@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.cli import measured, outlet
-from bridge.cli.numbers import share
+from bridge.cli.numbers import said_auc, share
 from bridge.durable import replace_text
 from bridge.errors import ConfigError
 
@@ -90,8 +90,8 @@ def _report(one: Evaluation) -> None:
     for level in one.levels:
         print(
             f"by {level.unit}: {level.false_calls.events} false calls of {level.false_calls.trials} good, "
-            f"{level.escapes.events} escapes of {level.escapes.trials} bad, AUC {level.auc.value:.4f} "
-            f"({level.auc.low:.4f}–{level.auc.high:.4f})"
+            f"{level.escapes.events} escapes of {level.escapes.trials} bad, "
+            f"{said_auc(level.auc.value, level.auc.low, level.auc.high)}"
         )
     if one.scored.failures:
         print(f"{len(one.scored.failures)} pictures could not be judged; {_first_failure(one)}")

@@ -58,3 +58,11 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:
         return math.nan
+
+
+def said_auc(*found: float) -> str:
+    """Return an AUC, and its interval where it has one, in words; it is NaN where all parts are of one kind."""
+    if math.isnan(found[0]):
+        return "no AUC, for all are of one kind"
+    area, *interval = (f"{one:.4f}" for one in found)
+    return f"AUC {area} ({'–'.join(interval)})" if interval else f"AUC {area}"

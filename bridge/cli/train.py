@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bridge.cli import looking, outlet, reading, teaching
-from bridge.cli.numbers import of_a_hundred, share
+from bridge.cli.numbers import of_a_hundred, said_auc, share
 from bridge.errors import ConfigError
 from bridge.judging.bundle import Precision
 
@@ -227,7 +227,7 @@ def _exported(
         int8_loss=args.int8_loss,
         parent=task.parent.identity if task.parent else "",
         seen=seen.read(task.parent.folder) if task.parent else seen.Seen(),
-        recipe=recipe | {"split": _shares(args)},
+        recipe=recipe | {"split": _shares(args, task.parent)},
         files=transfer.files(net),
     )
     with teaching.shown() as shown:
@@ -236,8 +236,12 @@ def _exported(
         )
 
 
-def _shares(args: argparse.Namespace) -> dict[str, Any]:
+def _shares(args: argparse.Namespace, parent: Bundle | None) -> dict[str, Any]:
+    from bridge.learning import unseen  # noqa: PLC0415 - as above
+
     return {
+        "ok": list(args.ok),
+        "labels": str(args.labels or ""),
         "seed": args.seed,
         "validation": args.validation,
         "held_out": args.hold_out,
@@ -245,7 +249,7 @@ def _shares(args: argparse.Namespace) -> dict[str, Any]:
         "groups": list(args.groups),
         "parts": args.parts,
         "views": args.views,
-        "leak_allowed": args.allow_leak,
+        "leak_allowed": args.allow_leak or bool(parent and unseen.leak_allowed(parent.manifest.recipe)),
     }
 
 
@@ -283,5 +287,5 @@ def _test(args: argparse.Namespace, made: Bundle, tested: Collection, look: Look
 def _report(where: str, outcome: Outcome) -> None:
     print(
         f"{where}: {outcome.false_calls} false calls of {outcome.good} good, "
-        f"{outcome.escapes} escapes of {outcome.bad} bad, AUC {outcome.auc:.4f}"
+        f"{outcome.escapes} escapes of {outcome.bad} bad, {said_auc(outcome.auc)}"
     )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from bridge.cli.numbers import said_auc
 from bridge.learning import points
 
 chances = st.floats(0, 1, allow_subnormal=False)
@@ -77,3 +80,10 @@ def test_auc_is_the_share_of_pairs_in_order(drawn: list[tuple[float, bool]]) -> 
 def test_auc_of_one_kind_only_is_unknown() -> None:
     """No number rather than a flattering one."""
     assert np.isnan(points.auc(np.array([0.5]), np.array([True])))
+
+
+def test_an_auc_of_one_kind_is_said_in_words() -> None:
+    """NaN tells nobody anything."""
+    assert said_auc(0.5, 0.25, 0.75) == "AUC 0.5000 (0.2500–0.7500)"
+    assert said_auc(0.5) == "AUC 0.5000"
+    assert said_auc(math.nan, math.nan, math.nan) == "no AUC, for all are of one kind"

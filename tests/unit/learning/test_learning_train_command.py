@@ -77,6 +77,8 @@ def test_the_recipe_says_all_of_it(models: Path) -> None:
     assert recipe["network"] == {"backbone": "small", "head": "avgmax"}
     assert recipe["weights"] == {"source": "none", "sha256": "none"}
     assert recipe["split"] == {
+        "ok": ["plain"],
+        "labels": "",
         "seed": 0,
         "validation": 0.2,
         "held_out": 0.25,
