@@ -22,7 +22,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from bridge.asking import ask
-from bridge.config import Config, Http, Line, load
+from bridge.config import Config, Http, Line, Recipe, load
 from bridge.errors import ConfigError
 from bridge.explaining import explain
 from bridge.judging.claim import Use
@@ -160,11 +160,15 @@ def _asked_of(config: Config, judge: str) -> dict[str, Any]:
 
 
 def _uses(config: Config, judge: str) -> Iterator[Use]:
-    """Yield each line that asks the judge, once for each threshold that it states."""
+    """Yield each line that asks the judge, once for each threshold and region that it or a recipe states."""
     for line in config.line:
-        if judge in line.judges():
-            stated = sorted({low for _, name, low in line.thresholds() if name == judge})
-            yield from (Use(line.name, Goal(line.goal), low) for low in stated or (None,))
+        found: list[Use] = []
+        for recipe in (Recipe(), *line.recipe.values()):
+            if (recipe.judge or line.judge) == judge:
+                threshold = line.threshold if recipe.threshold is None else recipe.threshold
+                rois = {view: roi.box() for view, roi in (recipe.roi or line.roi or {}).items()}
+                found.append(Use(line.name, Goal(line.goal), threshold, rois))
+        yield from (use for place, use in enumerate(found) if use not in found[:place])
 
 
 async def _try(plugged: Plugged, home: Path, *, write_test: bool, **asked: Any) -> list[Finding]:

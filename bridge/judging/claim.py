@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from bridge.judging.bundle import Manifest, OperatingPoint
-from bridge.messages import Goal
+from bridge.judging.bundle import ANY_VIEW, Manifest, OperatingPoint
+from bridge.messages import Box, Goal
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,8 @@ class Use:
     goal: Goal
     threshold: float | None = None
     """The one that it states, for itself or a recipe; None: it takes the judge's."""
+    rois: Mapping[str, Box] = field(default_factory=dict)
+    """Where it looks instead of where the bundle does, by view; ``*`` for the others."""
 
 
 def said(point: OperatingPoint) -> str:
@@ -59,6 +61,8 @@ def doubts(manifest: Manifest, judges: float, uses: Sequence[Use]) -> Iterator[s
             yield f"{who}, and the bundle was calibrated for goal {point.goal:d}"
         elif point.holds and _laxer(point.goal, threshold, manifest.threshold):
             yield f"{who} at threshold {threshold:.4g}, and the promise is of {manifest.threshold:.4g}"
+        if point.holds and (views := _elsewhere(manifest, use.rois)):
+            yield f"line {use.line} has a roi of its own ({', '.join(views)}), and the promise is of the bundle's"
 
 
 def _missing(point: OperatingPoint) -> str:
@@ -67,6 +71,15 @@ def _missing(point: OperatingPoint) -> str:
     if point.missing:
         return f"; it takes {point.missing} more labelled parts"
     return "; no single threshold keeps both risks" if point.goal is Goal.REPLACE else ""
+
+
+def _elsewhere(manifest: Manifest, rois: Mapping[str, Box]) -> list[str]:
+    """Return the views that a line cuts elsewhere than the bundle was calibrated with."""
+    views = {*rois, *manifest.roi}
+    if manifest.roi and ANY_VIEW not in manifest.roi:
+        views.discard(ANY_VIEW)  # the bundle names every view that there was
+    stated = {view: rois.get(view, rois.get(ANY_VIEW)) for view in sorted(views)}
+    return [view for view, box in stated.items() if box is not None and box != manifest.region(view)]
 
 
 def _laxer(goal: Goal, threshold: float, shown: float) -> bool:

@@ -65,7 +65,7 @@ class Stand:
 
     def figures(self, data: Path) -> Figures:
         """Return what the run did, read from PLC, MES and journal."""
-        documents = list(self.mes.documents.values()) if self.mes else []
+        documents = list(self.mes.documents.values()) if self.mes else None
         return figures(
             self.config.name,
             self.config.goal,

@@ -58,7 +58,7 @@ def figures(
     goal: int,
     stage: str,
     shown: Sequence[Shown],
-    documents: Sequence[Mapping[str, object]],
+    documents: Sequence[Mapping[str, object]] | None,
     decisions: Sequence[Decision],
     *,
     inline: bool = True,
@@ -71,14 +71,16 @@ def figures(
         goal: its goal.
         stage: its stage.
         shown: what was played, in order.
-        documents: what the MES accepted of this line.
+        documents: what the MES accepted of this line; None where the line tells none.
         decisions: what the journal holds of this line.
         inline: whether every part is told; beside a tap only those left to us are.
         resent: deliveries that the MES had had before.
     """
-    told = {str(document["part"]) for document in documents}
+    heard = documents or ()
+    told = {str(document["part"]) for document in heard}
     finals = {decision.part: decision.final for decision in decisions}
-    due = {d.part for d in decisions if inline or left_to_us(d.goal, d.legacy)}
+    asks = documents is not None
+    due = {d.part for d in decisions if asks and (inline or left_to_us(d.goal, d.legacy))}
     before = [(one.part.truth, one.part.legacy) for one in shown]
     after = [(one.part.truth, finals.get(one.part.serial)) for one in shown]
     true_ng = [one.part.serial for one in shown if one.part.truth is Verdict.NG and one.part.legacy is Verdict.NG]
@@ -98,7 +100,7 @@ def figures(
         plc_reported=sum(one.taken is not None and one.taken.verdict is not None for one in shown),
         mes_reported=len(told),
         lost=sum(_lost(one.part.serial, finals, due, told) for one in shown),
-        duplicated=len(documents) - len(told),
+        duplicated=len(heard) - len(told),
         resent=resent,
         false_calls_before=before.count((Verdict.OK, Verdict.NG)),
         false_calls_after=after.count((Verdict.OK, Verdict.NG)),

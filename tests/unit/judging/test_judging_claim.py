@@ -13,7 +13,7 @@ from bridge.judging.bundle import Manifest
 from bridge.judging.check import check
 from bridge.judging.claim import Use
 from bridge.judging.classifier import ClassifierOptions
-from bridge.messages import Goal
+from bridge.messages import Box, Goal
 
 CLAIM = {"goal": 1, "risk": 0.005, "bound": 0.0037, "holds": True, "good": 900, "bad": 806, "errors": 0}
 
@@ -58,6 +58,39 @@ def test_where_errors_are_too_many_no_number_of_parts_is_named() -> None:
     assert doubt.endswith("; at that rate no number of parts will do")
     (doubt,) = claim.doubts(manifest(goal=3, holds=False), 0.6, [Use("a", Goal(3))])
     assert doubt.endswith("; no single threshold keeps both risks")
+
+
+HERE, THERE = Box(cx=8, cy=8, w=8, h=8), Box(cx=9, cy=8, w=8, h=8)
+SPEC = {"cx": 8, "cy": 8, "w": 8, "h": 8}
+
+
+@pytest.mark.parametrize(
+    ("own", "stated", "views"),
+    [
+        ({}, {}, ""),
+        ({"*": SPEC}, {}, ""),
+        ({"*": SPEC}, {"*": HERE}, ""),
+        ({"*": SPEC}, {"*": THERE}, "*"),
+        ({}, {"*": HERE}, "*"),
+        ({"top": SPEC}, {"*": HERE}, ""),
+        ({"top": SPEC}, {"*": THERE}, "top"),
+        ({"top": SPEC, "side": SPEC}, {"top": HERE, "side": THERE}, "side"),
+    ],
+)
+def test_a_line_that_looks_elsewhere_cannot_rely_on_it(
+    own: dict[str, Any], stated: dict[str, Box], views: str
+) -> None:
+    """The parts that proved the promise were cut by the bundle's own region."""
+    found = list(
+        claim.doubts(
+            brightness_manifest(threshold=0.6, operating_point=CLAIM, roi=own),
+            0.6,
+            [Use("press", Goal(1), rois=stated)],
+        )
+    )
+    assert found == (
+        [f"line press has a roi of its own ({views}), and the promise is of the bundle's"] if views else []
+    )
 
 
 def test_a_promise_in_few_words() -> None:

@@ -98,3 +98,10 @@ def test_percentile_covers_its_share(values: list[float], share: float) -> None:
 def test_no_values_have_no_percentile() -> None:
     """A run without a part claims nothing."""
     assert percentile([], 0.5) == 0.0
+
+
+def test_a_line_that_tells_no_mes_loses_only_what_was_never_decided() -> None:
+    """In shadow the journal alone hears of a part."""
+    played = [shown("1", OK, NG, None), shown("2", OK, NG, None)]
+    made = figures("a", 1, "shadow", played, None, [decision("2", NG)], inline=False)
+    assert (made.lost, made.mes_reported, made.duplicated) == (1, 0, 0)
