@@ -120,12 +120,15 @@ async def test_what_has_no_room_waits_unread(tmp_path: Path) -> None:
 
 
 async def test_a_call_too_many_of_one_connection_is_to_be_sent_again(tmp_path: Path) -> None:
-    """More at once than a connection may have open: each is recorded, or says that it is not acknowledged."""
+    """More at once than a connection may have open: each is recorded, or says that it is not acknowledged.
+
+    How many are refused is up to the client: one that has read the server's settings by then holds them back itself.
+    """
     calls, host = 200, Host()
     async with running(host, tmp_path, in_flight=1) as options, dial_bridge(options.port) as aoi:
 
-        async def insist(number: int) -> int:
-            for tries in range(calls):
+        async def insist(number: int) -> None:
+            for _ in range(calls):
                 try:
                     assert (await aoi.inspect(a_part(f"P{number}", b"\xff\xd8", key=f"K{number}"), 30)).recorded
                 except grpc.aio.AioRpcError as exc:
@@ -133,11 +136,10 @@ async def test_a_call_too_many_of_one_connection_is_to_be_sent_again(tmp_path: P
                         raise
                     await asyncio.sleep(0.01)
                 else:
-                    return tries
+                    return
             pytest.fail("it was never taken")
 
-        tries = await asyncio.gather(*map(insist, range(calls)))
-    assert sum(tries) > 0
+        await asyncio.gather(*map(insist, range(calls)))
     assert {part.key for part in host.parts} == {f"K{number}" for number in range(calls)}
     assert host.most == 1
 
