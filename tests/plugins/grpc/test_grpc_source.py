@@ -122,7 +122,7 @@ async def test_what_has_no_room_waits_unread(tmp_path: Path) -> None:
 async def test_a_call_too_many_of_one_connection_is_to_be_sent_again(tmp_path: Path) -> None:
     """More at once than a connection may have open: each is recorded, or says that it is not acknowledged.
 
-    How many are refused is up to the client: one that has read the server's settings by then holds them back itself.
+    How many are refused is up to the client: one that has read the server's settings by then holds them back.
     """
     calls, host = 200, Host()
     async with running(host, tmp_path, in_flight=1) as options, dial_bridge(options.port) as aoi:
