@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bridge.cli.numbers import size
+
 if TYPE_CHECKING:
     from bridge.judging.bundle import Bundle
 
@@ -34,7 +36,7 @@ def _import_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--classes", nargs="+", required=True, metavar="NAME=OK|NG", help="the classes in the order of its outputs"
     )
-    add("--size", required=True, metavar="WxH", help="what it is shown, in pixels")
+    add("--size", type=size, required=True, metavar="WxH", help="what it is shown, in pixels")
     add("--colour", choices=("rgb", "bgr", "gray"), default="rgb", help="the order of its channels (rgb)")
     add("--normalise", required=True, metavar="HOW", help="imagenet, -1..1, 0..1, 0..255, caffe or scale,mean,std")
     add("--output", choices=("logits", "probabilities"), required=True, help="what its numbers are")

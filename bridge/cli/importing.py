@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import re
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -20,17 +19,14 @@ from bridge.judging.bundle import ANY_VIEW, Bundle, Golden, Manifest, ModelClass
 from bridge.judging.check import check
 from bridge.judging.classifier import ClassifierOptions
 from bridge.judging.spec import Input
-from bridge.learning import importing
+from bridge.learning import importing, roi
 from bridge.learning.importing import Imported, Wanted
 from bridge.learning.meaning import meaning
 from bridge.log import configure
 from bridge.messages import Verdict
-from bridge.plugin import BoxOptions
 
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # else the import looks up a host and sends
 import openvino as ov  # noqa: E402 - after the line above
-
-_LARGEST_SIDE = 8192
 
 
 def imported(args: argparse.Namespace) -> tuple[Bundle, tuple[str, ...]]:
@@ -86,7 +82,8 @@ def _without_golden(manifest: Manifest) -> list[str]:
 
 
 def _wanted(args: argparse.Namespace) -> Wanted:
-    into = Input(**dict(zip(("width", "height"), _size(args.size), strict=True)), colour=args.colour)
+    width, height = args.size
+    into = Input(width=width, height=height, colour=args.colour)
     return Wanted(
         model=args.model,
         classes=_classes(args.classes),
@@ -106,25 +103,6 @@ def _classes(words: Sequence[str]) -> tuple[ModelClass, ...]:
             raise ConfigError(f"--classes {word}", "is no class", "write NAME=OK or NAME=NG")
         found.append(ModelClass(name=name, verdict=Verdict(verdict.upper())))
     return tuple(found)
-
-
-def _size(text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"([1-9]\d{0,3})x([1-9]\d{0,3})", text)
-    if not found or max(map(int, found.groups())) > _LARGEST_SIDE:
-        raise ConfigError(
-            f"--size {text}", "is no size", f"write width x height, as 224x224, up to {_LARGEST_SIDE}"
-        )
-    return int(found[1]), int(found[2])
-
-
-def _roi(text: str | None) -> dict[str, BoxOptions]:
-    if text is None:
-        return {}
-    try:
-        cx, cy, w, h = map(float, text.split(","))
-        return {ANY_VIEW: BoxOptions(cx=cx, cy=cy, w=w, h=h)}
-    except ValueError as exc:
-        raise ConfigError(f"--roi {text}", "is no region", "write cx,cy,w,h in pixels") from exc
 
 
 def _golden(paths: Sequence[Path]) -> dict[Golden, Path]:
@@ -148,7 +126,7 @@ def _manifest(
             threshold=args.threshold,
             input=wanted.into,
             normalisation=wanted.normalisation,
-            roi=_roi(args.roi),
+            roi={} if args.roi is None else {ANY_VIEW: roi.box_of(args.roi)},
             precision=Precision(args.precision),
             output=wanted.output,
             score=meaning(wanted.classes, wanted.output, None),

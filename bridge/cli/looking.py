@@ -6,11 +6,10 @@ Heavy imports happen in ``look``, so that the help works at once and without any
 from __future__ import annotations
 
 import argparse
-import re
 from argparse import ArgumentTypeError
 from typing import TYPE_CHECKING, TypeVar, get_args
 
-from bridge.cli.numbers import above_zero, share
+from bridge.cli.numbers import above_zero, share, size
 from bridge.errors import ConfigError
 from bridge.judging.spec import Colour, Input, Motion, Registration
 
@@ -22,6 +21,8 @@ _T = TypeVar("_T")
 
 STANDARD = Input(width=128, height=128)
 """What a model is shown where nothing else is said."""
+_SMALLEST_SIDE = 16
+"""The networks halve it four times."""
 _LOOSE = Registration(golden="")
 _EVERY = "*"
 """``bundle.ANY_VIEW``, whose module takes long to import."""
@@ -39,7 +40,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     add("--least-correlation", type=_above_zero, default=_LOOSE.least_correlation, metavar="NUMBER", help=_LEAST)
     add("--largest-shift", type=_above_zero, default=_LOOSE.largest_shift_share, metavar="SHARE", help=_SHIFT)
     add("--largest-turn", type=above_zero, default=_LOOSE.largest_turn_degrees, metavar="DEGREES", help=_TURN)
-    add("--size", type=size, metavar="WxH", help=f"what the model is shown (default: {_said(STANDARD)})")
+    add("--size", type=_size, metavar="WxH", help=f"what the model is shown (default: {_said(STANDARD)})")
     add("--colour", choices=get_args(Colour), help=f"the order of its channels (default: {STANDARD.colour})")
 
 
@@ -130,12 +131,8 @@ def _views(collection: Collection) -> list[str]:
     return sorted({item.view for item in collection.items})
 
 
-def size(text: str) -> tuple[int, int]:
-    """Return width and height of ``WxH``."""
-    found = re.fullmatch(r"(\d{1,4})x(\d{1,4})", text)
-    if not found or min(map(int, found.groups())) < 16:  # noqa: PLR2004 - the networks halve it four times
-        raise ArgumentTypeError(f"{text!r} is no size; write width x height of at least 16, as 128x128")
-    return int(found[1]), int(found[2])
+def _size(text: str) -> tuple[int, int]:
+    return size(text, least=_SMALLEST_SIDE)
 
 
 def _above_zero(text: str) -> float:

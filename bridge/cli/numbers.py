@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from argparse import ArgumentTypeError
+from typing import Final
+
+LARGEST_SIDE: Final = 8192
+"""Pixels of what a model is shown, as ``spec.Input`` limits them."""
 
 
 def count(text: str) -> int:
@@ -50,6 +55,15 @@ def seed(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= 9):  # noqa: PLR2004 - below 2 ** 32
         raise ArgumentTypeError(f"{text} is no seed; write a whole number from 0")
     return int(text)
+
+
+def size(text: str, least: int = 1) -> tuple[int, int]:
+    """Return width and height of ``WxH``, each from ``least`` to what a manifest can say."""
+    found = re.fullmatch(r"(\d{1,4})x(\d{1,4})", text, re.ASCII)
+    if not found or not least <= min(sides := (int(found[1]), int(found[2]))) <= max(sides) <= LARGEST_SIDE:
+        said = f"width x height, each from {least} to {LARGEST_SIDE}, as 128x128"
+        raise ArgumentTypeError(f"{text!r} is no size; write {said}")
+    return sides
 
 
 def _number(text: str) -> float:

@@ -28,6 +28,7 @@ headers.py     a picture's size and completeness before it is decoded (pure)
 transforms.py  points and pictures under a transform of the plane (pure)
 registration.py  lays the golden picture over a loose part; the same for training and live
 preprocess.py  decode, register, crop, stretch, normalise; the same for training and live
+softmax.py     from logits to probabilities (pure); the same for training and live
 engine.py      OpenVINO at the bundle's numeric precision: scores, and where the model looked
 heat.py        from a heat map to boxes
 """

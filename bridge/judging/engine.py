@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bridge.judging.frames import Load
+from bridge.judging.softmax import softmax
 
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # else the import looks up a host and sends
 import openvino as ov  # noqa: E402 - after the line above
@@ -98,14 +99,6 @@ class Engine:
 def batch_for(ms_per_view: float) -> int:
     """Return how many views, 1 to ``BATCH``, take about ``BATCH_MS`` together."""
     return int(min(BATCH, max(1.0, BATCH_MS / ms_per_view)))
-
-
-def softmax(logits: Scores) -> Scores:
-    """Return probabilities row by row, in float64; a row that is not finite becomes NaN."""
-    finite = np.isfinite(logits).all(axis=1, keepdims=True)
-    safe = np.where(finite, logits, 0.0)
-    powers = np.exp(safe - safe.max(axis=1, keepdims=True))
-    return np.where(finite, powers / powers.sum(axis=1, keepdims=True), np.nan)
 
 
 def checked(probabilities: Scores, tolerance: float) -> Scores:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from bridge.learning.evaluation import Evaluation, log_odds
+from bridge.learning.evaluation import Evaluation
+from bridge.learning.points import log_odds
 from bridge.pages import page
 
 if TYPE_CHECKING:

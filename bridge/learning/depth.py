@@ -14,11 +14,11 @@ from bridge.errors import ConfigError
 from bridge.judging import heat, preprocess
 from bridge.judging.bundle import Bundle
 from bridge.judging.classifier import ClassifierOptions, workload
-from bridge.judging.engine import softmax
 from bridge.judging.frames import Opinion
 from bridge.judging.headers import Unreadable
 from bridge.judging.preprocess import Cut
 from bridge.judging.registration import Aligner
+from bridge.judging.softmax import softmax
 from bridge.judging.spec import HeatMapOutput
 from bridge.learning import cam, seeing, transfer
 from bridge.learning.cam import Maps

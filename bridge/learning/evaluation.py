@@ -180,8 +180,8 @@ class Evaluation:
     def closest(self) -> tuple[Judged, ...]:
         """Parts that were judged right, the nearest to the threshold by log-odds first."""
         right = (one for one in self._judged if one.bad != self._passes(one))
-        at = log_odds(self.threshold)
-        return tuple(sorted(right, key=lambda one: abs(log_odds(one.score) - at)))
+        at = points.log_odds(self.threshold)
+        return tuple(sorted(right, key=lambda one: abs(points.log_odds(one.score) - at)))
 
     def _passes(self, one: Judged) -> bool:
         return one.score >= self.threshold
@@ -240,12 +240,6 @@ def _pieces(
             )
         )
     return tuple(made)
-
-
-def log_odds(score: float) -> float:
-    """Return log(p / (1 - p)), within what a float can tell from certainty."""
-    inside = min(max(score, 1e-15), 1 - 1e-15)
-    return math.log(inside / (1 - inside))
 
 
 def encoded(one: Evaluation, provenance: Iterable[tuple[str, object]]) -> str:

@@ -22,6 +22,7 @@ from bridge.errors import ConfigError
 from bridge.judging import bundle, preprocess, shelf
 from bridge.judging.bundle import Manifest, ModelClass, Precision
 from bridge.judging.engine import BATCH, Unfit
+from bridge.judging.softmax import softmax
 from bridge.judging.spec import HeatMapOutput
 from bridge.learning import (
     calibration,
@@ -226,8 +227,7 @@ def disagreement(network: Network, pictures: NDArray[np.uint8], rows: Rows) -> f
     """Return the largest difference between a probability from Keras and the engine's."""
     shown = preprocess.normalise(pictures, network.normalisation)
     logits = np.asarray(network.whole.predict(shown, batch_size=BATCH, verbose=0), np.float64)
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return float(np.abs(powers / powers.sum(axis=1, keepdims=True) - rows).max())
+    return float(np.abs(softmax(logits) - rows).max())
 
 
 def _tools(precision: Precision) -> dict[str, str]:

@@ -16,6 +16,7 @@ from bridge.judging.bundle import Bundle, ModelClass, Precision
 from bridge.judging.engine import BATCH, Engine
 from bridge.judging.frames import Load
 from bridge.judging.preprocess import MAX_PIXELS
+from bridge.judging.softmax import softmax
 from bridge.judging.spec import Input, Normalisation
 from bridge.learning.points import Scores
 
@@ -75,9 +76,7 @@ def probabilities(
 
 def tempered(rows: Rows, temperature: float) -> Rows:
     """Return the softmax of the logits divided by a temperature, from the softmax of the logits themselves."""
-    powers = np.log(np.maximum(rows, _SMALLEST)) / temperature
-    powers = np.exp(powers - powers.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float64)
+    return softmax(np.log(np.maximum(rows, _SMALLEST)) / temperature)
 
 
 def ok(rows: Rows, sight: Sight) -> Scores:

@@ -64,9 +64,8 @@ def operating_point(scores: Scores, bad: Truth, escapes: float) -> float:
     above = scores[~bad & (scores > stopped)]
     if not above.size:
         return float(min(np.nextafter(stopped, 2), 1.0))
-    middle = (_log_odds(float(stopped)) + _log_odds(float(above.min()))) / 2
-    threshold = 1 / (1 + math.exp(-middle))
-    return threshold if stopped < threshold <= above.min() else float(above.min())
+    threshold = middle(float(stopped), float(above.min()))
+    return threshold if threshold > stopped else float(above.min())
 
 
 def outcome(scores: Scores, bad: Truth, threshold: float) -> Outcome:
@@ -91,6 +90,14 @@ def auc(scores: Scores, bad: Truth) -> float:
     return float((higher + equal / 2).sum() / (good.size * ill.size))
 
 
-def _log_odds(score: float) -> float:
+def log_odds(score: float) -> float:
+    """Return log(p / (1 - p)), within what a float can tell from certainty."""
     inside = min(max(score, 1e-15), 1 - 1e-15)
     return math.log(inside / (1 - inside))
+
+
+def middle(one: float, other: float) -> float:
+    """Return the middle by log-odds, never outside the two whatever the last digit does."""
+    low, high = min(one, other), max(one, other)
+    odds = (log_odds(low) + log_odds(high)) / 2
+    return float(min(max(1 / (1 + math.exp(-odds)), low), high))

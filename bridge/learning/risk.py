@@ -11,7 +11,6 @@ The promise is about parts like these: independent of each other, and not chosen
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -19,6 +18,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from bridge.learning import points
 from bridge.shadow.statistics import clopper_pearson_upper, most_events, trials_needed
 
 Scores: TypeAlias = NDArray[np.float64]
@@ -102,7 +102,7 @@ def both(
     each = (1 + confidence) / 2
     lowest, highest = escapes(bad, good, risk, each), false_calls(good, bad, added, each)
     holds = lowest.holds and highest.holds and lowest.threshold <= highest.threshold
-    threshold = _between(lowest.threshold, highest.threshold) if holds else lowest.threshold
+    threshold = points.middle(lowest.threshold, highest.threshold) if holds else lowest.threshold
     return threshold, holds, lowest, highest
 
 
@@ -157,14 +157,7 @@ def _middle(found: float, *, above: Scores | None = None, below: Scores | None =
     """Move a threshold into the middle of the gap on its safe side, within the range of the sequence."""
     if above is not None:
         next_one = above[above >= found].min(initial=np.inf)
-        return _between(found, min(float(next_one), SEQUENCE[0])) if np.isfinite(next_one) else found
+        return points.middle(found, min(float(next_one), SEQUENCE[0])) if np.isfinite(next_one) else found
     assert below is not None  # noqa: S101 - one of the two is always given
     next_one = below[below < found].max(initial=-np.inf)
-    return _between(max(float(next_one), SEQUENCE[-1]), found) if np.isfinite(next_one) else found
-
-
-def _between(one: float, other: float) -> float:
-    """Return the middle by log-odds, never outside the two whatever the last digit does."""
-    low, high = min(one, other), max(one, other)
-    odds = (math.log(low / (1 - low)) + math.log(high / (1 - high))) / 2
-    return float(min(max(1 / (1 + math.exp(-odds)), low), high))
+    return points.middle(max(float(next_one), SEQUENCE[-1]), found) if np.isfinite(next_one) else found

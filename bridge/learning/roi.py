@@ -46,7 +46,7 @@ def boxes(texts: Sequence[str], views: Iterable[str]) -> Rois:
     Raises:
         ConfigError: one is no box, or there is no such view.
     """
-    return {view: _box(text) for view, text in by_view("--roi", texts, views).items()}
+    return {view: box_of(text).box() for view, text in by_view("--roi", texts, views).items()}
 
 
 def by_view(flag: str, texts: Sequence[str], views: Iterable[str]) -> dict[str, str]:
@@ -69,10 +69,15 @@ def by_view(flag: str, texts: Sequence[str], views: Iterable[str]) -> dict[str, 
     return found
 
 
-def _box(text: str) -> Box:
+def box_of(text: str) -> BoxOptions:
+    """Return the box that ``cx,cy,w,h`` means.
+
+    Raises:
+        ConfigError: it means none.
+    """
     try:
         cx, cy, w, h = map(float, text.split(","))
-        return BoxOptions(cx=cx, cy=cy, w=w, h=h).box()
+        return BoxOptions(cx=cx, cy=cy, w=w, h=h)
     except ValueError:
         raise ConfigError(
             f"--roi {text}", "is no box", "write cx,cy,w,h in pixels: the middle, width and height"

@@ -9,15 +9,16 @@ import numpy as np
 
 from bridge.errors import ConfigError
 from bridge.judging.spec import Input, Normalisation
+from bridge.learning.levels import CAFFE, SYMMETRIC, UNIT, blue_first
 
-NORMALISATIONS: Final[Mapping[str, tuple[float, tuple[float, ...], tuple[float, ...]]]] = {
-    "imagenet": (1 / 255, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-    "-1..1": (1 / 127.5, (1.0,), (1.0,)),
-    "0..1": (1 / 255, (0.0,), (1.0,)),
-    "0..255": (1.0, (0.0,), (1.0,)),
-    "caffe": (1.0, (123.68, 116.779, 103.939), (1.0, 1.0, 1.0)),
+NORMALISATIONS: Final[Mapping[str, Normalisation]] = {
+    "imagenet": UNIT,
+    "-1..1": SYMMETRIC,
+    "0..1": Normalisation(scale=1 / 255),
+    "0..255": Normalisation(),
+    "caffe": CAFFE,
 }
-"""Scale, mean and standard deviation; of three numbers, red comes first."""
+"""Of three numbers, red comes first."""
 
 
 def normalisation(text: str, into: Input) -> Normalisation:
@@ -30,11 +31,10 @@ def normalisation(text: str, into: Input) -> Normalisation:
 
 
 def _named(name: str, into: Input) -> Normalisation:
-    scale, mean, std = NORMALISATIONS[name]
-    if len(mean) > 1 and into.colour == "gray":
+    found = NORMALISATIONS[name]
+    if len(found.mean) > 1 and into.colour == "gray":
         raise ConfigError(f"--normalise {name}", "is for colours and --colour is gray", "write scale,mean,std")
-    order = -1 if into.colour == "bgr" else 1
-    return Normalisation(scale=scale, mean=mean[::order], std=std[::order])
+    return blue_first(found) if into.colour == "bgr" else found
 
 
 def _numbered(text: str, into: Input) -> Normalisation:

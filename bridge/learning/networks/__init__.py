@@ -30,8 +30,9 @@ from bridge.judging.spec import Input, Normalisation
 from bridge.learning import heads
 from bridge.learning.backend import keras
 from bridge.learning.heads import Head
+from bridge.learning.levels import SYMMETRIC
 from bridge.learning.networks import applications, googlenet, resnext, small, weights
-from bridge.learning.networks.trunk import SYMMETRIC, Model, Trunk
+from bridge.learning.networks.trunk import Model, Trunk
 from bridge.learning.networks.weights import IMAGENET, NONE
 
 __all__ = ["IMAGENET", "NONE", "SYMMETRIC", "Backbone", "Model", "Network", "build", "colour"]

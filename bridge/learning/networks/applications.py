@@ -8,7 +8,8 @@ from typing import Any, Final, Literal
 
 from bridge.judging.spec import Input, Normalisation
 from bridge.learning.backend import keras
-from bridge.learning.networks.trunk import CAFFE, SYMMETRIC, UNIT, Trunk
+from bridge.learning.levels import CAFFE, SYMMETRIC, UNIT, blue_first
+from bridge.learning.networks.trunk import Trunk
 
 _KERAS: Any = keras.applications
 
@@ -34,7 +35,7 @@ APPLICATIONS: Final = {
         last_block="block5_conv1",
         features="block5_conv3",
         colour="bgr",
-        normalisation=CAFFE,
+        normalisation=blue_first(CAFFE),
         pool=2,
     ),
     "vgg19": Application(
@@ -42,7 +43,7 @@ APPLICATIONS: Final = {
         last_block="block5_conv1",
         features="block5_conv4",
         colour="bgr",
-        normalisation=CAFFE,
+        normalisation=blue_first(CAFFE),
         pool=2,
     ),
     "resnet50": Application(
@@ -50,7 +51,7 @@ APPLICATIONS: Final = {
         last_block="conv5_block1_1_conv",
         features="conv5_block3_out",
         colour="bgr",
-        normalisation=CAFFE,
+        normalisation=blue_first(CAFFE),
     ),
     "xception": Application(
         make=_KERAS.Xception, last_block="block13_sepconv1_act", features="block14_sepconv2_act", smallest=71

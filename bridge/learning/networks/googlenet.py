@@ -9,7 +9,8 @@ from typing import Final
 
 from bridge.judging.spec import Input
 from bridge.learning.backend import keras
-from bridge.learning.networks.trunk import UNIT, Convolutions, Tensor, Trunk, halved
+from bridge.learning.levels import UNIT
+from bridge.learning.networks.trunk import Convolutions, Tensor, Trunk, halved
 
 _MODULES: Final = {
     "3a": (64, 96, 128, 16, 32, 32),

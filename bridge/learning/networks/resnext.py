@@ -12,7 +12,8 @@ from typing import Final
 
 from bridge.judging.spec import Input
 from bridge.learning.backend import keras
-from bridge.learning.networks.trunk import UNIT, Convolutions, Tensor, Trunk, halved
+from bridge.learning.levels import UNIT
+from bridge.learning.networks.trunk import Convolutions, Tensor, Trunk, halved
 
 _BLOCKS = (3, 4, 6, 3)
 _conv = Convolutions()

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from bridge.judging.spec import Normalisation
 from bridge.learning.backend import keras
+from bridge.learning.levels import SYMMETRIC
 
 Model: TypeAlias = Any
 """A ``keras.Model``; Keras ships no types."""
 Tensor: TypeAlias = Any
 """Keras' symbol of a tensor."""
-
-SYMMETRIC: Final = Normalisation(scale=1 / 127.5, mean=(1.0,))
-"""Pixels become -1 to 1: MobileNetV2, Xception, and all that is trained from nothing."""
-CAFFE: Final = Normalisation(mean=(103.939, 116.779, 123.68))
-"""ImageNet's mean colour, blue first, is taken off: VGG and ResNet as their authors trained them."""
-UNIT: Final = Normalisation(scale=1 / 255, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
-"""Each colour of ImageNet gets mean 0 and deviation 1: EfficientNetV2-B0, and what was trained with PyTorch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

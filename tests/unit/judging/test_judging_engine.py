@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as arrays
 
 from bridge.judging import engine
 from bridge.judging.engine import Engine, Unfit
+from bridge.judging.softmax import softmax
 from bridge.judging.spec import HeatMapOutput, Input
 
 
@@ -133,7 +134,7 @@ def test_two_outputs_that_may_be_scores_are_refused(tmp_path: Path) -> None:
 def test_a_temperature_makes_scores_softer_and_turns_none_around(temperature: float, value: float) -> None:
     """Above 1 nearer to 0.5, below 1 farther from it; the likelier class is the same for every one."""
     logits = np.array([[8 * (value - 0.5), -8 * (value - 0.5)]])
-    cold, warm = engine.softmax(logits), engine.softmax(logits / temperature)
+    cold, warm = softmax(logits), softmax(logits / temperature)
     assert warm.argmax() == cold.argmax()
     nearer, farther = (warm, cold) if temperature >= 1 else (cold, warm)
     assert abs(nearer[0, 0] - 0.5) <= abs(farther[0, 0] - 0.5) + 1e-12
@@ -159,7 +160,7 @@ matrix = arrays.arrays(np.float64, (3, 4), elements=st.floats(-1e300, 1e300))
 @given(matrix)
 def test_a_softmax_is_a_distribution_for_any_finite_logits(logits: np.ndarray) -> None:
     """No overflow, however far apart they are; the order is kept."""
-    rows = engine.softmax(logits)
+    rows = softmax(logits)
     assert np.allclose(rows.sum(axis=1), 1)
     assert (rows >= 0).all()
     assert (rows.max(axis=1) == rows[np.arange(3), logits.argmax(axis=1)]).all()
@@ -167,7 +168,7 @@ def test_a_softmax_is_a_distribution_for_any_finite_logits(logits: np.ndarray) -
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_a_row_that_is_not_finite_becomes_nan_alone(bad: float) -> None:
-    rows = engine.softmax(np.array([[1.0, bad], [1.0, 2.0]]))
+    rows = softmax(np.array([[1.0, bad], [1.0, 2.0]]))
     assert np.isnan(rows[0]).all()
     assert np.isfinite(rows[1]).all()
 

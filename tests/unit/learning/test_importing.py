@@ -235,10 +235,9 @@ def test_mistakes_are_one_line_that_says_what_to_write(tmp_path: Path, monkeypat
     [
         (("--classes", "lit", "dark=NG"), "--classes lit: is no class; write NAME=OK or NAME=NG"),
         (("--classes", "lit=OK", "dark=OK"), "there must be a class called OK and a class called NG"),
-        (("--size", "16"), "--size 16: is no size"),
         (("--normalise", "sometimes"), "--normalise sometimes: is no normalisation; write imagenet"),
         (("--threshold", "0"), "--threshold: Input should be greater than 0"),
-        (("--roi", "1,2"), "--roi 1,2: is no region"),
+        (("--roi", "1,2"), "--roi 1,2: is no box"),
         (("--golden", "nowhere.png"), "--golden nowhere.png: is no file"),
         (("--name", "my lamp"), "--name: "),
     ],
@@ -252,6 +251,15 @@ def test_a_wrong_word_on_the_command_line_is_one_line(
     assert words in said
     assert said.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("size", ["16", "0x16", "16x8193"])
+def test_a_size_that_no_manifest_takes_is_one_line(size: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["bundle", "import", "lamp.onnx", "--name", "lamp", *WORDS, "--size", size])
+    said = capsys.readouterr().err
+    assert f"{size!r} is no size; write width x height, each from 1 to 8192" in said
+    assert said.count("\n") == 1
 
 
 def test_normalisations_by_name_and_number() -> None:

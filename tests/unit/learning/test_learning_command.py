@@ -35,7 +35,8 @@ def test_several_classes_may_be_ok() -> None:
     ("words", "write"),
     [
         (["--size", "128"], "width x height"),
-        (["--size", "8x128"], "at least 16"),
+        (["--size", "8x128"], "from 16 to 8192"),
+        (["--size", "9000x128"], "from 16 to 8192"),
         (["--epochs", "0"], "a whole number from 1"),
         (["--rate", "1"], "below 1"),
         (["--escapes", "1.5"], "from 0 to 1"),

@@ -87,3 +87,10 @@ def test_an_auc_of_one_kind_is_said_in_words() -> None:
     assert said_auc(0.5, 0.25, 0.75) == "AUC 0.5000 (0.2500–0.7500)"
     assert said_auc(0.5) == "AUC 0.5000"
     assert said_auc(math.nan, math.nan, math.nan) == "no AUC, for all are of one kind"
+
+
+@given(chances, chances)
+def test_the_middle_of_two_scores_lies_between_them(one: float, other: float) -> None:
+    """By log-odds, so that a gap near certainty is as wide as one near a half; certainty has a middle too."""
+    assert min(one, other) <= points.middle(one, other) <= max(one, other)
+    assert points.middle(one, other) == points.middle(other, one)
