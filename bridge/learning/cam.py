@@ -2,7 +2,6 @@
 
 ``explained`` is what is exported: logits, and of the last features a heat map of each class that costs one small
 product beside the network. ``by_gradient`` differentiates, at any layer, and is what the other is held to.
-``evidence`` says what each place of the picture adds to the score.
 
 What is asked of a class is why it and not the other verdict: the score differentiated is ``logit_c`` less the mean
 logit of the classes of the other verdict (``contrast``). A softmax, and so the verdict, does not change when all
@@ -118,17 +117,6 @@ def by_gradient(network: Network, pictures: Pictures, asked: Weights, layer: str
     slopes, features = _sloped(network, pictures, asked, layer)
     weights = slopes.mean(axis=(1, 2), keepdims=True)
     return np.asarray(np.maximum((weights * features).sum(axis=-1), 0), np.float32)
-
-
-def evidence(network: Network, pictures: Pictures, asked: Weights, layer: str = LAST) -> Maps:
-    """Return what each place adds to the score, sum_k (d score / d A_kij) A_kij; below 0 where it speaks against.
-
-    For the linear heads (``gap``, ``svm``, ``avgmax``) at the last features this is class activation mapping (Zhou
-    et al., 2016), place by place: the map's sum is the score less its constant. Elsewhere it is HiResCAM (Draelos
-    and Carin, 2020). Arguments and errors as of ``by_gradient``.
-    """
-    slopes, features = _sloped(network, pictures, asked, layer)
-    return np.asarray((slopes * features).sum(axis=-1), np.float32)
 
 
 def layers(network: Network) -> list[str]:

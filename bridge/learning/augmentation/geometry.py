@@ -1,7 +1,6 @@
-"""Where a copy's pixels come from: one 3 x 3 matrix, so that pictures, masks and boxes move together.
+"""Where a copy's pixels come from: one 3 x 3 matrix.
 
-Coordinates are those of pixel centres, x to the right and y down: the first pixel's centre is (0, 0). An edge at x
-in the field's boxes, which count from the picture's edge, is therefore x - 0.5 here.
+Coordinates are those of pixel centres, x to the right and y down: the first pixel's centre is (0, 0).
 """
 
 from __future__ import annotations
@@ -75,31 +74,3 @@ def _corners(shares: Steps, height: int, width: int) -> Matrix:
     return np.asarray(
         cv2.getPerspectiveTransform(corners.astype(np.float32), moved.astype(np.float32)), np.float64
     )
-
-
-def places(move: Matrix, points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return where points, shape (N, 2), come to lie."""
-    lifted = np.column_stack([points, np.ones(len(points))]) @ move.T
-    return np.asarray(lifted[:, :2] / lifted[:, 2:], np.float64)
-
-
-def boxes(move: Matrix, old: NDArray[np.float64], height: int, width: int) -> NDArray[np.float64]:
-    """Return the upright boxes round the moved ones, clipped to the picture.
-
-    A box that is turned is wider than what it holds; where masks are at hand, take boxes from the moved masks.
-
-    Args:
-        move: as ``matrix`` gives it.
-        old: shape (N, 4): left, top, right, bottom, counted from the picture's edge.
-        height: of the picture, in pixels.
-        width: of the picture, in pixels.
-
-    Returns:
-        Shape (N, 4); a box that has left the picture has no area.
-    """
-    if not len(old):
-        return np.zeros((0, 4))
-    corners = np.stack([old[:, [0, 1]], old[:, [2, 1]], old[:, [2, 3]], old[:, [0, 3]]], axis=1)
-    moved = (places(move, corners.reshape(-1, 2) - 0.5) + 0.5).reshape(-1, 4, 2)
-    edges = np.concatenate([moved.min(axis=1), moved.max(axis=1)], axis=1)
-    return np.asarray(np.clip(edges, 0, [width, height, width, height]), np.float64)

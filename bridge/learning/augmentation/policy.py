@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from bridge.learning.augmentation.geometry import Bounds, Matrix, Mirror, matrix
+from bridge.learning.augmentation.geometry import Bounds, Mirror, matrix
 from bridge.learning.augmentation.tones import Colouring, Degradation, colouring
 from bridge.learning.augmentation.variation import Border, Variation
 
@@ -89,7 +89,7 @@ class Policy(BaseModel):
     """a share from 0 to 1: how often each of blur and the three kinds of noise happens to a copy"""
 
     def draw(self, height: int, width: int, rng: np.random.Generator) -> Variation:
-        """Return what happens to one copy of a picture of this size, for masks and boxes to follow.
+        """Return what happens to one copy of a picture of this size.
 
         Args:
             height: of the picture, in pixels.
@@ -129,10 +129,6 @@ class Policy(BaseModel):
             degradation=self._degradation(np.abs(steps[_NOISE]), np.abs(steps[_WHETHER])),
             seed=seed,
         )
-
-    def geometry(self, height: int, width: int, rng: np.random.Generator) -> Matrix:
-        """Return the 3 x 3 matrix alone that ``draw`` with the same generator would move the picture by."""
-        return self.draw(height, width, rng).matrix
 
     def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
         """Return a varied copy of one picture, 8 bits, before normalisation."""

@@ -1,4 +1,4 @@
-"""What happens to one copy, drawn once: the same for the picture, its mask and its boxes."""
+"""What happens to one copy, drawn once."""
 
 from __future__ import annotations
 
@@ -9,14 +9,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bridge.learning.augmentation import geometry
 from bridge.learning.augmentation.geometry import Matrix
 from bridge.learning.augmentation.tones import Colouring, Degradation
 
 Picture: TypeAlias = NDArray[np.uint8]
 """Shape (height, width, channels)."""
-Mask: TypeAlias = NDArray[np.uint8]
-"""Shape (height, width)."""
 Border: TypeAlias = Literal["edge", "reflect", "mean"]
 
 _BEYOND: Final = {"edge": cv2.BORDER_REPLICATE, "reflect": cv2.BORDER_REFLECT_101, "mean": cv2.BORDER_CONSTANT}
@@ -37,31 +34,22 @@ class Variation:
     def picture(self, picture: Picture) -> Picture:
         """Return the copy of a picture, 8 bits; the picture itself stays as it is."""
         ground = list(cv2.mean(picture)) if self.border == "mean" else [0.0]
-        moved = self._moved(picture, cv2.INTER_LINEAR, ground)
+        moved = self._moved(picture, ground)
         lit = self.colouring(moved.reshape(picture.shape))
         copy = self.degradation(lit, np.random.default_rng(self.seed))
         return copy.copy() if np.may_share_memory(copy, picture) else copy
 
-    def mask(self, mask: Mask) -> Mask:
-        """Return the mask moved as the picture is, its values kept: what it marked is marked in the copy.
-
-        Beyond the edge it is continued as the picture is, but for ``mean``, where nothing is marked.
-        """
-        return self._moved(mask, cv2.INTER_NEAREST, [0.0])
-
-    def boxes(self, boxes: NDArray[np.float64], height: int, width: int) -> NDArray[np.float64]:
-        """Return the upright boxes round the moved ones: see ``geometry.boxes``."""
-        return geometry.boxes(self.matrix, boxes, height, width)
-
-    def _moved(self, pixels: NDArray[np.uint8], how: int, ground: list[float]) -> NDArray[np.uint8]:
+    def _moved(self, picture: Picture, ground: list[float]) -> Picture:
         if np.array_equal(self.matrix, np.eye(3)):
-            return pixels
-        size = (pixels.shape[1], pixels.shape[0])
+            return picture
+        size, how = (picture.shape[1], picture.shape[0]), cv2.INTER_LINEAR
         beyond = _BEYOND[self.border]
         if np.array_equal(self.matrix[2], (0, 0, 1)):  # twice as fast as the general case
-            moved = cv2.warpAffine(pixels, self.matrix[:2], size, flags=how, borderMode=beyond, borderValue=ground)
+            moved = cv2.warpAffine(
+                picture, self.matrix[:2], size, flags=how, borderMode=beyond, borderValue=ground
+            )
         else:
             moved = cv2.warpPerspective(
-                pixels, self.matrix, size, flags=how, borderMode=beyond, borderValue=ground
+                picture, self.matrix, size, flags=how, borderMode=beyond, borderValue=ground
             )
         return np.asarray(moved, np.uint8)
