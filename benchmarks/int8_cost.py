@@ -24,7 +24,6 @@ from bridge.judging.engine import Unfit
 from bridge.judging.spec import Input
 from bridge.learning import conversion, measuring, metrics, points, quantising, seen
 from bridge.learning.data import Choice, Look, items, pictures
-from bridge.learning.measuring import Sight
 from bridge.learning.points import Scores
 from bridge.simulate.bolt_set import labelled
 from bridge.simulate.bolts import TRAINING_SEEDS, Defect, bolt
@@ -76,7 +75,7 @@ def _on_bolts(work: Path, parts: int) -> dict[str, Lost]:
     """Measure the demo's bundle; its threshold counts for every precision."""
     plain = bundle.load(DEMO_BUNDLE)
     one, graph = plain.manifest, ov.Core().read_model(plain.model)
-    sight = Sight(into=one.input, normalisation=one.normalisation, classes=one.classes)
+    wiring = measuring.wiring(plain)
     learnt, _, _ = _bolts(range(TRAINING_SEEDS, TRAINING_SEEDS + CALIBRATED), one.input)
     shown, bad, groups = _bolts(range(parts), one.input)
     rounded = quantising.quantise(graph, preprocess.normalise(learnt, one.normalisation), quantising.Scope.ALL)
@@ -86,7 +85,7 @@ def _on_bolts(work: Path, parts: int) -> dict[str, Lost]:
     judged = {}
     for precision, file in files.items():
         try:
-            scores = measuring.ok(measuring.probabilities(file, sight, precision, shown), sight)
+            scores = measuring.ok(measuring.probabilities(file, wiring, precision, shown), wiring)
         except Unfit:
             continue
         judged[precision] = scores, scores >= one.threshold

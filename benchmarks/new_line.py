@@ -177,7 +177,7 @@ class Bench:
         net = self._filled(start)
         try:
             old = adaptation.Old(entries=self._entries(self.old), bad=self.old.bad)
-            how = adaptation.Settings(seed=seed)
+            how = adaptation.AdaptSettings(seed=seed)
             went = adaptation.adapt(net, self.old.classes, old, self._entries(new), how, work)
         finally:
             shutil.rmtree(work)

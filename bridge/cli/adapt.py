@@ -22,7 +22,7 @@ from bridge.errors import ConfigError
 
 if TYPE_CHECKING:
     from bridge.judging.bundle import Bundle
-    from bridge.learning.adaptation import Adapted, Settings, Sight, Told
+    from bridge.learning.adaptation import Adapted, AdaptSettings, Sight, Told
     from bridge.learning.data import Dataset, Look
     from bridge.learning.data.unlabelled import Unlabelled
     from bridge.learning.networks import Network
@@ -129,10 +129,10 @@ def _known(old: Dataset, parent: Bundle) -> Dataset:
     return old.take(taken)
 
 
-def _settings(args: argparse.Namespace) -> Settings:
-    from bridge.learning.adaptation import Settings  # noqa: PLC0415 - TensorFlow
+def _settings(args: argparse.Namespace) -> AdaptSettings:
+    from bridge.learning.adaptation import AdaptSettings  # noqa: PLC0415 - TensorFlow
 
-    return Settings(
+    return AdaptSettings(
         epochs=args.epochs,
         patience=args.patience,
         rate=args.rate,

@@ -52,7 +52,7 @@ _CHUNK = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class AdaptSettings:
     """What a person may set; equal settings and pictures give the same adaptation."""
 
     epochs: int = 20
@@ -162,7 +162,7 @@ def adapt(
     classes: Sequence[ModelClass],
     old: Old,
     new: Floats,
-    settings: Settings,
+    settings: AdaptSettings,
     work: Path,
     told: Told = silent,
 ) -> Adapted:
@@ -208,7 +208,7 @@ class _Duel:
     """The encoder, the critic, and the pictures they see."""
 
     def __init__(
-        self, network: Network, classes: Sequence[ModelClass], old: Old, new: Floats, settings: Settings
+        self, network: Network, classes: Sequence[ModelClass], old: Old, new: Floats, settings: AdaptSettings
     ) -> None:
         keras.utils.set_random_seed(settings.seed)
         block, head = network.block, network.head.model
@@ -344,7 +344,7 @@ class _Log:
         """Return the epoch of the best sight so far, the earlier one of two that are equal."""
         return min(self.sights, key=lambda one: (round(one.worth(self.sights[0], expected), 4), one.epoch)).epoch
 
-    def wanted(self, settings: Settings, expected: float) -> bool:
+    def wanted(self, settings: AdaptSettings, expected: float) -> bool:
         """Return whether another epoch may still help."""
         done = len(self.sights) - 1
         return done < settings.epochs and done - self.best(expected) < settings.patience
@@ -384,7 +384,7 @@ def _loss() -> Any:
     return keras.losses.BinaryCrossentropy(from_logits=True)
 
 
-def _fingerprint(network: Network, old: Old, new: Floats, settings: Settings) -> str:
+def _fingerprint(network: Network, old: Old, new: Floats, settings: AdaptSettings) -> str:
     """Return a hash over all that an adaptation follows from."""
     told = hashlib.sha256(repr(asdict(settings)).encode())
     for array in (*network.block.get_weights(), *network.head.model.get_weights(), old.entries, old.bad, new):

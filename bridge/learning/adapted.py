@@ -21,7 +21,7 @@ from bridge.judging import bundle, shelf
 from bridge.judging.bundle import Bundle, Manifest, Precision
 from bridge.judging.spec import HeatMapOutput
 from bridge.learning import cam, conversion, export, measuring, points, roi, transfer
-from bridge.learning.adaptation import Adapted, Settings
+from bridge.learning.adaptation import Adapted, AdaptSettings
 from bridge.learning.data import Dataset, Look
 from bridge.learning.data.unlabelled import Unlabelled
 from bridge.learning.export import Sides, Target
@@ -49,7 +49,9 @@ class Place:
     recipe: Mapping[str, Any]
 
 
-def recipe(parent: Bundle, settings: Settings, went: Adapted, old: Dataset, new: Unlabelled) -> dict[str, Any]:
+def recipe(
+    parent: Bundle, settings: AdaptSettings, went: Adapted, old: Dataset, new: Unlabelled
+) -> dict[str, Any]:
     """Return all that it takes to adapt the parent again, in JSON values."""
     said = {
         "parent": parent.identity,
@@ -76,8 +78,9 @@ def measured(model: Bundle | Network, parent: Bundle, check: Dataset) -> Outcome
     else:
         with tempfile.TemporaryDirectory() as scratch:
             files = conversion.save(conversion.convert(model.whole, Path(scratch)), Path(scratch))
-            rows = measuring.probabilities(files[0], _sight(parent), Precision.F32, check.pictures)
-        scores = measuring.ok(measuring.tempered(rows, parent.manifest.temperature), _sight(parent))
+            wiring = measuring.wiring(parent)
+            rows = measuring.probabilities(files[0], wiring, Precision.F32, check.pictures)
+        scores = measuring.ok(measuring.tempered(rows, parent.manifest.temperature), wiring)
     return points.outcome(*points.fuse(scores, check.bad, check.parts), parent.manifest.threshold)
 
 
@@ -106,7 +109,7 @@ def write(network: Network, shown: Unlabelled, place: Place) -> Bundle:
         graph = conversion.convert(cam.explained(network, place.parent.manifest.classes), Path(scratch))
         files = conversion.save(graph, Path(scratch))
         some = shown.pictures[:_COMPARED]
-        rows = measuring.probabilities(files[0], _sight(place.parent), Precision.F32, some)
+        rows = measuring.probabilities(files[0], measuring.wiring(place.parent), Precision.F32, some)
         worst = export.disagreement(network, some, rows)
         if not worst <= export.PARITY:
             raise ConfigError("adapt", f"OpenVINO differs from Keras by up to {worst:.2g}", "nothing is written")
@@ -137,8 +140,3 @@ def _written(network: Network, place: Place, files: tuple[Path, ...], worst: flo
     if not (place.models / shelf.LIVE).exists():
         shelf.put_live(made.folder)
     return made
-
-
-def _sight(parent: Bundle) -> measuring.Sight:
-    one = parent.manifest
-    return measuring.Sight(into=one.input, normalisation=one.normalisation, classes=one.classes)

@@ -40,17 +40,17 @@ from bridge.learning.backend import keras
 from bridge.learning.conversion import Graph
 from bridge.learning.data import Dataset, Indices
 from bridge.learning.meaning import meaning
-from bridge.learning.measuring import Rows, Sight, Told, silent
+from bridge.learning.measuring import Rows, Told, Wiring, silent
 from bridge.learning.networks import Model
 from bridge.learning.points import Outcome
 from bridge.learning.quantising import Candidate
 from bridge.learning.seen import SEEN, Seen
-from bridge.learning.target import Made, Network, Sides, Split, Target
+from bridge.learning.target import Exportable, Made, Sides, Split, Target
 
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # else the import looks up a host and sends
 import openvino as ov  # noqa: E402 - after the line above
 
-__all__ = ["PARITY", "Made", "Network", "Refusal", "Sides", "Split", "Target", "disagreement", "export"]
+__all__ = ["PARITY", "Exportable", "Made", "Refusal", "Sides", "Split", "Target", "disagreement", "export"]
 
 PARITY: Final = 1e-3
 """The most by which a probability may differ between Keras and the engine in float32."""
@@ -63,7 +63,7 @@ def _complain(line: str) -> None:
 
 
 def export(
-    network: Network,
+    network: Exportable,
     dataset: Dataset,
     split: Split,
     target: Target,
@@ -106,11 +106,11 @@ class _Exporter:
     """One network on its way into bundles."""
 
     def __init__(
-        self, network: Network, dataset: Dataset, split: Split, target: Target, scratch: Path, told: Told
+        self, network: Exportable, dataset: Dataset, split: Split, target: Target, scratch: Path, told: Told
     ) -> None:
         self._network, self._dataset, self._split, self._target = network, dataset, split, target
         self._scratch, self._told = scratch, told
-        self._sight = Sight(into=target.look.into, normalisation=network.normalisation, classes=dataset.classes)
+        self._wiring = Wiring(into=target.look.into, normalisation=network.normalisation, classes=dataset.classes)
         self._seen = target.seen | _seen(dataset, split)
         told("converting", 0, 1)
         self._graph: Graph = conversion.convert(_told_why(network, dataset.classes), scratch)
@@ -164,11 +164,11 @@ class _Exporter:
         files = conversion.save(graph, folder)
         dataset, chosen = self._dataset, self._split.validation
         try:
-            rows = measuring.probabilities(files[0], self._sight, precision, dataset.pictures[chosen], self._told)
+            rows = measuring.probabilities(files[0], self._wiring, precision, dataset.pictures[chosen], self._told)
         except Unfit as exc:
             raise Refusal(f"{precision} is not written: it cannot be measured here ({exc})") from exc
         temperature = calibration.temperature(np.log(np.maximum(rows, 1e-300)), dataset.labels[chosen])
-        views = measuring.ok(measuring.tempered(rows, temperature), self._sight)
+        views = measuring.ok(measuring.tempered(rows, temperature), self._wiring)
         parts, bad = points.fuse(views, dataset.bad[chosen], [dataset.parts[at] for at in chosen])
         return Candidate(
             precision=precision,
@@ -218,12 +218,12 @@ class _Exporter:
         return {"kind": "int8", "scope": one.scope, "calibration_pictures": calibrated}
 
 
-def _told_why(network: Network, classes: Sequence[ModelClass]) -> Model:
+def _told_why(network: Exportable, classes: Sequence[ModelClass]) -> Model:
     """Return the network with its heat map, or without where its head can make none."""
     return cam.explained(network, classes) if isinstance(network, networks.Network) else network.whole
 
 
-def disagreement(network: Network, pictures: NDArray[np.uint8], rows: Rows) -> float:
+def disagreement(network: Exportable, pictures: NDArray[np.uint8], rows: Rows) -> float:
     """Return the largest difference between a probability from Keras and the engine's."""
     shown = preprocess.normalise(pictures, network.normalisation)
     logits = np.asarray(network.whole.predict(shown, batch_size=BATCH, verbose=0), np.float64)

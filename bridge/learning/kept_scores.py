@@ -22,7 +22,7 @@ Key: TypeAlias = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class Said:
     """What the bundle said of one picture."""
 
     score: float | None
@@ -39,9 +39,9 @@ class KeptScores:
         """Read what is there; a line that was cut short counts as missing."""
         short = model.identity.rpartition(" ")[2]
         self._path = folder() / f"{short} {temperature!r} openvino {version('openvino')}.jsonl"
-        self._known: Mapping[Key, Kept] = dict(_read(self._path))
+        self._known: Mapping[Key, Said] = dict(_read(self._path))
 
-    def of(self, keys: Iterable[Key]) -> list[Kept] | None:
+    def of(self, keys: Iterable[Key]) -> list[Said] | None:
         """Return what was said of all of these; None if any is missing.
 
         A batch is judged as a whole or not at all: in another company a score's last digit may change.
@@ -49,7 +49,7 @@ class KeptScores:
         found = [self._known.get(key) for key in keys]
         return None if None in found else [one for one in found if one is not None]
 
-    def keep(self, keys: Iterable[Key], said: Iterable[Kept]) -> None:
+    def keep(self, keys: Iterable[Key], said: Iterable[Said]) -> None:
         """Add these; quietly nothing where the disk refuses."""
         lines = "".join(
             json.dumps({"key": key, "score": one.score, "row": one.row, "why": one.why}) + "\n"
@@ -74,7 +74,7 @@ def folder() -> Path:
     return (Path(cache) if cache else Path.home() / ".cache") / "aoi-bridge" / "scores"
 
 
-def _read(path: Path) -> Iterable[tuple[Key, Kept]]:
+def _read(path: Path) -> Iterable[tuple[Key, Said]]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
@@ -86,8 +86,8 @@ def _read(path: Path) -> Iterable[tuple[Key, Kept]]:
             continue
 
 
-def _line(facts: dict[str, Any]) -> tuple[Key, Kept]:
+def _line(facts: dict[str, Any]) -> tuple[Key, Said]:
     digest, view = facts["key"]
     score = facts["score"]
     row = tuple(map(float, facts["row"]))
-    return (str(digest), str(view)), Kept(None if score is None else float(score), row, str(facts["why"]))
+    return (str(digest), str(view)), Said(None if score is None else float(score), row, str(facts["why"]))

@@ -34,7 +34,7 @@ def silent(what: str, done: int, total: int) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
+class Wiring:
     """What a model is shown, and what its outputs are called."""
 
     into: Input
@@ -47,8 +47,14 @@ class Sight:
         return tuple(index for index, one in enumerate(self.classes) if one.verdict == "OK")
 
 
+def wiring(found: Bundle) -> Wiring:
+    """Return what a bundle says of its model."""
+    one = found.manifest
+    return Wiring(into=one.input, normalisation=one.normalisation, classes=one.classes)
+
+
 def probabilities(
-    model: Path, sight: Sight, precision: Precision, pictures: NDArray[np.uint8], told: Told = silent
+    model: Path, wired: Wiring, precision: Precision, pictures: NDArray[np.uint8], told: Told = silent
 ) -> Rows:
     """Return the softmax of a model's logits on pictures that are already cut and sized.
 
@@ -57,21 +63,21 @@ def probabilities(
     """
     load = Load(
         model=str(model),
-        input=sight.into,
-        normalisation=sight.normalisation,
+        input=wired.into,
+        normalisation=wired.normalisation,
         precision=str(precision),
         logits=True,
-        classes=len(sight.classes),
-        ok_outputs=sight.good,
+        classes=len(wired.classes),
+        ok_outputs=wired.good,
         threads=len(os.sched_getaffinity(0)),
         max_pixels=MAX_PIXELS,
     )
     engine, rows = Engine(load), []
     for at in range(0, len(pictures), BATCH):
         told(f"judging in {precision}", at, len(pictures))
-        rows.append(engine.infer(list(preprocess.normalise(pictures[at : at + BATCH], sight.normalisation))))
+        rows.append(engine.infer(list(preprocess.normalise(pictures[at : at + BATCH], wired.normalisation))))
     told(f"judging in {precision}", len(pictures), len(pictures))
-    return np.concatenate(rows) if rows else np.empty((0, len(sight.classes)))
+    return np.concatenate(rows) if rows else np.empty((0, len(wired.classes)))
 
 
 def tempered(rows: Rows, temperature: float) -> Rows:
@@ -79,9 +85,9 @@ def tempered(rows: Rows, temperature: float) -> Rows:
     return softmax(np.log(np.maximum(rows, _SMALLEST)) / temperature)
 
 
-def ok(rows: Rows, sight: Sight) -> Scores:
+def ok(rows: Rows, wired: Wiring) -> Scores:
     """Return p(OK) of each picture."""
-    return np.asarray(rows[:, list(sight.good)].sum(axis=1), np.float64)
+    return np.asarray(rows[:, list(wired.good)].sum(axis=1), np.float64)
 
 
 def scores(found: Bundle, pictures: NDArray[np.uint8], told: Told = silent) -> Scores:
@@ -90,7 +96,6 @@ def scores(found: Bundle, pictures: NDArray[np.uint8], told: Told = silent) -> S
     Raises:
         Unfit: it cannot run here.
     """
-    one = found.manifest
-    sight = Sight(into=one.input, normalisation=one.normalisation, classes=one.classes)
-    rows = probabilities(found.model, sight, one.precision, pictures, told)
-    return ok(tempered(rows, one.temperature), sight)
+    one, ends = found.manifest, wiring(found)
+    rows = probabilities(found.model, ends, one.precision, pictures, told)
+    return ok(tempered(rows, one.temperature), ends)

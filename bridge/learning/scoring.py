@@ -27,7 +27,7 @@ from bridge.judging.inbox import Inbox
 from bridge.judging.preprocess import Tensor
 from bridge.learning.data import Collection, Item
 from bridge.learning.data.pictures import Told, silent
-from bridge.learning.kept_scores import Kept, KeptScores
+from bridge.learning.kept_scores import KeptScores, Said
 from bridge.messages import Goal, Verdict
 
 Unit: TypeAlias = Literal["part", "group"]
@@ -151,7 +151,7 @@ def score(model: Bundle, collection: Collection, told: Told = silent, temperatur
     at = model.manifest.temperature if temperature is None else temperature
     witness = _Witness(model, replace(workload(model), temperature=at))
     kept, digest = KeptScores(model, at), hashlib.sha256(repr(collection.classes).encode())
-    said: list[Kept] = []
+    said: list[Said] = []
     for batch in _batches(collection.items):
         read = [_read(item, digest) for item in batch]
         keys = [(_hashed(data), item.view) for item, data in zip(batch, read, strict=True)]
@@ -165,7 +165,7 @@ def score(model: Bundle, collection: Collection, told: Told = silent, temperatur
     return _scored(model, collection, said, digest.hexdigest())
 
 
-def _scored(model: Bundle, collection: Collection, said: Sequence[Kept], digest: str) -> Scored:
+def _scored(model: Bundle, collection: Collection, said: Sequence[Said], digest: str) -> Scored:
     """Return what was said, beside what is known."""
     judged = [place for place, one in enumerate(said) if one.score is not None]
     rows = [said[place].row for place in judged]
@@ -223,7 +223,7 @@ class _Witness(Bench):
         self._rows = [row for row in rows if np.isfinite(row).all()]
         return rows, heats
 
-    def judged(self, items: Sequence[Item], read: Sequence[bytes | str]) -> list[Kept]:
+    def judged(self, items: Sequence[Item], read: Sequence[bytes | str]) -> list[Said]:
         """Judge a batch; of what could not even be read, the reason stands instead of its bytes."""
         how = self._manifest
         pictures = [
@@ -235,7 +235,7 @@ class _Witness(Bench):
         opinions = iter(self.judge(pictures))
         said = [Opinion(why=one) if isinstance(one, str) else next(opinions) for one in read]
         rows = iter(self._rows)
-        return [Kept(one.score, () if one.score is None else tuple(next(rows).tolist()), one.why) for one in said]
+        return [Said(one.score, () if one.score is None else tuple(next(rows).tolist()), one.why) for one in said]
 
 
 def _batches(items: Sequence[Item]) -> Iterator[Sequence[Item]]:

@@ -15,7 +15,7 @@ from bridge.learning.points import Outcome
 from bridge.learning.seen import Seen
 
 
-class Network(Protocol):
+class Exportable(Protocol):
     """What is exported of a network."""
 
     @property

@@ -17,12 +17,11 @@ from bridge.judging import bundle
 from bridge.judging.bundle import ModelClass
 from bridge.judging.spec import Input
 from bridge.learning import adaptation, networks, points, seen, training
-from bridge.learning.adaptation import Old, Settings, Sight
+from bridge.learning.adaptation import AdaptSettings, Old, Sight
 from bridge.learning.data import Dataset
 from bridge.learning.export import Sides
 from bridge.learning.networks import Network
-from bridge.learning.settings import ALL
-from bridge.learning.settings import Settings as Taught
+from bridge.learning.settings import ALL, Settings
 from bridge.messages import Verdict
 
 pytestmark = [
@@ -33,7 +32,7 @@ pytestmark = [
 
 CLASSES = (ModelClass(name="ok", verdict=Verdict.OK), ModelClass(name="ng", verdict=Verdict.NG))
 SIDE = 32
-QUICK = Settings(epochs=3, steps=20, batch=32, seed=1)
+QUICK = AdaptSettings(epochs=3, steps=20, batch=32, seed=1)
 
 
 def drawn(
@@ -63,7 +62,7 @@ def dataset(pictures: NDArray[np.uint8], bad: NDArray[np.bool_]) -> Dataset:
 @pytest.fixture(scope="module")
 def taught(tmp_path_factory: pytest.TempPathFactory) -> dict[str, NDArray[np.float32]]:
     """The weights of a network that knows the old line."""
-    settings = Taught(phases=(replace(ALL, epochs=8),), seed=3)
+    settings = Settings(phases=(replace(ALL, epochs=8),), seed=3)
     into, shown = Input(width=SIDE, height=SIDE), dataset(*drawn(240, 0))
     split = Sides(np.arange(200), np.arange(200, 240))
     work = tmp_path_factory.mktemp("taught")

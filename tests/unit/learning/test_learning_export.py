@@ -22,7 +22,7 @@ from bridge.judging.spec import Input
 from bridge.learning import cam, export, measuring, networks, seen, training
 from bridge.learning.data import Choice, Dataset, Look, Shares, Split, items, pictures, split
 from bridge.learning.export import Made, Target
-from bridge.learning.measuring import Sight
+from bridge.learning.measuring import Wiring
 from bridge.learning.networks import Network
 from bridge.learning.settings import ALL, Settings
 from bridge.messages import Box, Judgement, Verdict, View
@@ -250,9 +250,9 @@ def test_a_saved_model_is_imported_where_neither_tensorflow_nor_keras_can_be(
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     theirs, ours = bundle.load(tmp_path / "toy" / "1"), made[Precision.F32].bundle
-    sight = Sight(into=INTO, normalisation=networks.SYMMETRIC, classes=CLASSES)
+    wiring = Wiring(into=INTO, normalisation=networks.SYMMETRIC, classes=CLASSES)
     rows = [
-        measuring.probabilities(one.model, sight, Precision.F32, dataset.pictures[:20]) for one in (theirs, ours)
+        measuring.probabilities(one.model, wiring, Precision.F32, dataset.pictures[:20]) for one in (theirs, ours)
     ]
     assert np.allclose(*rows, atol=1e-5)
 
