@@ -184,13 +184,15 @@ def exported(task: Task, trunk: Any, head: Head, home: Path) -> Bundle:
     nothing = keras.Input(trunk.output.shape[1:])
     block = keras.Model(nothing, keras.layers.Identity()(nothing))
     seen = keras.Input(trunk.input.shape[1:])
+    once = keras.Model(seen, head.model(block(trunk(seen, training=False))))
     net = networks.Network(
         backbone=networks.Backbone.MOBILENET_V2,
         lower=trunk,
         block=block,
         head=head,
         tail=keras.Model(nothing, head.model(block(nothing))),
-        whole=keras.Model(seen, head.model(block(trunk(seen, training=False)))),
+        whole=once,
+        once=once,
         colour="rgb",
         normalisation=networks.SYMMETRIC,
     )

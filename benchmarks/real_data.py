@@ -8,8 +8,10 @@ photograph of the test side leaves the training side. Validation is drawn anew f
 
 The baseline is MobileNetV2 at 224 x 224, frozen, with scikit-learn's logistic regression on its pooled features:
 from the same pictures as the others, and once from the validation pictures as well, which it does not need. A
-combination is *chosen* by its mean validation AUC, so that the test decides nothing. Its gain over the baseline is
-the mean over seeds; the interval draws groups anew, the same for both (``metrics.auc_gain`` does so for one seed).
+combination is *chosen* by its mean validation AUC, so that the test decides nothing; each is asked with one look
+at a picture and with four (``--tta 4``: mirrored either way, which all of these surfaces may be). Its gain over
+the baseline is the mean over seeds; the interval draws groups anew, the same for both (``metrics.auc_gain`` does
+so for one seed).
 
 Controls: AUC of brightness alone; of the models where each test picture is made up to 36 grey levels lighter or
 darker at random, and where all have the same mean; of one part of the set where its README names a shortcut.
@@ -23,7 +25,7 @@ import argparse
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
@@ -57,7 +59,7 @@ from bridge.learning.data import (
     split,
 )
 from bridge.learning.heads import Kind
-from bridge.learning.networks import Backbone
+from bridge.learning.networks import Backbone, looks
 from bridge.learning.settings import BLOCK, HEAD, Settings
 
 Scores: TypeAlias = NDArray[np.float64]
@@ -90,8 +92,8 @@ TASKS = {
     "impeller": Task(
         ok="ok",
         column="source_group",
-        width=224,
-        height=224,
+        width=320,
+        height=320,
         policy=NAMED["any-angle"],
         copies=2,
         published=0.977,
@@ -120,27 +122,27 @@ TASKS = {
     ),
 }
 SMALL = 224
-"""Width and height that the baseline is shown, and the heads on ``mobilenet_v2``: at the tasks' own sizes ``fc``
-would have up to 47 million weights."""
+"""Width and height that the baseline is shown, and ``AT_SMALL``: at the tasks' own sizes ``fc`` would have up to
+47 million weights."""
 HEADS = (
-    (Backbone.MOBILENET_V2, Kind.GAP, 1e-2),
-    (Backbone.MOBILENET_V2_FINE, Kind.SVM, 1e-2),
-    (Backbone.MOBILENET_V2_FINE, Kind.GAP, 1e-2),
-    (Backbone.MOBILENET_V2_FINE, Kind.AVGMAX, 1e-2),
-    (Backbone.MOBILENET_V2_FINE, Kind.LOCAL, 1e-2),
-    (Backbone.MOBILENET_V2, Kind.FC, 1e-3),
+    (Backbone.MOBILENET_V2, Kind.GAP),
+    (Backbone.MOBILENET_V2, Kind.AVGMAX),
+    (Backbone.MOBILENET_V2_FINE, Kind.SVM),
+    (Backbone.MOBILENET_V2_FINE, Kind.GAP),
+    (Backbone.MOBILENET_V2_FINE, Kind.AVGMAX),
+    (Backbone.MOBILENET_V2_FINE, Kind.LOCAL),
+    (Backbone.MOBILENET_V2, Kind.FC),
 )
-"""Backbone, head, and the head's learning rate."""
-TUNED = {Kind.SVM, Kind.GAP, Kind.LOCAL}
-"""The heads above a fine grid that learn together with the last block too."""
-PHASES = {
-    "head": (replace(HEAD, epochs=30, patience=12),),
-    "head, last block": (replace(HEAD, epochs=30, patience=12), replace(BLOCK, epochs=6, patience=3)),
-}
+AT_SMALL = {(Backbone.MOBILENET_V2, Kind.GAP), (Backbone.MOBILENET_V2, Kind.FC)}
+TUNED = {(Backbone.MOBILENET_V2_FINE, kind) for kind in (Kind.GAP, Kind.AVGMAX, Kind.LOCAL)}
+"""These learn together with the last block too."""
+PHASES = {"head": (HEAD,), "head, last block": (HEAD, replace(BLOCK, epochs=6, patience=3))}
+LOOKS = 4
+"""Beside one."""
 FC_EPOCHS = 10
 """16 million weights know a hundred pictures by then."""
 JITTER_LEVELS = 36
-JITTERS = 3
+JITTERS = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,8 +175,9 @@ class Trained:
     scores: dict[str, Scores]
     """p(OK) of the test pictures, under each control."""
     validation: float
-    """AUC."""
+    """AUC, with as many looks."""
     loss: float
+    """On validation."""
     seconds: float
 
 
@@ -263,8 +266,8 @@ def in_parts(answer: Callable[[Bytes], NDArray[np.float32]], seen: Bytes) -> NDA
     return np.concatenate([np.asarray(answer(seen[at : at + 32])) for at in range(0, len(seen), 32)])
 
 
-def trained(case: Case, settings: Settings, seed: int, folder: Path) -> Trained:
-    """Train once and look at the test pictures."""
+def trained(case: Case, settings: Settings, seed: int, folder: Path) -> dict[int, Trained]:
+    """Train once, and look at the test pictures once and several times."""
     dataset = case.dataset
     into = Input(width=dataset.pictures.shape[2], height=dataset.pictures.shape[1])
     sides = split.by_group(case.collection, Shares(), seed)
@@ -276,33 +279,41 @@ def trained(case: Case, settings: Settings, seed: int, folder: Path) -> Trained:
         shutil.rmtree(work)
     good = [place for place, one in enumerate(dataset.classes) if one.verdict == "OK"]
 
-    def chance(seen: Bytes) -> Scores:
-        def answer(part: Bytes) -> NDArray[np.float32]:
-            return np.asarray(net.whole.predict_on_batch(preprocess.normalise(part, net.normalisation)))
+    def answer(part: Bytes) -> NDArray[np.float32]:
+        """Return the mean logits of one look and of all, shape (pictures, 2, classes)."""
+        seen = looks.at_all(preprocess.normalise(part, net.normalisation), LOOKS)
+        logits = np.asarray(net.once.predict_on_batch(seen)).reshape(LOOKS, len(part), -1)
+        return np.stack([logits[0], logits.mean(axis=0)], axis=1)
 
-        chances = training.chances(in_parts(answer, seen).astype(np.float64))
-        return np.asarray(chances[:, good].sum(axis=1))
+    def chances(seen: Bytes) -> Scores:
+        """Return the chances of the classes, shape (2, pictures, classes)."""
+        logits = in_parts(answer, seen).astype(np.float64)
+        return np.stack([training.chances(logits[:, often]) for often in range(2)])
 
-    return Trained(
-        scores={name: chance(seen) for name, seen in case.shown.items()},
-        validation=progress.best_auc,
-        loss=progress.best_loss,
-        seconds=progress.seconds,
-    )
+    checked, labels = chances(dataset.pictures[sides.validation]), dataset.labels[sides.validation]
+    shown = {name: chances(seen)[:, :, good].sum(axis=2) for name, seen in case.shown.items()}
+    return {
+        number: Trained(
+            scores={name: scores[often] for name, scores in shown.items()},
+            validation=points.auc(checked[often][:, good].sum(axis=1), dataset.bad[sides.validation]),
+            loss=float(-np.log(np.maximum(checked[often][np.arange(len(labels)), labels], 1e-12)).mean()),
+            seconds=progress.seconds,
+        )
+        for often, number in enumerate((1, LOOKS))
+    }
 
 
 def kept(
-    case: Case, how: tuple[Backbone, Kind, float], phases: str, seed: int, args: argparse.Namespace
-) -> Trained:
+    case: Case, how: tuple[Backbone, Kind], phases: str, seed: int, args: argparse.Namespace
+) -> dict[int, Trained]:
     """Return a training that lies in the folder, or train and leave it there."""
-    backbone, head, rate = how
+    backbone, head = how
     first, *others = PHASES[phases]
-    epochs = FC_EPOCHS if how[1] is Kind.FC else first.epochs
     settings = Settings(
         backbone=backbone,
         source=args.weights,
         head=head,
-        phases=(replace(first, rate=rate, epochs=epochs), *others),
+        phases=(replace(first, epochs=FC_EPOCHS if head is Kind.FC else first.epochs), *others),
         policy=case.task.policy,
         copies=case.task.copies,
         seed=seed,
@@ -310,18 +321,24 @@ def kept(
     place = args.folder / case.name / f"{backbone}-{head}-{len(settings.phases)}-{seed}.npz"
     if not place.exists():
         found = trained(case, settings, seed, args.folder / case.name)
-        facts = np.array([found.validation, found.loss, found.seconds])
+        arrays = {f"{number} {name}": one.scores[name] for number, one in found.items() for name in one.scores}
+        facts = {f"{number} facts": [one.validation, one.loss, one.seconds] for number, one in found.items()}
         draft = place.with_suffix(".new.npz")
-        np.savez(draft, facts=facts, **found.scores)  # type: ignore[arg-type]  # the keywords are arrays
+        np.savez(draft, **arrays, **facts)  # type: ignore[arg-type]  # the keywords are arrays
         draft.replace(place)
-        auc = points.auc(found.scores["plain"], case.bad)
-        print(
-            f"{place.stem:36s} validation {found.validation:.3f} test {auc:.3f} in {found.seconds:.0f} s",
-            flush=True,
-        )
+        said = [
+            f"{number} x: validation {one.validation:.3f} test {points.auc(one.scores['plain'], case.bad):.3f}"
+            for number, one in found.items()
+        ]
+        print(f"{place.stem:32s} {', '.join(said)} in {found[1].seconds:.0f} s", flush=True)
     with np.load(place) as file:
-        validation, loss, seconds = file["facts"].tolist()
-        scores = {name: file[name] for name in file.files if name != "facts"}
+        return {number: _read(file, f"{number} ") for number in (1, LOOKS)}
+
+
+def _read(file: Mapping[str, Scores], start: str) -> Trained:
+    validation, loss, seconds = file[f"{start}facts"].tolist()
+    scores = {name.removeprefix(start): file[name] for name in file if name.startswith(start)}
+    del scores["facts"]
     return Trained(scores=scores, validation=validation, loss=loss, seconds=seconds)
 
 
@@ -388,25 +405,13 @@ def measure(name: str, args: argparse.Namespace) -> dict[str, object]:
     print(f"| frozen baseline |  | {' | '.join(cells)} |  |", flush=True)
     rows: dict[str, dict[str, object]] = {}
     for phases, how in product(PHASES, HEADS):
-        if len(PHASES[phases]) > 1 and (how[0] is not Backbone.MOBILENET_V2_FINE or how[1] not in TUNED):
+        if len(PHASES[phases]) > 1 and how not in TUNED:
             continue
-        fine = how[0] is Backbone.MOBILENET_V2_FINE
-        runs = [kept(case if fine else small, how, phases, seed, args) for seed in range(args.seeds)]
-        found = {name: np.array([aucs(case, one.scores)[name] for one in runs]) for name in names}
-        above = gain(case, runs, plain)
-        validation = np.array([one.validation for one in runs])
-        told = f"{how[0]} {how[1]}, {phases}"
-        cells = [spread(found[name]) for name in names]
-        interval = f"{above.value:+.3f} ({above.low:+.3f} to {above.high:+.3f})"
-        print(f"| {told} | {spread(validation)} | {' | '.join(cells)} | {interval} |", flush=True)
-        rows[told] = {
-            "validation": float(validation.mean()),
-            "loss": float(np.mean([one.loss for one in runs])),
-            **{name: [round(float(one), 4) for one in values] for name, values in found.items()},
-            "gain": [above.value, above.low, above.high],
-            "seconds": float(np.mean([one.seconds for one in runs])),
-            "groups": by_group(case, runs),
-        }
+        here = small if how in AT_SMALL else case
+        often = [kept(here, how, phases, seed, args) for seed in range(args.seeds)]
+        for number in (1, LOOKS):
+            told = f"{how[0]} {how[1]}, {phases}, looks {number}"
+            rows[told] = row(case, told, [one[number] for one in often], plain)
     chosen = max(rows, key=lambda name: (rows[name]["validation"], -rows[name]["loss"]))  # type: ignore[operator]
     print(f"chosen on validation: {chosen}; target {case.task.target}")
     told_worst(rows[chosen]["groups"])  # type: ignore[arg-type]
@@ -416,6 +421,25 @@ def measure(name: str, args: argparse.Namespace) -> dict[str, object]:
         "brightness": max(alone, 1 - alone),
         "chosen": chosen,
         "rows": rows,
+    }
+
+
+def row(case: Case, told: str, runs: Sequence[Trained], plain: Sequence[dict[str, Scores]]) -> dict[str, object]:
+    """Print a row of the table, and return it."""
+    names = list(aucs(case, plain[0]))
+    found = {name: np.array([aucs(case, one.scores)[name] for one in runs]) for name in names}
+    above = gain(case, runs, plain)
+    validation = np.array([one.validation for one in runs])
+    interval = f"{above.value:+.3f} ({above.low:+.3f} to {above.high:+.3f})"
+    cells = [spread(found[name]) for name in names]
+    print(f"| {told} | {spread(validation)} | {' | '.join(cells)} | {interval} |", flush=True)
+    return {
+        "validation": float(validation.mean()),
+        "loss": float(np.mean([one.loss for one in runs])),
+        **{name: [round(float(one), 4) for one in values] for name, values in found.items()},
+        "gain": [above.value, above.low, above.high],
+        "seconds": float(np.mean([one.seconds for one in runs])),
+        "groups": by_group(case, runs),
     }
 
 

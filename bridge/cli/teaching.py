@@ -47,7 +47,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--weights", help="imagenet (downloaded once), a file, or none (default: imagenet; small: none)")
     add("--epochs", type=count, default=30, help="the most epochs of the head, or of everything (default: 30)")
-    add("--patience", type=count, default=8, help="epochs without gain before they stop (default: 8)")
+    add("--patience", type=count, default=8, help="epochs in a row that rank worse before they stop (default: 8)")
     add("--rate", type=_rate, help="their largest learning rate (default: 0.001; small: 0.003)")
     add("--fine-epochs", type=_whole, default=20, help="the most epochs of the last block; 0: none (default: 20)")
     add("--fine-rate", type=_rate, default=1e-4, help="the learning rate of the last block (default: 0.0001)")
@@ -65,6 +65,13 @@ def options(parser: argparse.ArgumentParser) -> None:
         help="compute in half precision: faster on a GPU, slower without one",
     )
     add("--any-angle", action="store_true", help="the part may lie at any angle")
+    add(
+        "--tta",
+        type=int,
+        choices=(1, 2, 4, 8),
+        help="look so many times at each picture, mirrored and (8) turned, and take the mean: steadier, and \
+takes so many times as long; only where a mirrored part gets the same verdict (default: 1)",
+    )
 
 
 def choices(parser: argparse.ArgumentParser, *, several: bool) -> None:
@@ -143,6 +150,7 @@ def settings(
         backbone=networks.Backbone(backbone),
         source=source,
         head=heads.Kind(head),
+        tta=args.tta or 1,
         phases=_phases(args, backbone, pretrained=pretrained),
         policy=policy.at_any_angle() if args.any_angle else policy,
         copies=(10 if pretrained else 0) if copies is None else copies,

@@ -145,7 +145,7 @@ def _from_bundle(args: argparse.Namespace) -> _Task:
     from bridge.judging import bundle, shelf  # noqa: PLC0415 - pydantic
 
     parent = bundle.load(shelf.located(args.parent))
-    for flag in ("size", "colour", "look_of", "weights", "backbone", "head"):
+    for flag in ("size", "colour", "look_of", "weights", "backbone", "head", "tta"):
         if getattr(args, flag):
             raise ConfigError(
                 f"--{flag.replace('_', '-')}",

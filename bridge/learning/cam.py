@@ -24,6 +24,7 @@ from bridge.judging.bundle import ModelClass
 from bridge.learning import backend
 from bridge.learning.backend import keras
 from bridge.learning.heads import Head, Model, Tensor
+from bridge.learning.networks import looks
 
 Maps: TypeAlias = NDArray[np.float32]
 """Shape (batch, rows, columns)."""
@@ -49,8 +50,12 @@ class Network(Protocol):
         """From the last features to logits."""
 
     @property
-    def whole(self) -> Model:
-        """From a normalised picture to logits."""
+    def once(self) -> Model:
+        """From a normalised picture to logits, at one look."""
+
+    @property
+    def looks(self) -> int:
+        """So many looks at each picture, of which the mean logits count."""
 
 
 LAST: Final = "last"
@@ -95,15 +100,20 @@ def explained(network: Network, classes: Sequence[ModelClass]) -> Model:
     """
     entry = network.block if network.lower is None else network.lower
     seen = keras.Input(entry.input.shape[1:], name="picture")
-    lower = seen if network.lower is None else network.lower(seen, training=False)
+    looked = seen if network.looks == 1 else looks.AtAll(network.looks)(seen)
+    lower = looked if network.lower is None else network.lower(looked, training=False)
     features = network.block(lower, training=False)
     logits = network.head.model(features, training=False)
     maps = _HeatMap(network.head, contrast(classes))(features)
+    if network.looks > 1:
+        logits, maps = (
+            looks.Agreed(network.looks, name)(one) for name, one in (("agreed", logits), ("map", maps))
+        )
     return keras.Model(seen, {"logits": logits, "heat_map": maps}, name="explained")
 
 
 def by_gradient(network: Network, pictures: Pictures, asked: Weights, layer: str = LAST) -> Maps:
-    """Return Grad-CAM, ReLU(sum_k mean_ij(d score / d A_kij) A_k), at any layer.
+    """Return Grad-CAM, ReLU(sum_k mean_ij(d score / d A_kij) A_k), at any layer; the mean of all looks.
 
     Args:
         network: any.
@@ -114,14 +124,16 @@ def by_gradient(network: Network, pictures: Pictures, asked: Weights, layer: str
     Raises:
         ConfigError: the network has no such layer.
     """
-    slopes, features = _sloped(network, pictures, asked, layer)
+    looked = np.asarray(keras.ops.convert_to_numpy(looks.at_all(pictures, network.looks)))
+    slopes, features = _sloped(network, looked, np.tile(asked, (network.looks, 1)), layer)
     weights = slopes.mean(axis=(1, 2), keepdims=True)
-    return np.asarray(np.maximum((weights * features).sum(axis=-1), 0), np.float32)
+    maps = np.asarray(np.maximum((weights * features).sum(axis=-1), 0), np.float32)
+    return np.asarray(keras.ops.convert_to_numpy(looks.turned_back(maps, network.looks)))
 
 
 def layers(network: Network) -> list[str]:
     """Return the layers that a heat map can be made of, from the picture on; the last one is ``last``."""
-    grids = [one.name for one in _walk(network.whole) if _grid(one) is not None]
+    grids = [one.name for one in _walk(network.once) if _grid(one) is not None]
     return [*dict.fromkeys(grids), LAST]
 
 
@@ -139,7 +151,7 @@ def _sloped(network: Network, pictures: Pictures, asked: Weights, layer: str) ->
 
     def score(shift: Tensor) -> tuple[Tensor, Tensor]:
         with _shifted(place, shift) as given:
-            number = keras.ops.sum(network.whole(shown, training=False) * wanted)
+            number = keras.ops.sum(network.once(shown, training=False) * wanted)
         return number, given[-1]
 
     return backend.gradient(score, np.zeros((len(pictures), *_grid(place)), np.float32))  # type: ignore[misc]
@@ -166,7 +178,7 @@ def _shifted(layer: Any, shift: Tensor) -> Iterator[list[Tensor]]:
 
 
 def _found(network: Network, name: str) -> Any:
-    found = next((one for one in _walk(network.whole) if one.name == name and _grid(one) is not None), None)
+    found = next((one for one in _walk(network.once) if one.name == name and _grid(one) is not None), None)
     if found is None:
         names = layers(network)
         some = ", ".join(names if len(names) < 9 else [*names[-8:-1:2], LAST])  # noqa: PLR2004 - one line

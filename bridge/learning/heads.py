@@ -26,10 +26,13 @@ refinement: it is what makes p mean anything.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bridge.learning.backend import keras
 
@@ -38,7 +41,9 @@ Model: TypeAlias = Any
 Tensor: TypeAlias = Any
 """A tensor of whatever backend, or Keras' symbol of one."""
 
-_HIDDEN, _LOGITS = "hidden", "logits"
+_HIDDEN, _LOGITS, _STANDARD = "hidden", "logits", "standard"
+_SMALLEST = 0.01
+"""Of the mean deviation: what hardly ever differs is not blown up."""
 UNITS = 256
 """Of the hidden layer of ``fc``; a small set cannot teach VGG16's 4,096."""
 
@@ -88,9 +93,9 @@ class Head:
     def fixed_weights(self) -> Tensor | None:
         """Return the weights, shape (classes, channels), where they are the same for every picture; else None."""
         ops, (cells, seen, channels) = keras.ops, self._sizes()
-        kernel = ops.cast(self.model.get_layer(_LOGITS).kernel, "float32")
         if self.kind is Kind.FC:
             return None
+        kernel = self._kernel(_LOGITS)
         if self.kind is Kind.GAP:
             total = kernel
         elif self.kind is Kind.AVGMAX:
@@ -101,6 +106,43 @@ class Head:
             total = ops.sum(ops.reshape(kernel, (seen, channels, -1)), axis=0)
         return ops.transpose(total) / cells
 
+    def standardise(self, features: Callable[[], Iterable[Tensor]]) -> None:
+        """Measure each number that the head reads in units of its deviation; what the head says stays the same.
+
+        Learning then moves all numbers alike, however large they are by nature.
+
+        Args:
+            features: gives what the head will learn from, in batches; it is called twice.
+        """
+        ops, layer = keras.ops, self.model.get_layer(_STANDARD)
+        before = keras.Model(self.model.input, layer.input)
+        axes = tuple(range(len(layer.input.shape) - 1))
+
+        def mean(number: Callable[[Tensor], Tensor]) -> NDArray[np.float64]:
+            total, count = np.zeros(layer.mean.shape), 0
+            for some in features():
+                seen = before(ops.convert_to_tensor(some), training=False)
+                rows = np.asarray(ops.convert_to_numpy(number(ops.cast(seen, "float32"))), np.float64)
+                total, count = total + rows.sum(axis=axes), count + math.prod(rows.shape[:-1])
+            return np.asarray(total / count)
+
+        centre = mean(lambda seen: seen)
+        deviation = np.sqrt(mean(lambda seen: ops.square(seen - ops.convert_to_tensor(centre, "float32"))))
+        layer.replace(centre, 1 / np.maximum(deviation, max(_SMALLEST * deviation.mean(), 1e-9)), self._reader())
+
+    def _reader(self) -> Any:
+        """Return the layer that reads what is standardised."""
+        return self.model.get_layer(_HIDDEN if self.kind is Kind.FC else _LOGITS)
+
+    def _kernel(self, name: str) -> Tensor:
+        """Return the weights of a layer, of numbers that are not standardised."""
+        ops, layer = keras.ops, self.model.get_layer(name)
+        kernel = ops.cast(layer.kernel, "float32")
+        if layer is not self._reader():
+            return kernel
+        scale = ops.cast(self.model.get_layer(_STANDARD).scale, "float32")
+        return ops.tile(scale, kernel.shape[0] // scale.shape[0])[:, None] * kernel
+
     def _sizes(self) -> tuple[int, int, int]:
         """Return the places of the features, the places left after shrinking, and the channels."""
         _, rows, columns, channels = self.model.input_shape
@@ -108,12 +150,12 @@ class Head:
 
     def _through_hidden(self, features: Tensor) -> Tensor:
         """Multiply the kernels of both layers, each picture with the hidden units that it lights."""
-        ops, hidden, (cells, seen, channels) = keras.ops, self.model.get_layer(_HIDDEN), self._sizes()
-        flat = ops.cast(ops.reshape(_shrunk(features, self.pool), (-1, seen * channels)), "float32")
-        lit = ops.cast(hidden(flat) > 0, "float32")
-        first = ops.cast(hidden.kernel, "float32")
-        first = ops.sum(ops.reshape(first, (seen, channels, -1)), axis=0) / cells  # (channels, units)
-        last = ops.transpose(ops.cast(self.model.get_layer(_LOGITS).kernel, "float32"))  # (classes, units)
+        ops, (cells, seen, channels) = keras.ops, self._sizes()
+        shrunk = self.model.get_layer(_STANDARD)(_shrunk(features, self.pool))
+        flat = ops.cast(ops.reshape(shrunk, (-1, seen * channels)), "float32")
+        lit = ops.cast(self.model.get_layer(_HIDDEN)(flat) > 0, "float32")
+        first = ops.sum(ops.reshape(self._kernel(_HIDDEN), (seen, channels, -1)), axis=0) / cells
+        last = ops.transpose(self._kernel(_LOGITS))  # (classes, units)
         return ops.matmul(lit[:, None, :] * last[None], ops.transpose(first))
 
 
@@ -154,20 +196,49 @@ def build(
 
 
 def _gathered(kind: Kind, flow: Tensor, units: int) -> Tensor:
-    """Return what the last layer reads, with dropout."""
-    layers = keras.layers
+    """Return what the last layer reads, standardised, with dropout."""
+    layers, standard = keras.layers, Standard(name=_STANDARD)
     if kind is Kind.LOCAL:
-        return layers.SpatialDropout2D(0.5)(flow)
+        return layers.SpatialDropout2D(0.5)(standard(flow))
     if kind is Kind.GAP:
-        return layers.Dropout(0.5)(layers.GlobalAveragePooling2D()(flow))
+        return layers.Dropout(0.5)(standard(layers.GlobalAveragePooling2D()(flow)))
     if kind is Kind.AVGMAX:
         pooled = [layers.GlobalAveragePooling2D()(flow), layers.GlobalMaxPooling2D()(flow)]
-        return layers.Dropout(0.3)(layers.Concatenate()(pooled))
-    flat = layers.Flatten()(flow)
+        return layers.Dropout(0.3)(standard(layers.Concatenate()(pooled)))
+    flat = layers.Flatten()(standard(flow))
     if kind is Kind.SVM:
         return flat
     hidden = layers.Dense(units, activation="relu", name=_HIDDEN)(layers.Dropout(0.5)(flat))
     return layers.Dropout(0.5)(hidden)
+
+
+@keras.saving.register_keras_serializable("aoi_bridge")
+class Standard(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
+    """Takes from each number along the last axis its mean, and multiplies by a scale; at first it does nothing."""
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Make room for a mean and a scale of each number."""
+        shape = (input_shape[-1],)
+        self.mean = self.add_weight(shape=shape, initializer="zeros", trainable=False, name="mean")
+        self.scale = self.add_weight(shape=shape, initializer="ones", trainable=False, name="scale")
+
+    def call(self, numbers: Tensor) -> Tensor:
+        """Return numbers of the same shape."""
+        ops = keras.ops
+        return (numbers - ops.cast(self.mean, numbers.dtype)) * ops.cast(self.scale, numbers.dtype)
+
+    def replace(self, mean: NDArray[np.float64], scale: NDArray[np.float64], reader: Any) -> None:
+        """Take another mean and scale, and let the dense layer that reads the numbers say the same as before."""
+        kernel, bias, was, old = (
+            np.asarray(keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(one)), np.float64)
+            for one in (reader.kernel, reader.bias, self.mean, self.scale)
+        )
+        times = len(kernel) // len(mean)
+        plain = np.tile(old, times)[:, None] * kernel
+        reader.bias.assign(bias + np.tile(mean - was, times) @ plain)
+        reader.kernel.assign(plain / np.tile(scale, times)[:, None])
+        self.mean.assign(mean)
+        self.scale.assign(scale)
 
 
 @keras.saving.register_keras_serializable("aoi_bridge")

@@ -48,6 +48,13 @@ def average(scores: Scores, bad: Truth, groups: Sequence[str]) -> tuple[Scores, 
     return means, np.array([name.startswith("1") for name in names], np.bool_)
 
 
+def auc_error(area: float, good: int, bad: int) -> float:
+    """Return the standard error of an AUC from so many good and bad ones (Hanley and McNeil 1982)."""
+    one, other = area / (2 - area), 2 * area**2 / (1 + area)
+    spread = (bad - 1) * (one - area**2) + (good - 1) * (other - area**2)
+    return math.sqrt(max(area * (1 - area) + spread, 0.0) / max(good * bad, 1))
+
+
 def operating_point(scores: Scores, bad: Truth, escapes: float) -> float:
     """Return the lowest threshold, and so the fewest false calls, that lets at most this share of bad parts pass.
 

@@ -31,7 +31,7 @@ class Phase:
     epochs: int
     """At most so many."""
     patience: int
-    """Epochs without a better validation before the phase ends."""
+    """Epochs in a row none of which is kept (see ``Progress.best``) before the phase ends."""
     rate: float
     """The learning rate. Of the head alone and of everything it is the largest: it falls along a cosine to zero
     (AdamW). Of the last block it stays (SGD)."""
@@ -53,6 +53,8 @@ class Settings:
     source: str | Path = NONE
     """The backbone's weights: ``imagenet``, a file, or ``none``."""
     head: Kind = Kind.AVGMAX
+    tta: int = 1
+    """So many looks at each picture once it is trained: test-time augmentation, see ``networks.looks``."""
     phases: tuple[Phase, ...] = (ALL,)
     policy: Policy = field(default_factory=lambda: NAMED["fixture"])
     """How pictures are varied."""
@@ -88,13 +90,18 @@ class Progress:
     auc: float = 0.0
     """How well p(OK) ranks validation: the chance that a bad picture scores below a good one."""
     best: int = 0
-    """The epoch that ranked best, by lower loss where two rank alike.
+    """The epoch that is kept: where the rate falls, the last one that ranks no worse than the best by more than
+    one standard error (Breiman's rule), for a few validation parts rank early epochs high by chance; where the
+    rate stays, the one that ranks best, by lower loss where two rank alike.
 
     Ranking and not loss, because the threshold is chosen afterwards: a network that is too sure of itself is
     no worse for it.
     """
     best_auc: float = 0.0
+    """Of the epoch that is kept."""
     best_loss: float = np.inf
+    top_auc: float = 0.0
+    """The highest that any epoch had."""
     seconds: float = 0.0
     """So long the finished epochs took, interruptions left out."""
 

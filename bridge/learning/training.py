@@ -58,7 +58,15 @@ def begun(settings: Settings, into: Input, classes: Sequence[ModelClass]) -> Net
     """
     keras.utils.set_random_seed(settings.seed)
     ok = [place for place, one in enumerate(classes) if one.verdict is Verdict.OK]
-    return networks.build(settings.backbone, into, len(classes), head=settings.head, ok=ok, source=settings.source)
+    return networks.build(
+        settings.backbone,
+        into,
+        len(classes),
+        head=settings.head,
+        ok=ok,
+        source=settings.source,
+        tta=settings.tta,
+    )
 
 
 def train(
@@ -205,7 +213,26 @@ class _Run:
         if self.progress.epoch > self.progress.began:
             state = self._file("state", self.progress.epoch)
             learner.restore(stored.read(state), str(state))
+        elif self.phase.learns is Share.HEAD:
+            self._standardise()
         return learner
+
+    def _standardise(self) -> None:
+        """Let a head that learns alone see its features in units of their deviation."""
+        places, feed, network = features.places(self._split.train, 1), self._feeds[Share.HEAD], self._network
+        feed = feed.plain if isinstance(feed, _Anew) else feed
+        below = (
+            [] if isinstance(feed, Kept) else [one for one in (network.lower, network.block) if one is not None]
+        )
+
+        def seen() -> Iterator[features.Rows]:
+            for begin in range(0, len(places), self._settings.batch):
+                rows = feed(places[begin : begin + self._settings.batch])
+                for model in below:
+                    rows = model(rows, training=False)
+                yield rows
+
+        network.head.standardise(seen)
 
     def _epoch(self, learner: _Learner) -> Iterator[tuple[int, int]]:
         """Learn from every place once."""
@@ -246,11 +273,14 @@ class _Run:
         """Write the epoch's state; ``progress.json`` is replaced last and names the files that count."""
         (loss, auc), last = self._measure(learner), self.progress
         epoch = last.epoch + 1
-        better = last.best == 0 or (auc, -loss) > (last.best_auc, -last.best_loss)
+        top = max(auc, last.top_auc)
+        better = last.best == 0 or self._no_worse(auc, loss, top)
         if better:
             self._write("best", epoch, stored.arrays(self._network, learner.parts))
         self._write("state", epoch, learner.state())
-        now = replace(last, epoch=epoch, learnt_loss=learnt, loss=loss, auc=auc, seconds=last.seconds + seconds)
+        now = replace(
+            last, epoch=epoch, learnt_loss=learnt, loss=loss, auc=auc, seconds=last.seconds + seconds, top_auc=top
+        )
         self.progress = replace(now, best=epoch, best_auc=auc, best_loss=loss) if better else now
         draft = self._work / f"{_PROGRESS}.new"
         draft.write_text(json.dumps({"run": self._run, **asdict(self.progress)}), encoding="utf-8")
@@ -258,6 +288,14 @@ class _Run:
         counted = {self._file("best", self.progress.best), self._file("state", epoch)}
         for path in set(self._work.glob("*.npz")) - counted:
             path.unlink()
+
+    def _no_worse(self, auc: float, loss: float, top: float) -> bool:
+        """Return whether an epoch takes the place of the one that is kept; see ``Progress.best``."""
+        last = self.progress
+        if self.phase.learns is Share.BLOCK:
+            return (auc, -loss) > (last.best_auc, -last.best_loss)
+        bad = self._dataset.bad[self._split.validation]
+        return auc >= top - points.auc_error(top, int((~bad).sum()), int(bad.sum()))
 
     def _resume(self) -> None:
         self._run = _fingerprint(self._network, self._dataset, self._split, self._settings)
@@ -329,7 +367,7 @@ class _Learner:
 def _model(network: Network, learns: Share, *, kept: bool) -> Model:
     """Return the model that learns, on its feed: kept features or pictures; compiled apart from the network's."""
     above = network.head.model if learns is Share.HEAD else network.tail
-    model = above if kept else network.whole
+    model = above if kept else network.once
     return keras.Model(model.input, model.output)
 
 

@@ -33,6 +33,7 @@ class Built:
 
     backbone: Backbone
     head: Kind
+    tta: int = 1
 
 
 def built_as(made: Bundle) -> Built:
@@ -49,7 +50,8 @@ def built_as(made: Bundle) -> Built:
             "train it once more with aoi-bridge train",
         )
     try:
-        return Built(backbone=Backbone(str(said["backbone"])), head=Kind(str(said["head"])))
+        tta = int(str(said.get("tta", 1)))
+        return Built(backbone=Backbone(str(said["backbone"])), head=Kind(str(said["head"])), tta=tta)
     except (KeyError, ValueError) as exc:
         raise ConfigError(f"--from {made.folder}", f"its network is not known here ({exc})") from exc
 
@@ -67,7 +69,9 @@ def network(made: Bundle, seed: int = 0) -> Network:
     said, outputs = built_as(made), len(made.manifest.classes)
     keras.utils.set_random_seed(seed)
     ok = made.manifest.ok_outputs
-    built = networks.build(said.backbone, made.manifest.input, outputs, head=said.head, ok=ok, cut=True)
+    built = networks.build(
+        said.backbone, made.manifest.input, outputs, head=said.head, ok=ok, cut=True, tta=said.tta
+    )
     stored.fill(built, stored.read(made.folder / WEIGHTS), str(made.folder / WEIGHTS))
     return networks.normalised(built, made.manifest.normalisation)
 
@@ -103,7 +107,7 @@ def recipe(
     """
     counts = {one.name: int((dataset.labels == place).sum()) for place, one in enumerate(dataset.classes)}
     return {
-        "network": {"backbone": str(built.backbone), "head": str(built.head.kind)},
+        "network": {"backbone": str(built.backbone), "head": str(built.head.kind), "tta": built.looks},
         "weights": {"source": str(settings.source), "sha256": weights},
         "data": {
             "digest": dataset.digest,

@@ -134,7 +134,9 @@ def priced(settings: Settings, into: Input, classes: tuple[ModelClass, ...]) -> 
             max_pixels=MAX_PIXELS,
         )
         return Cost(
-            flops=cost.flops(net.whole), parameters=net.whole.count_params(), edge_ms=_timed(Engine(load), into)
+            flops=net.looks * cost.flops(net.once),
+            parameters=net.whole.count_params(),
+            edge_ms=_timed(Engine(load), into),
         )
 
 

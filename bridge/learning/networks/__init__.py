@@ -31,7 +31,7 @@ from bridge.learning import heads
 from bridge.learning.backend import keras
 from bridge.learning.heads import Head
 from bridge.learning.levels import SYMMETRIC
-from bridge.learning.networks import applications, googlenet, resnext, small, weights
+from bridge.learning.networks import applications, googlenet, looks, resnext, small, weights
 from bridge.learning.networks.trunk import Model, Trunk
 from bridge.learning.networks.weights import IMAGENET, NONE
 
@@ -70,11 +70,15 @@ class Network:
     tail: Model
     """Block and head: from what ``lower`` gives to logits. This is what learns."""
     whole: Model
-    """From a normalised picture to logits (batch, classes)."""
+    """From a normalised picture to logits (batch, classes): the mean of all looks."""
+    once: Model
+    """The same at one look; what learns, where pictures and no features are learnt from."""
     colour: Literal["rgb", "bgr", "gray"]
     """The order of channels in which pictures are read."""
     normalisation: Normalisation
     """How their pixels become numbers."""
+    looks: int = 1
+    """So many looks at each picture; see ``networks.looks``."""
 
 
 def colour(backbone: Backbone, source: str | Path) -> Literal["rgb", "bgr"]:
@@ -104,6 +108,7 @@ def build(
     ok: Sequence[int] = (),
     source: str | Path = NONE,
     cut: bool | None = None,
+    tta: int = 1,
 ) -> Network:
     """Return a network whose head has learnt nothing yet.
 
@@ -115,10 +120,13 @@ def build(
         ok: the places of the classes that are OK; the head ``local`` must know.
         source: ``imagenet``, a file of weights, or ``none``.
         cut: whether the part below the last block is held still; left out: where there are weights.
+        tta: so many looks at each picture, one of ``looks.COUNTS``.
 
     Raises:
-        ConfigError: the weights need other colours, do not fit, or cannot be had, or the picture is too small.
+        ConfigError: the weights need other colours, do not fit, or cannot be had, or the picture is too small, or
+            has not so many looks.
     """
+    looks.fitting(tta, into)
     pretrained = source != NONE
     if pretrained and into.colour != colour(backbone, source):
         wanted = colour(backbone, source)
@@ -128,7 +136,7 @@ def build(
         trunk = replace(trunk, normalisation=SYMMETRIC)
     lower, block = trunk.cut() if (pretrained if cut is None else cut) else (None, trunk.model)
     top = heads.build(head, block.output.shape[1:], classes, ok=ok, pool=trunk.pool)
-    return _joined(backbone, into, trunk.normalisation, (lower, block, top))
+    return _joined(backbone, into, trunk.normalisation, (lower, block, top), tta)
 
 
 def normalised(network: Network, normalisation: Normalisation) -> Network:
@@ -151,29 +159,39 @@ def thaw(network: Network, *, block: bool) -> None:
 
 
 def _joined(
-    backbone: Backbone, into: Input, normalisation: Normalisation, parts: tuple[Model | None, Model, Head]
+    backbone: Backbone,
+    into: Input,
+    normalisation: Normalisation,
+    parts: tuple[Model | None, Model, Head],
+    tta: int,
 ) -> Network:
     lower, block, head = parts
     entry = keras.Input(block.input.shape[1:], name="entry")
-    if lower is None:
-        tail = keras.Model(entry, head.model(block(entry)), name="tail")
-        whole = tail
-    else:
-        tail = keras.Model(entry, head.model(block(entry)), name="tail")
+    tail = keras.Model(entry, head.model(block(entry)), name="tail")
+    once = tail
+    if lower is not None:
         seen = keras.Input((into.height, into.width, into.channels), name="picture")
-        whole = keras.Model(seen, head.model(block(lower(seen))), name="network")
+        once = keras.Model(seen, head.model(block(lower(seen))), name="network")
     made = Network(
         backbone=backbone,
         lower=lower,
         block=block,
         head=head,
         tail=tail,
-        whole=whole,
+        whole=once if tta == 1 else _often(once, tta),
+        once=once,
         colour=into.colour,
         normalisation=normalisation,
+        looks=tta,
     )
     thaw(made, block=True)
     return made
+
+
+def _often(once: Model, tta: int) -> Model:
+    """Return the network that looks so many times at each picture."""
+    seen = keras.Input(once.input.shape[1:], name="picture")
+    return keras.Model(seen, looks.Agreed(tta, "agreed")(once(looks.AtAll(tta)(seen))), name="network_of_looks")
 
 
 def _trunk(backbone: Backbone, into: Input, source: str | Path) -> Trunk:

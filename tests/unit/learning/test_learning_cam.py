@@ -35,7 +35,8 @@ class Net:
     lower: Any
     block: Any
     head: Head
-    whole: Any
+    once: Any
+    looks: int = 1
 
 
 def net(kind: Kind, classes: int, *, pool: int = 1, frozen: bool = True) -> Net:
@@ -55,7 +56,7 @@ def net(kind: Kind, classes: int, *, pool: int = 1, frozen: bool = True) -> Net:
     if not frozen:
         block, lower = keras.Model(seen, block(lower(seen))), None
     features = block(seen if lower is None else lower(seen))
-    return Net(lower=lower, block=block, head=head, whole=keras.Model(seen, head.model(features)))
+    return Net(lower=lower, block=block, head=head, once=keras.Model(seen, head.model(features)))
 
 
 def array(tensor: Any) -> np.ndarray:
@@ -69,7 +70,7 @@ def test_the_graph_of_the_line_shows_what_the_gradient_shows(kind: Kind, classes
     network = net(kind, len(classes), pool=2 if len(classes) == 5 else 1)
     shown = cam.explained(network, classes)(PICTURES, training=False)
     maps = array(shown["heat_map"])
-    assert np.array_equal(array(shown["logits"]), array(network.whole(PICTURES, training=False)))
+    assert np.array_equal(array(shown["logits"]), array(network.once(PICTURES, training=False)))
     assert maps.shape == (3, 12, 8, len(classes))
     assert maps.max() > 1e-3
     for label, row in enumerate(cam.contrast(classes)):
@@ -88,10 +89,37 @@ def test_openvino_shows_what_keras_differentiates(kind: Kind, tmp_path: Path) ->
     network = net(kind, 2, pool=2, frozen=False)
     graph = conversion.convert(cam.explained(network, TWO), tmp_path)
     answer = ov.compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(PICTURES)
-    assert np.allclose(answer["logits"], array(network.whole(PICTURES, training=False)), atol=1e-4)
+    assert np.allclose(answer["logits"], array(network.once(PICTURES, training=False)), atol=1e-4)
     maps = cam.by_gradient(network, PICTURES, cam.contrast(TWO)[[0, 0, 1]])
     seen = np.stack([answer["heat_map"][index, ..., label] for index, label in enumerate([0, 0, 1])])
     assert np.abs(seen - maps).max() < 1e-3 * maps.max()
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_all_looks_count_alike_and_their_maps_are_turned_back(count: int, tmp_path: Path) -> None:
+    """A mirrored picture gets the same logits and the mirrored map, in Keras, by gradient, and in OpenVINO."""
+    import openvino as ov  # noqa: PLC0415 - as above
+
+    network = net(Kind.LOCAL, 2)
+    network.looks = count
+    axes = (2,) if count == 2 else (1, 2)
+    model, asked = cam.explained(network, TWO), cam.contrast(TWO)[[0, 0, 1]]
+    mirrored = np.flip(PICTURES, axes).copy()
+    shown, other = model(PICTURES, training=False), model(mirrored, training=False)
+    maps = array(shown["heat_map"])
+    assert np.allclose(array(shown["logits"]), array(other["logits"]), atol=1e-6)
+    assert np.allclose(maps, np.flip(array(other["heat_map"]), axes), atol=1e-6)
+    assert np.abs(maps - np.flip(maps, axes)).max() > 0.1 * maps.max(), "a map is not symmetric of itself"
+    once = [array(network.once(np.flip(PICTURES, ways).copy())) for ways in ((), (2,), (1,), (1, 2))[:count]]
+    assert np.allclose(array(shown["logits"]), np.mean(once, axis=0), atol=1e-6)
+    found = cam.by_gradient(network, PICTURES, asked)
+    assert np.allclose(
+        found, np.stack([maps[index, ..., label] for index, label in enumerate([0, 0, 1])]), atol=1e-5
+    )
+    graph = conversion.convert(model, tmp_path)
+    answer = ov.compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(PICTURES)
+    assert np.allclose(answer["logits"], array(shown["logits"]), atol=1e-4)
+    assert np.allclose(answer["heat_map"], maps, atol=1e-4)
 
 
 def test_a_layer_with_a_way_round_it_has_its_own_share() -> None:
@@ -128,8 +156,8 @@ def test_a_mark_that_decides_is_where_the_map_peaks(kind: Kind) -> None:
     places = rng.integers(4, [38, 22], (200, 2))
     for index, (y, x) in enumerate(places[:100]):
         pictures[index, y : y + 6, x : x + 6] += 1
-    network.whole.compile(keras.optimizers.Adam(0.01), network.head.loss())
-    network.whole.fit(pictures, np.arange(200) // 100, epochs=12, verbose=0)
+    network.once.compile(keras.optimizers.Adam(0.01), network.head.loss())
+    network.once.fit(pictures, np.arange(200) // 100, epochs=12, verbose=0)
     maps = array(cam.explained(network, TWO)(pictures[:100])["heat_map"])[..., 0]
     peaks = np.stack(np.unravel_index(maps.reshape(100, -1).argmax(axis=1), (12, 8)), axis=1) * 4 + 2
     assert (np.abs(peaks - (places[:100] + 3)).max(axis=1) <= 6).mean() > 0.9

@@ -33,12 +33,30 @@ def test_the_closed_form_is_the_gradient(kind: Kind, classes: int, pool: int) ->
     """For every head, any number of classes, and a head that shrinks its features first."""
     keras.utils.set_random_seed(1)
     head = heads.build(kind, FEATURES.shape[1:], classes, ok=(1, 3)[: classes // 2], pool=pool, units=16)
+    head.standardise(lambda: [FEATURES[:3], FEATURES[3:]])
     weights = np.asarray(keras.ops.convert_to_numpy(head.channel_weights(keras.ops.convert_to_tensor(FEATURES))))
     assert weights.shape == (5, classes, 7)
     assert head.model(FEATURES).shape == (5, classes)
     for label in range(classes):
         assert np.allclose(weights[:, label], gradient(head, label), atol=1e-6)
     assert np.abs(weights).max() > 1e-3
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_to_standardise_is_to_say_the_same_in_other_units(kind: Kind) -> None:
+    """Once or twice; what the last layers read has mean 0 and deviation 1 then, and what is always 0 stays 0."""
+    head = heads.build(kind, FEATURES.shape[1:], 2, ok=(1,), pool=2, units=16)
+    features = FEATURES * np.float32([1, 100, 0.01, 3, 1, 0, 1]) + np.float32([0, 500, 0, 0, 0, 0, 1])
+    before = np.asarray(head.model(features))
+    for some in (features, features[:4]):
+        head.standardise(lambda some=some: [some[:3], some[3:]])
+        assert np.allclose(np.asarray(head.model(features)), before, rtol=1e-3, atol=1e-3)
+    layer = head.model.get_layer("standard")
+    seen = np.asarray(keras.Model(head.model.input, layer.output)(features[:4]))
+    seen = seen.reshape(-1, seen.shape[-1])
+    assert np.allclose(seen.mean(axis=0), 0, atol=1e-3)
+    assert np.allclose(np.delete(seen.std(axis=0), [2, 5, 9, 12][: len(seen[0]) // 3], axis=0), 1, atol=1e-3)
+    assert np.all(seen[:, 5] == 0)
 
 
 @pytest.mark.parametrize("kind", [Kind.FC, Kind.SVM, Kind.LOCAL])

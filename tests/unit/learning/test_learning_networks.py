@@ -99,6 +99,21 @@ def test_cut_and_whole_are_the_same_network(backbone: Backbone) -> None:
     assert not net.lower.trainable_variables
 
 
+def test_eight_looks_know_no_orientation() -> None:
+    """Every turn by a quarter and every mirror image gets one answer; what learns looks once."""
+    net = networks.build(Backbone.SMALL, Input(width=64, height=64), 3, tta=8)
+    picture = np.random.default_rng(0).uniform(-1, 1, (64, 64, 3)).astype(np.float32)
+    turned = [np.rot90(one, quarter) for one in (picture, picture[:, ::-1]) for quarter in range(4)]
+    answers = np.asarray(net.whole(np.stack(turned), training=False))
+    assert np.allclose(answers, answers[0], atol=1e-5)
+    once = np.asarray(net.once(np.stack(turned), training=False))
+    assert np.abs(once - once[0]).max() > 1e-3
+    assert np.allclose(once.mean(axis=0), answers[0], atol=1e-5)
+    assert net.tail is net.once
+    with pytest.raises(ConfigError, match=r"--tta 8.*64x32.*write --tta 4"):
+        networks.build(Backbone.SMALL, Input(width=64, height=32), 3, tta=8)
+
+
 def test_a_grouped_convolution_learns_and_judges_with_the_same_numbers() -> None:
     """The fast form for learning and the plain one for the line are one layer."""
     pictures = np.random.default_rng(0).normal(size=(2, 9, 8, 8)).astype(np.float32)

@@ -94,3 +94,17 @@ def test_the_middle_of_two_scores_lies_between_them(one: float, other: float) ->
     """By log-odds, so that a gap near certainty is as wide as one near a half; certainty has a middle too."""
     assert min(one, other) <= points.middle(one, other) <= max(one, other)
     assert points.middle(one, other) == points.middle(other, one)
+
+
+def test_the_error_of_an_auc_is_its_spread_over_samples() -> None:
+    """Hanley and McNeil's formula against drawn scores: exponential ones, for which it is exact."""
+    rng, good, bad = np.random.default_rng(0), 30, 20
+    truth = np.arange(good + bad) >= good
+    drawn = []
+    for _ in range(2000):
+        scores = rng.exponential(1.0, good + bad)
+        scores[truth] /= 4
+        drawn.append(points.auc(scores, truth))
+    assert np.mean(drawn) == pytest.approx(0.8, abs=0.01)
+    assert points.auc_error(0.8, good, bad) == pytest.approx(np.std(drawn), rel=0.1)
+    assert points.auc_error(1.0, good, bad) == 0

@@ -74,7 +74,7 @@ def test_the_command_trains_measures_and_cleans_up(tmp_path: Path, capsys: pytes
 def test_the_recipe_says_all_of_it(models: Path) -> None:
     """Whoever signs the report can build the same judge again."""
     recipe = bundle.load(models / "1").manifest.recipe
-    assert recipe["network"] == {"backbone": "small", "head": "avgmax"}
+    assert recipe["network"] == {"backbone": "small", "head": "avgmax", "tta": 1}
     assert recipe["weights"] == {"source": "none", "sha256": "none"}
     assert recipe["split"] == {
         "ok": ["plain"],
@@ -129,6 +129,24 @@ def test_it_goes_on_from_a_bundle(models: Path, tmp_path: Path, capsys: pytest.C
     assert all(np.array_equal(before[name], after[name]) for name in lower)
 
 
+def test_several_looks_are_part_of_the_bundle(tmp_path: Path) -> None:
+    """The line scores a mirrored picture alike, shows where, and a bundle that goes on from it looks as often."""
+    written(tmp_path / "old", 24, 6)
+    words = "--ok plain --size 32x32 --colour gray --epochs 1 --allow-leak"
+    assert main(["train", f"{tmp_path}/old", *words.split(), "--tta", "8", "--out", f"{tmp_path}/models"]) == 0
+    shown = marked(8, 9).pictures
+    more = "--ok plain --fine-epochs 1 --copies 2 --allow-leak"
+    assert main(["train", f"{tmp_path}/old", *more.split(), "--from", f"{tmp_path}/models@live"]) == 0
+    for version in ("1", "2"):
+        made = bundle.load(tmp_path / "models" / version)
+        assert made.manifest.recipe["network"]["tta"] == transfer.network(made).looks == 8
+        assert made.manifest.heat_map
+        scores = measuring.scores(made, shown)
+        assert np.ptp(scores) > 1e-3
+        for other in (shown[:, :, ::-1], shown[:, ::-1], np.swapaxes(shown, 1, 2)):
+            assert np.allclose(measuring.scores(made, np.ascontiguousarray(other)), scores, atol=1e-4)
+
+
 def test_what_is_said_of_learning_on_is_done(
     models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -163,6 +181,8 @@ def test_what_does_not_go_together_with_a_bundle_is_one_line(models: Path, tmp_p
         (["--from", f"{models}@live"], "does not know rusty"),
         (["--from", f"{models}@live", "--size", "64x64"], "leave it out beside --from"),
         (["--from", f"{models}@live", "--backbone", "vgg16"], "leave it out beside --from"),
+        (["--from", f"{models}@live", "--tta", "2"], "leave it out beside --from"),
+        (["--size", "64x32", "--tta", "8"], "64x32 cannot be turned by a quarter; write --tta 4"),
         (["--from", f"{models}@live", "--look-of", f"{models}@live"], "--look-of: is what toy 1"),
         (["--from", str(old)], "holds no weights to go on from"),
         (["--from", f"{models}@9"], "write one of the versions 1"),

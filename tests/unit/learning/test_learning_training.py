@@ -133,7 +133,10 @@ def test_only_what_should_learn_does(
     assert whole[1].phase == 1
     assert {name for name in block if name.endswith("kernel")} <= moved
     assert not moved & set(stored.arrays(whole[0], (stored.LOWER,)))
-    assert not {name for name in moved if not name.endswith(("kernel", "bias"))}, "normalisation stays"
+    settled = {name for name in moved if not name.endswith(("kernel", "bias"))}
+    assert settled == {"head.000.mean", "head.001.scale"}, (
+        "what the head reads is standardised, normalisation stays"
+    )
     alone = replace(phased, phases=phased.phases[:1])
     head_only, _ = training.train(beginning(alone), dataset, sides, alone, tmp_path)
     kept = stored.arrays(head_only)
@@ -153,13 +156,34 @@ def test_a_phase_that_spoils_it_is_not_kept(
 
 
 def test_patience_ends_a_phase(dataset: Dataset, sides: Split, phased: Settings, tmp_path: Path) -> None:
-    """A head that cannot gain is given up, and the last block has its turn."""
-    stuck = replace(HEAD, epochs=9, patience=1, rate=1e-9)
-    slow = replace(phased, phases=(stuck, replace(BLOCK, epochs=1)))
-    _, progress = training.train(beginning(slow), dataset, sides, slow, tmp_path)
-    assert progress.phase == 1
-    assert progress.began < 9
-    assert progress.epoch == progress.began + 1
+    """A last block that only spoils is given up."""
+    spoilt = replace(BLOCK, epochs=9, patience=2, rate=1e6)
+    wild = replace(phased, phases=(replace(HEAD, epochs=1), spoilt))
+    _, progress = training.train(beginning(wild), dataset, sides, wild, tmp_path)
+    assert progress.best <= 1 + 9 - 2
+    assert progress.epoch == progress.best + 2
+
+
+def test_of_epochs_that_rank_alike_the_last_is_kept_where_the_rate_falls(
+    dataset: Dataset, sides: Split, phased: Settings, tmp_path: Path
+) -> None:
+    """A few validation parts rank an early epoch first by chance; what ranks worse beyond chance is not kept."""
+    steady = replace(phased, phases=(replace(HEAD, epochs=6, rate=1e-9),))
+    _, progress = training.train(beginning(steady), dataset, sides, steady, tmp_path / "steady")
+    assert progress.best == progress.epoch == 6
+    aucs: list[float] = []
+
+    def told(_what: str, _done: int, _total: int, epoch: Progress | None) -> None:
+        aucs.extend([epoch.auc] if epoch else [])
+
+    wild = replace(phased, phases=(replace(HEAD, epochs=12, patience=12, rate=1.0),))
+    guessed = replace(dataset, labels=np.random.default_rng(0).permutation(dataset.labels))
+    _, progress = training.train(beginning(wild), guessed, sides, wild, tmp_path / "wild", told)
+    good, bad = (int((guessed.labels[sides.validation] == label).sum()) for label in (1, 0))
+    least = max(aucs) - points.auc_error(max(aucs), good, bad)
+    assert progress.best == 1 + max(at for at, auc in enumerate(aucs) if auc >= least)
+    assert progress.best_auc == aucs[progress.best - 1]
+    assert min(aucs) < least, "some epochs rank worse"
 
 
 def test_features_are_computed_once_for_all_trainings(
