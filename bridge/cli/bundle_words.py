@@ -9,7 +9,7 @@ from typing import Any
 from bridge.cli.shown import amount, plain
 from bridge.judging import claim
 from bridge.judging.bundle import ANY_VIEW, Bundle, Manifest
-from bridge.judging.spec import Normalisation
+from bridge.judging.spec import HeatMapOutput, Normalisation
 from bridge.learning import seen
 from bridge.messages import Verdict
 
@@ -33,16 +33,18 @@ def _all(found: Bundle) -> Iterator[tuple[str, str]]:
     yield "threshold", f"{one.threshold:.6g}: a view is OK from this p(OK) on"
     yield "promise", _promise(one)
     if one.heat_map:
-        yield (
-            "heat map",
-            f"of {_layer(one.heat_map.layer)}, boxes from {one.heat_map.peak_share:g} of its peak",
-        )
+        yield "heat map", _boxes(one.heat_map)
     yield "golden", _golden(one)
     yield from _seen(found)
     for name, value in one.metrics.items():
         yield "measured", f"{name} = {value:.6g}" if isinstance(value, float) else f"{name} = {value}"
     for name, part in one.recipe.items():
         yield "recipe", f"{name}: {_recipe(part)}"
+
+
+def _boxes(one: HeatMapOutput) -> str:
+    sizes = f"of {one.smallest_share:g} to {one.largest_share:g} of the region"
+    return f"of {_layer(one.layer)}, boxes from {one.peak_share:g} of its peak, {sizes}, at most {one.most_boxes}"
 
 
 def _layer(name: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bridge.cli import measured, outlet
+from bridge.cli import boxing, measured, outlet
 from bridge.cli.numbers import share
 from bridge.errors import ConfigError
 from bridge.messages import Goal
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bridge.cli.measured import Meeting
-    from bridge.learning.operating import Aim, Found
+    from bridge.judging.spec import HeatMapOutput
+    from bridge.learning.operating import Aim
+    from bridge.learning.reissue import Calibration
 
 Fitted = Callable[["NDArray[np.float64]", "NDArray[np.int64]"], float]
 """From logits and labels to what the logits are divided by."""
@@ -52,14 +54,15 @@ def options(parser: argparse.ArgumentParser) -> None:
     add("--unit", choices=("part", "group"), default="part", help="what is counted (default: part)")
     add("--unproven", action="store_true", help="write the best threshold also where the claim does not hold")
     add("--out", type=Path, metavar="FOLDER", help="the model's folder (default: that of BUNDLE)")
+    boxing.options(parser, otherwise="as in BUNDLE")
 
 
 def run(args: argparse.Namespace) -> int:
     """Set the threshold, say what may be claimed, and write the next version; exit status 1 if nothing may."""
-    from bridge.learning import calibration, operating, scoring  # noqa: PLC0415 - the help needs none of it
+    from bridge.learning import calibration, operating, reissue, scoring  # noqa: PLC0415 - the help needs none of it
 
     met = measured.meeting(args)
-    folder = _folder(args, met)
+    folder, boxes = _folder(args, met), _boxes(args, met)
     fresh, known = met.collection.take(met.divided.fresh), measured.left_out(met.divided)
     print(f"{len(fresh.items):,} of {len(met.collection.items):,} pictures; left out: {known or 'none'}")
     if not fresh.items:
@@ -76,7 +79,15 @@ def run(args: argparse.Namespace) -> int:
     if not (found.holds or args.unproven):
         print("nothing was written; --unproven writes this threshold, marked as a guess")
         return 1
-    _write(met, found, temperature, scored.digest, folder)
+    done = reissue.Calibration(
+        found=found,
+        temperature=temperature,
+        past=met.past,
+        used=met.divided.known(met.collection, met.divided.fresh),
+        data=scored.digest,
+        boxes=boxes,
+    )
+    _write(met, done, folder)
     return 0
 
 
@@ -102,6 +113,14 @@ def _folder(args: argparse.Namespace, met: Meeting) -> Path:
     return outlet.folder(met.model.folder.parent)
 
 
+def _boxes(args: argparse.Namespace, met: Meeting) -> HeatMapOutput | None:
+    """Return how the bundle's heat map becomes boxes; None where it has none."""
+    before = met.model.manifest.heat_map
+    if before is None and (flag := boxing.given(args)):
+        raise ConfigError(flag, f"means nothing to {met.model.identity}, which has no heat map", "leave it out")
+    return before and boxing.limits(args, before)
+
+
 def _advice(met: Meeting) -> str:
     if len(met.divided.calibration):
         return f"add new parts, or calibrate the bundle before it ({met.model.manifest.parent}) again"
@@ -125,18 +144,11 @@ def _temperature(met: Meeting, fitted: Fitted) -> float:
     return found
 
 
-def _write(met: Meeting, found: Found, temperature: float, digest: str, folder: Path) -> None:
+def _write(met: Meeting, done: Calibration, folder: Path) -> None:
     from bridge.judging import shelf  # noqa: PLC0415 - the help needs none of it
     from bridge.learning import reissue, scoring  # noqa: PLC0415 - same
 
-    done = reissue.Calibration(
-        found=found,
-        temperature=temperature,
-        past=met.past,
-        used=met.divided.known(met.collection, met.divided.fresh),
-        data=digest,
-    )
-    made, left = reissue.reissue(met.model, done, scoring.golden(met.model, temperature), folder)
+    made, left = reissue.reissue(met.model, done, scoring.golden(met.model, done.temperature), folder)
     if left:
         print(f"{left} known bad pictures stay behind: the new threshold does not reject them clearly")
     print(f"written: {made.identity} in {made.folder}")

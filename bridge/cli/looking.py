@@ -9,7 +9,7 @@ import argparse
 from argparse import ArgumentTypeError
 from typing import TYPE_CHECKING, TypeVar, get_args
 
-from bridge.cli.numbers import above_zero, share, size
+from bridge.cli.numbers import above_zero, nonzero_share, share, size
 from bridge.errors import ConfigError
 from bridge.judging.spec import Colour, Input, Motion, Registration
 
@@ -37,8 +37,14 @@ def options(parser: argparse.ArgumentParser) -> None:
     add("--margin", type=_margin, default=0.0, metavar="SHARE", help=_MARGIN)
     add("--register", nargs="+", default=[], metavar="PICTURE", help=f"{_REGISTER}; VIEW=PICTURE for one view")
     add("--motion", choices=get_args(Motion), default=_LOOSE.motion, help=f"{_MOTION} (default: {_LOOSE.motion})")
-    add("--least-correlation", type=_above_zero, default=_LOOSE.least_correlation, metavar="NUMBER", help=_LEAST)
-    add("--largest-shift", type=_above_zero, default=_LOOSE.largest_shift_share, metavar="SHARE", help=_SHIFT)
+    add(
+        "--least-correlation",
+        type=nonzero_share,
+        default=_LOOSE.least_correlation,
+        metavar="NUMBER",
+        help=_LEAST,
+    )
+    add("--largest-shift", type=nonzero_share, default=_LOOSE.largest_shift_share, metavar="SHARE", help=_SHIFT)
     add("--largest-turn", type=above_zero, default=_LOOSE.largest_turn_degrees, metavar="DEGREES", help=_TURN)
     add("--size", type=_size, metavar="WxH", help=f"what the model is shown (default: {_said(STANDARD)})")
     add("--colour", choices=get_args(Colour), help=f"the order of its channels (default: {STANDARD.colour})")
@@ -133,13 +139,6 @@ def _views(collection: Collection) -> list[str]:
 
 def _size(text: str) -> tuple[int, int]:
     return size(text, least=_SMALLEST_SIDE)
-
-
-def _above_zero(text: str) -> float:
-    number = share(text)
-    if not number:
-        raise ArgumentTypeError("0 leaves nothing; write a number above 0 and up to 1")
-    return number
 
 
 def _margin(text: str) -> float:

@@ -42,6 +42,14 @@ def share(text: str) -> float:
     return number
 
 
+def nonzero_share(text: str) -> float:
+    """Return a share of a whole that leaves something."""
+    number = share(text)
+    if not number:
+        raise ArgumentTypeError("0 leaves nothing; write a number above 0 and up to 1")
+    return number
+
+
 def of_a_hundred(text: str) -> float:
     """Return a difference of two shares, in points of a hundred."""
     number = _number(text)

@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bridge.cli import looking, outlet, reading, teaching
+from bridge.cli import boxing, looking, outlet, reading, teaching
 from bridge.cli.numbers import of_a_hundred, said_auc, share
 from bridge.errors import ConfigError
 from bridge.judging.bundle import Precision
 
 if TYPE_CHECKING:
     from bridge.judging.bundle import Bundle
+    from bridge.judging.spec import HeatMapOutput
     from bridge.learning.data import Collection, Dataset, Look, Split
     from bridge.learning.export import Made
     from bridge.learning.networks import Network
@@ -35,6 +36,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     teaching.choices(parser, several=False)
     teaching.options(parser)
     looking.options(parser)
+    boxing.options(parser)
     add(
         "--from",
         dest="parent",
@@ -93,6 +95,8 @@ class _Task:
     settings: Settings
     out: Path
     name: str
+    boxes: HeatMapOutput
+    """How a heat map becomes boxes."""
     parent: Bundle | None = None
 
     @property
@@ -137,7 +141,14 @@ def _from_weights(args: argparse.Namespace) -> _Task:
     collection = reading.read(args)
     look = looking.look(args, collection, teaching.standard(backbone, args.weights))
     out: Path = args.out or Path("models/pins")
-    return _Task(collection=collection, look=look, settings=settings, out=out, name=outlet.model(out, args.name))
+    return _Task(
+        collection=collection,
+        look=look,
+        settings=settings,
+        out=out,
+        name=outlet.model(out, args.name),
+        boxes=boxing.limits(args, None),
+    )
 
 
 def _from_bundle(args: argparse.Namespace) -> _Task:
@@ -167,6 +178,7 @@ def _from_bundle(args: argparse.Namespace) -> _Task:
         settings=replace(settings, phases=teaching.continued(args)),
         out=args.out or parent.folder.parent,
         name=outlet.model(Path(), args.name or parent.manifest.name),
+        boxes=boxing.limits(args, parent.manifest.heat_map),
         parent=parent,
     )
 
@@ -229,6 +241,7 @@ def _exported(
         seen=seen.read(task.parent.folder) if task.parent else seen.Seen(),
         recipe=recipe | {"split": _shares(args, task.parent)},
         files=transfer.files(net),
+        boxes=task.boxes,
     )
     with teaching.shown() as shown:
         return export.export(

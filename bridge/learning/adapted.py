@@ -94,6 +94,7 @@ def write_checked(network: Network, check: Dataset, place: Place) -> Bundle:
         seen=place.past | place.used,
         recipe=place.recipe,
         files=transfer.files(network),
+        boxes=_boxes(place),
     )
     nothing = np.empty(0, np.intp)
     return export.export(network, check, Sides(nothing, np.arange(len(check.labels))), target)[0].bundle
@@ -113,10 +114,17 @@ def write(network: Network, shown: Unlabelled, place: Place) -> Bundle:
         worst = export.disagreement(network, some, rows)
         if not worst <= export.PARITY:
             raise ConfigError("adapt", f"OpenVINO differs from Keras by up to {worst:.2g}", "nothing is written")
-        return _written(network, place, files, worst, explains=len(graph.outputs) > 1)
+        return _written(network, place, files, worst, export.heat_map(graph, _boxes(place)))
 
 
-def _written(network: Network, place: Place, files: tuple[Path, ...], worst: float, *, explains: bool) -> Bundle:
+def _boxes(place: Place) -> HeatMapOutput:
+    """Return how the parent's heat maps become boxes: the layer is another one's, and what counts is not."""
+    return place.parent.manifest.heat_map or HeatMapOutput()
+
+
+def _written(
+    network: Network, place: Place, files: tuple[Path, ...], worst: float, explains: HeatMapOutput | None
+) -> Bundle:
     before = place.parent.manifest
     places, goldens = roi.bundled(place.look)
     facts: dict[str, Any] = {
@@ -130,7 +138,7 @@ def _written(network: Network, place: Place, files: tuple[Path, ...], worst: flo
         "parent": place.parent.identity,
         "recipe": {**place.recipe, "precision": {"kind": "f32"}},
         "metrics": {"parity_max_abs": worst, "parameters": network.whole.count_params()},
-        "heat_map": HeatMapOutput(layer=cam.LAST) if explains else None,
+        "heat_map": explains,
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
         **places,
     }

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -204,7 +205,7 @@ class _Exporter:
             metrics={**facts, **_metrics(outcome, target, points.auc(one.views, dataset.bad[chosen]))},
             made_at=datetime.now(UTC).isoformat(timespec="seconds"),
             tools=_tools(one.precision),
-            heat_map=HeatMapOutput(layer=cam.LAST) if len(self._graph.outputs) > 1 else None,
+            heat_map=heat_map(self._graph, target.boxes),
             **places,
         )
         files: dict[str, bytes | Path] = {path.name: path for path in one.files}
@@ -221,6 +222,11 @@ class _Exporter:
 def _told_why(network: Exportable, classes: Sequence[ModelClass]) -> Model:
     """Return the network with its heat map, or without where its head can make none."""
     return cam.explained(network, classes) if isinstance(network, networks.Network) else network.whole
+
+
+def heat_map(graph: Graph, boxes: HeatMapOutput) -> HeatMapOutput | None:
+    """Return what a manifest says of the graph's heat map, with these limits for boxes; None where it has none."""
+    return replace(boxes, output=conversion.HEAT_MAP, layer=cam.LAST) if len(graph.outputs) > 1 else None
 
 
 def disagreement(network: Exportable, pictures: NDArray[np.uint8], rows: Rows) -> float:

@@ -16,6 +16,7 @@ from typing import Any
 from bridge.judging import bundle, shelf
 from bridge.judging.bundle import Bundle, Golden
 from bridge.judging.frames import Opinion
+from bridge.judging.spec import HeatMapOutput
 from bridge.learning.golden import CLEARLY
 from bridge.learning.meaning import meaning
 from bridge.learning.operating import Found
@@ -35,6 +36,8 @@ class Calibration:
     """What the threshold rests on."""
     data: str
     """A hash over the parts that it rests on."""
+    boxes: HeatMapOutput | None = None
+    """How its heat map becomes boxes from now on; None: as before."""
 
 
 def reissue(model: Bundle, done: Calibration, golden: Sequence[Opinion], folder: Path) -> tuple[Bundle, int]:
@@ -60,6 +63,7 @@ def reissue(model: Bundle, done: Calibration, golden: Sequence[Opinion], folder:
         "threshold": threshold,
         "temperature": done.temperature,
         "operating_point": done.found.point,
+        "heat_map": done.boxes or before.heat_map,
         "golden": kept,
         "score": before.score if done.temperature == before.temperature else _meaning(model, done),
         "parent": model.identity,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from bridge.judging.bundle import Bundle, Precision
-from bridge.judging.spec import Normalisation
+from bridge.judging.spec import HeatMapOutput, Normalisation
 from bridge.learning.data import Indices, Look
 from bridge.learning.networks import Model
 from bridge.learning.points import Outcome
@@ -67,6 +67,8 @@ class Target:
     """All that it takes to train this network again, in JSON values."""
     files: Mapping[str, bytes] = field(default_factory=dict)
     """What else each bundle takes along, by name."""
+    boxes: HeatMapOutput = field(default_factory=HeatMapOutput)
+    """How a heat map becomes boxes, where the network has one; its output and layer are the network's own."""
     seen: Seen = field(default_factory=Seen)
     """What the network had seen before: the pictures of the bundle that it goes on from."""
 

@@ -15,7 +15,7 @@ from bridge.cli.main import main
 from bridge.errors import ConfigError
 from bridge.judging import bundle
 from bridge.judging.bundle import ModelClass
-from bridge.judging.spec import Input
+from bridge.judging.spec import HeatMapOutput, Input
 from bridge.learning import adaptation, networks, points, seen, training
 from bridge.learning.adaptation import AdaptSettings, Old, Sight
 from bridge.learning.data import Dataset
@@ -203,6 +203,8 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "8",
         "--out",
         str(folder / "models/pins"),
+        "--hot",
+        "0.7",
     ]
     assert main(words) == 0
     return folder
@@ -224,6 +226,7 @@ def test_the_command_writes_a_bundle_that_knows_where_it_comes_from(
     assert one.threshold == parent.manifest.threshold
     assert (one.golden, one.operating_point) == ((), None)
     assert "how often it is right was not measured" in one.score
+    assert one.heat_map == HeatMapOutput(layer="last", peak_share=0.7)
     said = one.recipe["adaptation"]
     assert isinstance(said, dict)
     assert said["new"]["pictures"] == 120  # type: ignore[call-overload, index]

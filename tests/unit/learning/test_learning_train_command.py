@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -18,6 +19,7 @@ from bridge.cli.main import main
 from bridge.errors import ConfigError
 from bridge.judging import bundle, preprocess
 from bridge.judging.bundle import MANIFEST
+from bridge.judging.spec import HeatMapOutput
 from bridge.learning import measuring, networks, seen, transfer
 from bridge.learning.data import pictures
 from bridge.learning.heads import Kind
@@ -47,7 +49,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     written(folder / "train", 80, 5)
     out = folder / "models" / "toy"
     words = f"train {folder}/train --ok plain --out {out} --size 32x32 --colour gray --epochs 2 --batch 16"
-    assert main(words.split()) == 0
+    assert main([*words.split(), "--hot", "0.7", "--most-boxes", "2"]) == 0
     return out
 
 
@@ -116,13 +118,16 @@ def test_it_goes_on_from_a_bundle(models: Path, tmp_path: Path, capsys: pytest.C
     """A few pictures of a new line: same look and classes, the last block learns, the parent is named."""
     written(tmp_path / "new", 24, 6)
     words = f"train {tmp_path}/new --ok plain --from {models}@live --fine-epochs 1 --copies 2 --hold-out 0"
-    assert main([*words.split(), "--out", str(tmp_path / "line-2")]) == 0
+    assert main([*words.split(), "--out", str(tmp_path / "line-2"), "--largest-box", "0.5"]) == 0
     said = capsys.readouterr().out
     assert "last block and head, epoch 1" in said
     parent, made = bundle.load(models / "1"), bundle.load(tmp_path / "line-2" / "1")
     assert made.manifest.parent == parent.identity
     assert made.manifest.input == parent.manifest.input == INTO
     assert made.manifest.name == "toy"
+    boxes = HeatMapOutput(layer="last", peak_share=0.7, most_boxes=2)
+    assert parent.manifest.heat_map == boxes
+    assert made.manifest.heat_map == replace(boxes, largest_share=0.5)
     assert seen.read(parent.folder).hashes < seen.read(made.folder).hashes
     before, after = (stored.arrays(transfer.network(one)) for one in (parent, made))
     lower = stored.arrays(transfer.network(made), (stored.LOWER,))

@@ -13,6 +13,7 @@ import pytest
 from bridge.cli.main import main
 from bridge.judging import bundle
 from bridge.judging.bundle import Bundle
+from bridge.judging.spec import HeatMapOutput
 from bridge.learning import seen
 from bridge.learning.seen import Seen, short
 
@@ -118,9 +119,31 @@ def test_without_enough_parts_nothing_is_written_unless_asked(
     assert model.folder.exists()
 
 
+def test_what_is_boxed_is_as_in_the_bundle_but_for_what_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A calibration may also narrow which boxes the line is shown; the layer and all else stay."""
+    lamps.write(tmp_path / "set", [*GOOD, *BAD])
+    before = lamps.shelf(tmp_path, heat_map={"layer": "cells", "peak_share": 0.7}).manifest.heat_map
+    words = ("calibrate", "lamps", "set/set.csv", "--goal", "1", "--risk", "0.03")
+    assert run(capsys, *words)[0] == 0
+    assert bundle.load(Path("lamps/2")).manifest.heat_map == before
+    assert run(capsys, *words, "--largest-box", "0.2", "--most-boxes", "1")[0] == 0
+    found = bundle.load(Path("lamps/3")).manifest.heat_map
+    assert found == HeatMapOutput(layer="cells", peak_share=0.7, largest_share=0.2, most_boxes=1)
+    assert main(["bundle", "show", "lamps/3"]) == 0
+    assert "boxes from 0.7 of its peak, of 0.001 to 0.2 of the region, at most 1" in capsys.readouterr().out
+    status, _, err = run(capsys, *words, "--smallest-box", "0.5", "--largest-box", "0.2")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "--smallest-box 0.5: leaves no box: the largest is 0.2" in err
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
+        (("calibrate", "lamps", "set/set.csv", "--goal", "1", "--hot", "0.6"), "which has no heat map"),
+        (("calibrate", "lamps", "set/set.csv", "--goal", "1", "--hot", "0"), "0 leaves nothing"),
+        (("calibrate", "lamps", "set/set.csv", "--goal", "1", "--most-boxes", "17"), "a number from 1 to 16"),
         (("calibrate", "lamps", "set/set.csv", "--goal", "1", "--risk", "0"), "write a number between 0 and 1"),
         (("calibrate", "lamps", "set/set.csv"), "--goal"),
         (("evaluate", "lamps@7", "set/set.csv"), "write one of the versions 1"),
