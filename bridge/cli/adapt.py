@@ -206,6 +206,12 @@ def _written(args: argparse.Namespace, task: _Task, network: Network, went: Adap
             f"its threshold {made.manifest.threshold:.4g} is the old line's and promises nothing here; it has no "
             "known bad picture of this line either: label some parts and run aoi-bridge calibrate"
         )
+    called = adapted.called_ng(made, task.new)
+    if adapted.unexpected(called, went.expected):
+        print(
+            f"warning: at that threshold it calls {called.value:.1%} of the new line's {called.trials} pictures "
+            f"NG, where {went.expected:.1%} are expected: let it decide nothing before aoi-bridge calibrate"
+        )
 
 
 @contextmanager

@@ -20,17 +20,20 @@ from bridge.errors import ConfigError
 from bridge.judging import bundle, shelf
 from bridge.judging.bundle import Bundle, Manifest, Precision
 from bridge.judging.spec import HeatMapOutput
-from bridge.learning import cam, conversion, export, measuring, points, roi, transfer
+from bridge.learning import cam, conversion, export, measuring, metrics, points, roi, transfer
 from bridge.learning.adaptation import Adapted, AdaptSettings
 from bridge.learning.data import Dataset, Look
 from bridge.learning.data.unlabelled import Unlabelled
 from bridge.learning.export import Sides, Target
 from bridge.learning.meaning import meaning
+from bridge.learning.metrics import Rate
 from bridge.learning.networks import Network
 from bridge.learning.points import Outcome
 from bridge.learning.seen import SEEN, Seen, short
 
 _COMPARED = 64
+_APART = 0.05
+"""Shares of NG that lie no further apart are told apart by nobody who guessed one of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +85,17 @@ def measured(model: Bundle | Network, parent: Bundle, check: Dataset) -> Outcome
             rows = measuring.probabilities(files[0], wiring, Precision.F32, check.pictures)
         scores = measuring.ok(measuring.tempered(rows, parent.manifest.temperature), wiring)
     return points.outcome(*points.fuse(scores, check.bad, check.parts), parent.manifest.threshold)
+
+
+def called_ng(made: Bundle, new: Unlabelled) -> Rate:
+    """Return how many pictures of the new line a bundle calls NG at its own threshold."""
+    scores = measuring.scores(made, new.pictures)
+    return metrics.rate(int((scores < made.manifest.threshold).sum()), len(scores))
+
+
+def unexpected(called: Rate, expected: float) -> bool:
+    """Return whether more or fewer are called NG than chance and a rough guess at their share explain."""
+    return not called.low <= expected <= called.high and abs(called.value - expected) > _APART
 
 
 def write_checked(network: Network, check: Dataset, place: Place) -> Bundle:

@@ -16,7 +16,7 @@ from bridge.errors import ConfigError
 from bridge.judging import bundle
 from bridge.judging.bundle import ModelClass
 from bridge.judging.spec import HeatMapOutput, Input
-from bridge.learning import adaptation, networks, points, seen, training
+from bridge.learning import adaptation, adapted, metrics, networks, points, seen, training
 from bridge.learning.adaptation import AdaptSettings, Old, Sight
 from bridge.learning.data import Dataset
 from bridge.learning.export import Sides
@@ -233,6 +233,36 @@ def test_the_command_writes_a_bundle_that_knows_where_it_comes_from(
     assert seen.read(made.folder).hashes > seen.read(parent.folder).hashes
     assert "calibrate" in capsys.readouterr().out
     assert not (line / "models/line2/.adapting").exists()
+
+
+@pytest.mark.parametrize(
+    ("called", "of", "expected", "strange"),
+    [
+        (85, 100, 0.43, True),  # a threshold of another light
+        (4, 100, 0.43, True),
+        (50, 100, 0.43, False),  # chance does that
+        (10, 16, 0.43, False),
+        (470, 1000, 0.43, False),  # no chance, and within what a guess at the share is worth
+        (0, 400, 0.02, False),
+    ],
+)
+def test_a_share_of_ng_that_nothing_explains_is_strange(
+    called: int, of: int, expected: float, *, strange: bool
+) -> None:
+    """As it stands on the line: few pictures say little, and the expected share is a guess."""
+    assert adapted.unexpected(metrics.rate(called, of), expected) == strange
+
+
+def test_a_bundle_that_calls_too_many_ng_is_told_of(
+    line: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What it was made from is half NG; one that calls nearly all of it NG has an old line's threshold."""
+    monkeypatch.setattr(points, "operating_point", lambda *_: 1.0)  # else the parts are told apart too well
+    made = ["--check", str(line / "check"), "--out", str(tmp_path / "models"), "--keep"]
+    assert main(words(line, *made)) == 0
+    said = capsys.readouterr().out
+    assert "warning: at that threshold it calls 100.0% of the new line's 120 pictures NG, where 5" in said
+    assert "before aoi-bridge calibrate" in said
 
 
 def test_with_labelled_parts_it_says_whether_it_helped(line: Path, capsys: pytest.CaptureFixture[str]) -> None:
