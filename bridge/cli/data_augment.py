@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bridge.cli import looking, reading
+from bridge.cli import looking, outlet, reading
 from bridge.cli.numbers import count, seed
 from bridge.errors import ConfigError
 
@@ -49,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
     policy = augmentation.policy(args.augment)
     if args.data is None:
         raise ConfigError("aoi-bridge data augment", "names no pictures", "write a folder, or --print POLICY")
+    out = sheets.named(outlet.file(args.out))
     collection = _samples(reading.read(args), args.samples)
     look = looking.look(args, collection)
     dataset = reading.decoded(collection, look)
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     sheet = showing.sheet(
         list(dataset.pictures), names, policy, Path(args.augment).stem, args.seed, look.into.colour
     )
-    print(f"written: {sheets.save(sheet, args.out)}")
+    print(f"written: {sheets.save(sheet, out)}")
     return 0
 
 

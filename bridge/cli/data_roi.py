@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rich.progress import Progress
 
-from bridge.cli import looking, reading
+from bridge.cli import looking, outlet, reading
 from bridge.cli.numbers import count
 from bridge.errors import ConfigError
 
@@ -37,13 +37,14 @@ def run(args: argparse.Namespace) -> int:
     """Write the sheet and say what could not be cut; exit status 1 if anything could not."""
     from bridge.learning import roi_sheet, sheets  # noqa: PLC0415 - numpy and OpenCV, which the help does not need
 
+    out = sheets.named(outlet.file(args.out))
     collection = _only(reading.read(args), args.view)
     look = looking.look(args, collection)
     seen = _tried(collection, look, args.most)
     for view in roi_sheet.views(collection):
         named = f"{view}=" if args.view or len(roi_sheet.views(collection)) > 1 else ""
         _say(view, named, [one for one in seen if one.item.view == view], look)
-    print(f"written: {sheets.save(roi_sheet.sheet(seen, look, args.samples), args.out)}")
+    print(f"written: {sheets.save(roi_sheet.sheet(seen, look, args.samples), out)}")
     failed = [one for one in seen if one.cut is None]
     for one in failed[:NAMED]:
         print(f"{one.item.path}: {one.why}")

@@ -29,6 +29,18 @@ def folder(path: Path, flag: str = "--out") -> Path:
     return path
 
 
+def file(path: Path, flag: str = "--out") -> Path:
+    """Return a file that can be written, as far as can be told beforehand; an old one is written over.
+
+    Raises:
+        ConfigError: it is a folder, or lies in none that may be written to.
+    """
+    if path.is_dir():
+        raise ConfigError(f"{flag} {path}", "is a folder", "write the name of a file")
+    folder(path.parent, flag)
+    return path
+
+
 def model(path: Path, name: str | None) -> str:
     """Return what the model in a folder is called: as written, else as the folder is.
 

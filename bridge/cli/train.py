@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     task = _from_bundle(args) if args.parent else _from_weights(args)
     outlet.folder(task.out)
     make = _begun(args, task)
-    tested = reading.read(args, task.collection.classes, args.test) if args.test else None
+    tested = _tested(args, task)
     from bridge.learning.data import split  # noqa: PLC0415 - numpy
 
     dataset = reading.decoded(task.collection, task.look)
@@ -133,6 +133,17 @@ def _begun(args: argparse.Namespace, task: _Task) -> Callable[[], Network]:
         return task.network
     made = [task.network()]
     return lambda: made.pop() if made else task.network()
+
+
+def _tested(args: argparse.Namespace, task: _Task) -> Collection | None:
+    """Return the set to measure on at the end; what of it cannot be read is told now, not after the training."""
+    if args.test is None:
+        return None
+    from bridge.learning.data import pictures  # noqa: PLC0415 - numpy and OpenCV
+
+    found = reading.read(args, task.collection.classes, args.test)
+    pictures.read(found, task.look)
+    return found
 
 
 def _from_weights(args: argparse.Namespace) -> _Task:

@@ -100,14 +100,24 @@ def joined(sheets: Sequence[Sheet], *, across: bool = False) -> Sheet:
     return np.asarray(np.concatenate(padded, axis=1 if across else 0), np.uint8)
 
 
+def named(path: Path) -> Path:
+    """Return a path that a sheet can be saved to, as far as its name says.
+
+    Raises:
+        ConfigError: the suffix names no picture.
+    """
+    if path.suffix.lower() not in {".png", ".jpg", ".jpeg"}:
+        raise ConfigError(str(path), "is no name of a picture", "write a name that ends in .png or .jpg")
+    return path
+
+
 def save(sheet: Sheet, path: Path) -> Path:
     """Write a sheet as the picture file that the suffix asks for; return the path.
 
     Raises:
         ConfigError: the suffix names no picture, or the file cannot be written.
     """
-    if path.suffix.lower() not in {".png", ".jpg", ".jpeg"}:
-        raise ConfigError(str(path), "is no name of a picture", "write a name that ends in .png or .jpg")
+    named(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_bytes(path, cv2.imencode(path.suffix.lower(), sheet)[1].tobytes())

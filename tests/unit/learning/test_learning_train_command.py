@@ -182,6 +182,8 @@ def test_what_does_not_go_together_with_a_bundle_is_one_line(models: Path, tmp_p
     for name in manifest["files"]:
         (old / name).write_bytes((models / "1" / name).read_bytes())
     (old / MANIFEST).write_text(json.dumps(manifest))
+    torn = written(tmp_path / "test", 8, 7) / "plain" / "torn.png"
+    torn.write_bytes(b"\x89PNG\r\n\x1a\n and no more")
     for words, expected in (
         (["--from", f"{models}@live"], "does not know rusty"),
         (["--from", f"{models}@live", "--size", "64x64"], "leave it out beside --from"),
@@ -196,11 +198,13 @@ def test_what_does_not_go_together_with_a_bundle_is_one_line(models: Path, tmp_p
         (["--name", "../pins"], "is no name of a model"),
         (["--out", f"{tmp_path}/our pins"], "'our pins' is no name of a model; write letters, digits"),
         (["--test", f"{tmp_path}/nowhere", "--allow-leak"], "nowhere: is not there"),
+        (["--test", str(torn.parents[1]), "--size", "32x32"], "torn.png: "),
         (["--out", f"{tmp_path}/new/rusty/1.png/models"], "is no folder that this user may write to"),
     ):
         parsed = _run(["train", f"{tmp_path}/new", "--ok", "plain", "--out", f"{tmp_path}/out", *words])
         assert expected in parsed
         assert "\n" not in parsed
+    assert not (tmp_path / "out").exists()
 
 
 def test_good_pictures_alone_teach_a_bundle_nothing(models: Path, tmp_path: Path) -> None:

@@ -276,12 +276,21 @@ class TestCommand:
             (["--view", "top"], "--view top: there is no such view; write one of left, right"),
             (["--roi", "80,60,600,40"], "leaves"),
             (["--look-of", "nothing"], "nothing"),
+            (["--out", "roi.bmp"], "roi.bmp: is no name of a picture; write a name that ends in .png"),
+            (["--out", "."], "--out .: is a folder; write the name of a file"),
+            (["--out", f"{__file__}/roi.png"], "is no folder that this user may write to"),
         ],
     )
     def test_a_mistake_is_one_line(
-        self, words: list[str], said: str, folder: Path, capsys: pytest.CaptureFixture[str]
+        self,
+        words: list[str],
+        said: str,
+        folder: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
     ) -> None:
-        """Without a traceback, status 2."""
+        """Without a traceback, status 2, and before the first picture is cut."""
+        monkeypatch.setattr(roi_sheet, "tried", None)
         assert main(["data", "roi", str(folder), *self.VIEWS, *words]) == 2
         told = capsys.readouterr().err
         assert said in told
