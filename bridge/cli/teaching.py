@@ -62,7 +62,8 @@ def options(parser: argparse.ArgumentParser) -> None:
     add(
         "--mixed-precision",
         choices=("float16", "bfloat16"),
-        help="compute in half precision: faster on a GPU, slower without one",
+        help="compute in half precision: faster on a GPU; without one only bfloat16 is, on a processor with \
+AVX512-BF16 or AMX",
     )
     add("--any-angle", action="store_true", help="the part may lie at any angle")
     add(
