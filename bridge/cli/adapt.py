@@ -97,13 +97,12 @@ class _Task:
 def _task(args: argparse.Namespace) -> _Task:
     from bridge.judging import bundle, shelf  # noqa: PLC0415 - pydantic
     from bridge.learning import roi  # noqa: PLC0415 - numpy and OpenCV
-    from bridge.learning.data import Look, unlabelled  # noqa: PLC0415 - same
+    from bridge.learning.data import unlabelled  # noqa: PLC0415 - same
 
     parent = bundle.load(shelf.located(args.bundle))
     known = parent.manifest.classes
-    rois, goldens = roi.of_bundle(parent)
     wanted = reading.both_kinds(reading.read(args, known, args.check)) if args.check else None
-    there = Look(into=parent.manifest.input, rois=rois, goldens=goldens)
+    there = roi.look_of(parent)
     args.look_of = str(parent.folder)
     found = unlabelled.found_in(args.new, known, args.views)
     here = looking.look(args, found)

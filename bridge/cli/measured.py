@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bridge.learning.unseen import Division
 
 Told = Callable[[int, int], None]
+_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,28 @@ def meeting(args: argparse.Namespace) -> Meeting:
         divided = unseen.by_its_own_split(collection, divided)
     if unseen.leak_allowed(model.manifest.recipe):
         print(f"{model.identity} was trained with --allow-leak: what it never saw may be copies of what it has")
+    _tell_of_copies(model, collection.take(divided.fresh), past)
     return Meeting(model=model, collection=collection, past=past, divided=divided)
+
+
+def _tell_of_copies(model: Bundle, fresh: Collection, past: Seen) -> None:
+    """Say which pictures that the bundle has never seen look like copies of what it learnt from."""
+    from bridge.learning import resemblance, roi  # noqa: PLC0415 - numpy and OpenCV
+    from bridge.learning.data.found import named  # noqa: PLC0415 - same
+
+    if not past.prints:
+        return
+    with bar("looking for copies") as told:
+        bits = resemblance.read(fresh.items, roi.look_of(model), told)
+    found = resemblance.copies(bits, past.prints)
+    if found:
+        paths = [fresh.items[one.place].path for one in found[:_NAMED]]
+        pairs = (f"{named(path, fresh.where)} of {one.group}" for path, one in zip(paths, found, strict=False))
+        more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+        print(
+            f"{len(found):,} of {len(fresh.items):,} pictures that {model.identity} has not seen look like copies "
+            f"of what it was trained on, {', '.join(pairs)}{more}: if they are, they flatter it"
+        )
 
 
 def left_out(divided: Division) -> str:

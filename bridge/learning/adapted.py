@@ -20,7 +20,7 @@ from bridge.errors import ConfigError
 from bridge.judging import bundle, shelf
 from bridge.judging.bundle import Bundle, Manifest, Precision
 from bridge.judging.spec import HeatMapOutput
-from bridge.learning import cam, conversion, export, measuring, metrics, points, roi, transfer
+from bridge.learning import cam, conversion, export, measuring, metrics, points, resemblance, roi, transfer
 from bridge.learning.adaptation import Adapted, AdaptSettings
 from bridge.learning.data import Dataset, Look
 from bridge.learning.data.unlabelled import Unlabelled
@@ -71,7 +71,10 @@ def recipe(
 
 def used(new: Unlabelled) -> Seen:
     """Return the new pictures as trained on: though nobody labelled them, they are no evidence any longer."""
-    return Seen(train=tuple((short(sha), group) for sha, group in zip(new.hashes, new.groups, strict=True)))
+    return Seen(
+        train=tuple((short(sha), group) for sha, group in zip(new.hashes, new.groups, strict=True)),
+        prints=resemblance.kept(new.pictures, new.groups),
+    )
 
 
 def measured(model: Bundle | Network, parent: Bundle, check: Dataset) -> Outcome:

@@ -34,6 +34,7 @@ from bridge.learning import (
     networks,
     points,
     quantising,
+    resemblance,
     roi,
     seen,
 )
@@ -259,4 +260,9 @@ def _seen(dataset: Dataset, split: Split) -> Seen:
     def known(chosen: Indices) -> tuple[tuple[str, str], ...]:
         return tuple((seen.short(hashes[at]), dataset.groups[at]) for at in chosen.tolist())
 
-    return Seen(train=known(split.train), validation=known(split.validation))
+    learnt = [dataset.groups[at] for at in split.train.tolist()]
+    return Seen(
+        train=known(split.train),
+        validation=known(split.validation),
+        prints=resemblance.kept(dataset.pictures[split.train], learnt),
+    )

@@ -158,6 +158,12 @@ def of_bundle(made: Bundle) -> tuple[Rois, dict[str, Golden]]:
     return rois, goldens
 
 
+def look_of(made: Bundle) -> Look:
+    """Return how a bundle cuts and sizes its pictures."""
+    rois, goldens = of_bundle(made)
+    return Look(into=made.manifest.input, rois=rois, goldens=goldens)
+
+
 def goldens(texts: Sequence[str], views: Iterable[str], how: Registration) -> dict[str, Golden]:
     """Return the golden pictures that ``--register`` means, each named as its file will be in the bundle.
 

@@ -16,6 +16,7 @@ from bridge.errors import ConfigError
 
 SEEN: Final = "seen.json"
 """Its name in the bundle."""
+_USES: Final = ("train", "validation", "calibration")
 _DIGITS = 16
 
 Known: TypeAlias = tuple[str, str]
@@ -29,6 +30,9 @@ class Seen:
     train: tuple[Known, ...] = ()
     validation: tuple[Known, ...] = ()
     calibration: tuple[Known, ...] = ()
+    prints: tuple[Known, ...] = ()
+    """Of each picture that was trained on, what its copies are known by (``resemblance``), and its group; bundles
+    of earlier versions keep none."""
 
     def __or__(self, other: Seen) -> Seen:
         """Return what either has seen."""
@@ -36,6 +40,7 @@ class Seen:
             train=tuple({*self.train, *other.train}),
             validation=tuple({*self.validation, *other.validation}),
             calibration=tuple({*self.calibration, *other.calibration}),
+            prints=tuple({*self.prints, *other.prints}),
         )
 
     @property
@@ -53,7 +58,7 @@ class Seen:
 
     def encoded(self) -> bytes:
         """Return the content of ``seen.json``; the same pictures in any order give the same bytes."""
-        facts = {name: sorted(getattr(self, name)) for name in self.__slots__}
+        facts = {name: sorted(getattr(self, name)) for name in (*_USES, *(["prints"] * bool(self.prints)))}
         return json.dumps(facts, indent=0, ensure_ascii=False).encode() + b"\n"
 
 
@@ -73,6 +78,7 @@ def read(folder: Path) -> Seen:
         return Seen()
     try:
         facts = json.loads(path.read_bytes())
+        facts = {"prints": [], **facts}
         pairs = {name: tuple((str(one), str(group)) for one, group in facts[name]) for name in Seen.__slots__}
     except (ValueError, KeyError, TypeError) as exc:
         raise ConfigError(str(path), f"is no list of pictures ({exc})") from exc

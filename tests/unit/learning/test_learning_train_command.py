@@ -103,6 +103,14 @@ def test_the_recipe_says_all_of_it(models: Path) -> None:
     assert json.loads(json.dumps(recipe)) == recipe
 
 
+def test_a_bundle_keeps_what_copies_of_its_training_pictures_are_known_by(models: Path) -> None:
+    """And of no others."""
+    made = bundle.load(models / "1")
+    past = seen.read(made.folder)
+    assert len(past.prints) == len(past.train)
+    assert {group for _, group in past.prints} == {group for _, group in past.train}
+
+
 def test_a_bundle_takes_its_network_along(models: Path) -> None:
     """Rebuilt without the old work folder it says what the line's graph says, and is cut at its last block."""
     made = bundle.load(models / "1")

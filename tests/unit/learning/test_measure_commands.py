@@ -7,14 +7,16 @@ import json
 import sys
 from pathlib import Path
 
+import cv2
 import lamps
+import numpy as np
 import pytest
 
 from bridge.cli.main import main
 from bridge.judging import bundle
 from bridge.judging.bundle import Bundle
 from bridge.judging.spec import HeatMapOutput
-from bridge.learning import seen
+from bridge.learning import resemblance, roi, seen
 from bridge.learning.seen import Seen, short
 
 pytest.importorskip("matplotlib")
@@ -190,6 +192,26 @@ def test_a_leak_that_was_allowed_is_told_of(tmp_path: Path, capsys: pytest.Captu
     lamps.shelf(tmp_path, recipe={"split": {"leak_allowed": True}})
     _, out, _ = run(capsys, "calibrate", "lamps", "set/set.csv", "--goal", "1", "--risk", "0.03")
     assert "was trained with --allow-leak" in out
+
+
+def test_what_looks_like_a_copy_of_a_training_picture_is_told_of(
+    model: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In one line, with the first pairs by name; a bundle that keeps nothing to know copies by says nothing."""
+    rng = np.random.default_rng(0)
+    learnt = rng.normal(180, 30, (16, 16, 3)).clip(0, 245).astype(np.uint8)
+    cv2.imwrite("set/good40-1.png", learnt[:, ::-1] + 10)
+    shown = roi.look_of(model).picture(cv2.imencode(".png", learnt)[1].tobytes(), "1")
+    past = Seen(train=(("a" * 16, "lot 7"),), prints=resemblance.kept(shown[None], ["lot 7"]))
+    other = lamps.shelf(tmp_path / "other", past)
+    for command, *more in (("evaluate",), ("calibrate", "--goal", "1", "--risk", "0.03")):
+        words = ("set/set.csv", *more)
+        assert "copies" not in run(capsys, command, str(model.folder), *words)[1]
+        status, out, _ = run(capsys, command, str(other.folder), *words)
+        assert status == 0
+        said = next(line for line in out.splitlines() if "copies" in line)
+        assert said.startswith(f"1 of 200 pictures that {other.identity} has not seen look like copies")
+        assert "trained on, good40-1.png of lot 7: if they are" in said
 
 
 def test_a_bundle_without_a_memory_is_told_of(model: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
