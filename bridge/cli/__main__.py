@@ -13,7 +13,7 @@ def main() -> int:
     if sys.argv[1:2] == ["run"]:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     if sys.argv[1:2] in _LONG:
-        from bridge.learning.priority import yield_to_the_line  # noqa: PLC0415 - before anything starts a thread
+        from bridge.priority import yield_to_the_line  # noqa: PLC0415 - before anything starts a thread
 
         yield_to_the_line()
     for stream in (sys.stdout, sys.stderr):

@@ -21,6 +21,7 @@ from bridge.errors import BridgeError, Unavailable
 from bridge.gateway import Gateway, open_gateway
 from bridge.log import configure, logger
 from bridge.notify import Notify, in_words
+from bridge.priority import keep_rank
 from bridge.store import user
 from bridge.tasks import Tasks
 
@@ -48,6 +49,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run until told to stop; exit status 2 for what a person must mend, 3 for a disk that refuses."""
+    keep_rank()
     config = load(args.config)
     configure(config.log, args.log_level)
     try:
