@@ -26,7 +26,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -59,7 +59,7 @@ from bridge.learning.data import (
     split,
 )
 from bridge.learning.heads import Kind
-from bridge.learning.networks import Backbone, looks
+from bridge.learning.networks import Backbone, Network, looks
 from bridge.learning.settings import BLOCK, HEAD, Settings
 
 Scores: TypeAlias = NDArray[np.float64]
@@ -156,6 +156,8 @@ class Case:
     test: NDArray[np.intp]
     shown: dict[str, Bytes]
     """The test pictures: as they are, ``jitter 0`` …, and ``level``."""
+    seen: dict[Backbone, dict[str, NDArray[np.float32]]] = field(default_factory=dict)
+    """What the part of a network that never learns makes of them, and of ``all`` pictures that are learnt from."""
 
     @property
     def bad(self) -> NDArray[np.bool_]:
@@ -166,6 +168,19 @@ class Case:
     def groups(self) -> list[str]:
         """Of the test pictures."""
         return [self.dataset.groups[place] for place in self.test.tolist()]
+
+    def below(self, net: Network) -> dict[str, NDArray[np.float32]]:
+        """Return what lies below the last block at every look, each of shape (pictures, looks, …); made once."""
+
+        def look(part: Bytes) -> NDArray[np.float32]:
+            rows = looks.at_all(preprocess.normalise(part, net.normalisation), LOOKS)
+            made = np.asarray(net.lower.predict_on_batch(rows))  # type: ignore[union-attr]  # it has weights
+            return made.reshape(LOOKS, len(part), *made.shape[1:]).swapaxes(0, 1)
+
+        if net.backbone not in self.seen:
+            shown = self.shown | {"all": self.dataset.pictures}
+            self.seen[net.backbone] = {name: in_parts(look, some) for name, some in shown.items()}
+        return self.seen[net.backbone]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,19 +294,15 @@ def trained(case: Case, settings: Settings, seed: int, folder: Path) -> dict[int
         shutil.rmtree(work)
     good = [place for place, one in enumerate(dataset.classes) if one.verdict == "OK"]
 
-    def answer(part: Bytes) -> NDArray[np.float32]:
-        """Return the mean logits of one look and of all, shape (pictures, 2, classes)."""
-        seen = looks.at_all(preprocess.normalise(part, net.normalisation), LOOKS)
-        logits = np.asarray(net.once.predict_on_batch(seen)).reshape(LOOKS, len(part), -1)
-        return np.stack([logits[0], logits.mean(axis=0)], axis=1)
+    def chances(seen: NDArray[np.float32]) -> Scores:
+        """Return the chances of the classes after one look and after all, shape (2, pictures, classes)."""
+        rows = seen.reshape(-1, *seen.shape[2:])
+        logits = in_parts(net.tail.predict_on_batch, rows).astype(np.float64).reshape(len(seen), LOOKS, -1)
+        return np.stack([training.chances(one) for one in (logits[:, 0], logits.mean(axis=1))])
 
-    def chances(seen: Bytes) -> Scores:
-        """Return the chances of the classes, shape (2, pictures, classes)."""
-        logits = in_parts(answer, seen).astype(np.float64)
-        return np.stack([training.chances(logits[:, often]) for often in range(2)])
-
-    checked, labels = chances(dataset.pictures[sides.validation]), dataset.labels[sides.validation]
-    shown = {name: chances(seen)[:, :, good].sum(axis=2) for name, seen in case.shown.items()}
+    below = case.below(net)
+    checked, labels = chances(below["all"][sides.validation]), dataset.labels[sides.validation]
+    shown = {name: chances(below[name])[:, :, good].sum(axis=2) for name in case.shown}
     return {
         number: Trained(
             scores={name: scores[often] for name, scores in shown.items()},

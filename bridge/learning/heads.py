@@ -63,6 +63,9 @@ class Kind(StrEnum):
     """Each place by itself; the part is as bad as its worst place."""
 
 
+_EVERY_PLACE = (Kind.FC, Kind.SVM)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
     """A head and the closed form of what it looks at."""
@@ -109,11 +112,14 @@ class Head:
     def standardise(self, features: Callable[[], Iterable[Tensor]]) -> None:
         """Measure each number that the head reads in units of its deviation; what the head says stays the same.
 
-        Learning then moves all numbers alike, however large they are by nature.
+        Learning then moves all numbers alike, however large they are by nature. Heads that read every place by
+        itself are left as they are: of so many numbers each must move little.
 
         Args:
             features: gives what the head will learn from, in batches; it is called twice.
         """
+        if self.kind in _EVERY_PLACE:
+            return
         ops, layer = keras.ops, self.model.get_layer(_STANDARD)
         before = keras.Model(self.model.input, layer.input)
         axes = tuple(range(len(layer.input.shape) - 1))
@@ -128,20 +134,15 @@ class Head:
 
         centre = mean(lambda seen: seen)
         deviation = np.sqrt(mean(lambda seen: ops.square(seen - ops.convert_to_tensor(centre, "float32"))))
-        layer.replace(centre, 1 / np.maximum(deviation, max(_SMALLEST * deviation.mean(), 1e-9)), self._reader())
-
-    def _reader(self) -> Any:
-        """Return the layer that reads what is standardised."""
-        return self.model.get_layer(_HIDDEN if self.kind is Kind.FC else _LOGITS)
+        scale = 1 / np.maximum(deviation, max(_SMALLEST * deviation.mean(), 1e-9))
+        layer.replace(centre, scale, self.model.get_layer(_LOGITS))
 
     def _kernel(self, name: str) -> Tensor:
         """Return the weights of a layer, of numbers that are not standardised."""
-        ops, layer = keras.ops, self.model.get_layer(name)
-        kernel = ops.cast(layer.kernel, "float32")
-        if layer is not self._reader():
+        kernel = keras.ops.cast(self.model.get_layer(name).kernel, "float32")
+        if self.kind in _EVERY_PLACE:
             return kernel
-        scale = ops.cast(self.model.get_layer(_STANDARD).scale, "float32")
-        return ops.tile(scale, kernel.shape[0] // scale.shape[0])[:, None] * kernel
+        return keras.ops.cast(self.model.get_layer(_STANDARD).scale, "float32")[:, None] * kernel
 
     def _sizes(self) -> tuple[int, int, int]:
         """Return the places of the features, the places left after shrinking, and the channels."""
@@ -151,8 +152,7 @@ class Head:
     def _through_hidden(self, features: Tensor) -> Tensor:
         """Multiply the kernels of both layers, each picture with the hidden units that it lights."""
         ops, (cells, seen, channels) = keras.ops, self._sizes()
-        shrunk = self.model.get_layer(_STANDARD)(_shrunk(features, self.pool))
-        flat = ops.cast(ops.reshape(shrunk, (-1, seen * channels)), "float32")
+        flat = ops.cast(ops.reshape(_shrunk(features, self.pool), (-1, seen * channels)), "float32")
         lit = ops.cast(self.model.get_layer(_HIDDEN)(flat) > 0, "float32")
         first = ops.sum(ops.reshape(self._kernel(_HIDDEN), (seen, channels, -1)), axis=0) / cells
         last = ops.transpose(self._kernel(_LOGITS))  # (classes, units)
@@ -196,7 +196,7 @@ def build(
 
 
 def _gathered(kind: Kind, flow: Tensor, units: int) -> Tensor:
-    """Return what the last layer reads, standardised, with dropout."""
+    """Return what the last layer reads, with dropout."""
     layers, standard = keras.layers, Standard(name=_STANDARD)
     if kind is Kind.LOCAL:
         return layers.SpatialDropout2D(0.5)(standard(flow))
@@ -205,7 +205,7 @@ def _gathered(kind: Kind, flow: Tensor, units: int) -> Tensor:
     if kind is Kind.AVGMAX:
         pooled = [layers.GlobalAveragePooling2D()(flow), layers.GlobalMaxPooling2D()(flow)]
         return layers.Dropout(0.3)(standard(layers.Concatenate()(pooled)))
-    flat = layers.Flatten()(standard(flow))
+    flat = layers.Flatten()(flow)
     if kind is Kind.SVM:
         return flat
     hidden = layers.Dense(units, activation="relu", name=_HIDDEN)(layers.Dropout(0.5)(flat))
@@ -233,10 +233,9 @@ class Standard(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no type
             np.asarray(keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(one)), np.float64)
             for one in (reader.kernel, reader.bias, self.mean, self.scale)
         )
-        times = len(kernel) // len(mean)
-        plain = np.tile(old, times)[:, None] * kernel
-        reader.bias.assign(bias + np.tile(mean - was, times) @ plain)
-        reader.kernel.assign(plain / np.tile(scale, times)[:, None])
+        plain = old[:, None] * kernel
+        reader.bias.assign(bias + (mean - was) @ plain)
+        reader.kernel.assign(plain / scale[:, None])
         self.mean.assign(mean)
         self.scale.assign(scale)
 

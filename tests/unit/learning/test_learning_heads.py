@@ -42,7 +42,7 @@ def test_the_closed_form_is_the_gradient(kind: Kind, classes: int, pool: int) ->
     assert np.abs(weights).max() > 1e-3
 
 
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", [Kind.GAP, Kind.AVGMAX, Kind.LOCAL])
 def test_to_standardise_is_to_say_the_same_in_other_units(kind: Kind) -> None:
     """Once or twice; what the last layers read has mean 0 and deviation 1 then, and what is always 0 stays 0."""
     head = heads.build(kind, FEATURES.shape[1:], 2, ok=(1,), pool=2, units=16)
