@@ -197,7 +197,7 @@ def build(
 
 def _gathered(kind: Kind, flow: Tensor, units: int) -> Tensor:
     """Return what the last layer reads, with dropout."""
-    layers, standard = keras.layers, Standard(name=_STANDARD)
+    layers, standard = keras.layers, Standard(name=_STANDARD, dtype="float32")
     if kind is Kind.LOCAL:
         return layers.SpatialDropout2D(0.5)(standard(flow))
     if kind is Kind.GAP:
@@ -224,8 +224,7 @@ class Standard(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no type
 
     def call(self, numbers: Tensor) -> Tensor:
         """Return numbers of the same shape."""
-        ops = keras.ops
-        return (numbers - ops.cast(self.mean, numbers.dtype)) * ops.cast(self.scale, numbers.dtype)
+        return (numbers - self.mean) * self.scale
 
     def replace(self, mean: NDArray[np.float64], scale: NDArray[np.float64], reader: Any) -> None:
         """Take another mean and scale, and let the dense layer that reads the numbers say the same as before."""

@@ -59,6 +59,21 @@ def test_to_standardise_is_to_say_the_same_in_other_units(kind: Kind) -> None:
     assert np.all(seen[:, 5] == 0)
 
 
+def test_what_is_standardised_is_so_in_float32() -> None:
+    """In half precision a small deviation beside a large mean is lost, and its inverse beyond what can be said."""
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        head = heads.build(Kind.LOCAL, FEATURES.shape[1:], 2, ok=(1,))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    features = FEATURES * np.float32(1e-5) + np.float32([1, 0, 0, 0, 0, 0, 0])
+    head.standardise(lambda: [features])
+    layer = head.model.get_layer("standard")
+    seen = np.asarray(keras.Model(head.model.input, layer.output)(features)).reshape(-1, 7)
+    assert np.allclose(seen.mean(axis=0), 0, atol=0.03)
+    assert np.allclose(seen[:, 1:].std(axis=0), 1, atol=1e-2)
+
+
 @pytest.mark.parametrize("kind", [Kind.FC, Kind.SVM, Kind.LOCAL])
 def test_a_head_learns_with_its_own_loss(kind: Kind) -> None:
     """One channel tells the classes apart; labels are places of classes, whatever the loss makes of them."""
