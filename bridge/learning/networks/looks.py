@@ -64,6 +64,10 @@ class AtAll(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
         """Return all looks at these pictures."""
         return at_all(pictures, self._count)
 
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return the shape of a picture, of a batch that is not known."""
+        return (None, *input_shape[1:])
+
 
 class Agreed(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
     """``agreed``, or ``turned_back`` for what lies on a grid, as a layer."""
@@ -75,6 +79,10 @@ class Agreed(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
     def call(self, found: Tensor) -> Tensor:
         """Return the mean over looks."""
         return agreed(found, self._count) if len(found.shape) == 2 else turned_back(found, self._count)  # noqa: PLR2004
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return the same with another batch; without it PyTorch and JAX would split a batch that they made up."""
+        return (None, *input_shape[1:])
 
 
 def _mean(found: Tensor, count: int, back: Callable[[Tensor, int], Tensor]) -> Tensor:

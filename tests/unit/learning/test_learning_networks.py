@@ -12,7 +12,7 @@ from bridge.errors import ConfigError
 from bridge.judging.spec import Input
 from bridge.learning import networks
 from bridge.learning.backend import keras
-from bridge.learning.networks import Backbone, cost, weights
+from bridge.learning.networks import Backbone, cost, looks, weights
 from bridge.learning.networks.trunk import Grouped, Trunk
 
 pytestmark = [
@@ -112,6 +112,13 @@ def test_eight_looks_know_no_orientation() -> None:
     assert net.tail is net.once
     with pytest.raises(ConfigError, match=r"--tta 8.*64x32.*write --tta 4"):
         networks.build(Backbone.SMALL, Input(width=64, height=32), 3, tta=8)
+
+
+def test_looks_are_built_without_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch and JAX would find the shape by splitting a batch that they made up, which need not be even."""
+    monkeypatch.setattr(looks, "agreed", lambda *_: pytest.fail("a batch is split"))
+    net = networks.build(Backbone.SMALL, Input(width=32, height=32), 3, tta=4)
+    assert net.whole.output.shape == (None, 3)
 
 
 def test_a_grouped_convolution_learns_and_judges_with_the_same_numbers() -> None:
