@@ -15,11 +15,12 @@ from bridge.learning import networks
 from bridge.learning.backend import keras
 from bridge.learning.data import Dataset, Split
 from bridge.learning.heads import Kind
-from bridge.learning.networks import Backbone, Network, stored
+from bridge.learning.networks import Backbone, Network, looks, stored
 from bridge.learning.settings import Progress, Settings
 
 WEIGHTS: Final = "weights.npz"
 """Its name in the bundle."""
+_ANEW: Final = "train it once more with aoi-bridge train"
 
 
 def files(network: Network) -> dict[str, bytes]:
@@ -47,13 +48,19 @@ def built_as(made: Bundle) -> Built:
         raise ConfigError(
             f"--from {made.folder}",
             f"{made.identity} holds no weights to go on from: it was imported, or made by an older version",
-            "train it once more with aoi-bridge train",
+            _ANEW,
         )
     try:
-        tta = int(str(said.get("tta", 1)))
-        return Built(backbone=Backbone(str(said["backbone"])), head=Kind(str(said["head"])), tta=tta)
+        return Built(backbone=Backbone(str(said["backbone"])), head=Kind(str(said["head"])), tta=_looks(said))
     except (KeyError, ValueError) as exc:
         raise ConfigError(f"--from {made.folder}", f"its network is not known here ({exc})") from exc
+
+
+def _looks(said: dict[str, Any]) -> int:
+    count = int(str(said.get("tta", 1)))  # bundles of earlier versions do not say it
+    if count not in looks.COUNTS:
+        raise ValueError(f"{count} looks")
+    return count
 
 
 def network(made: Bundle, seed: int = 0) -> Network:
@@ -72,7 +79,7 @@ def network(made: Bundle, seed: int = 0) -> Network:
     built = networks.build(
         said.backbone, made.manifest.input, outputs, head=said.head, ok=ok, cut=True, tta=said.tta
     )
-    stored.fill(built, stored.read(made.folder / WEIGHTS), str(made.folder / WEIGHTS))
+    stored.fill(built, stored.read(made.folder / WEIGHTS), str(made.folder / WEIGHTS), _ANEW)
     return networks.normalised(built, made.manifest.normalisation)
 
 

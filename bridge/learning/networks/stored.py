@@ -33,13 +33,14 @@ def array(variable: Any) -> NDArray[Any]:
     return np.array(keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(variable)))
 
 
-def fill(network: Network, stored: Arrays, where: str) -> None:
+def fill(network: Network, stored: Arrays, where: str, write: str = "") -> None:
     """Give a network weights of one built alike, whether or not that one was cut.
 
     Args:
         network: what is changed.
         stored: of any parts; the others stay as they are.
         where: what an error begins with.
+        write: what it tells the user to do.
 
     Raises:
         ConfigError: a place, name or shape differs.
@@ -47,7 +48,7 @@ def fill(network: Network, stored: Arrays, where: str) -> None:
     known = {name: one for part in EVERYTHING for name, one in _named(network, part)}
     for name, value in stored.items():
         if name not in known or tuple(known[name].shape) != value.shape:
-            raise ConfigError(where, f"does not fit the network: it holds {name} of shape {value.shape}")
+            raise ConfigError(where, f"does not fit the network: it holds {name} of shape {value.shape}", write)
         known[name].assign(value)
 
 

@@ -143,21 +143,22 @@ def test_it_goes_on_from_a_bundle(models: Path, tmp_path: Path, capsys: pytest.C
 
 
 def test_several_looks_are_part_of_the_bundle(tmp_path: Path) -> None:
-    """The line scores a mirrored picture alike, shows where, and a bundle that goes on from it looks as often."""
+    """The line scores a mirrored picture alike, in 8 bits too; a bundle that goes on from it looks as often."""
     written(tmp_path / "old", 24, 6)
     words = "--ok plain --size 32x32 --colour gray --epochs 1 --allow-leak"
-    assert main(["train", f"{tmp_path}/old", *words.split(), "--tta", "8", "--out", f"{tmp_path}/models"]) == 0
+    looks = "--tta 8 --precision int8 --int8-loss 100"
+    assert main(["train", f"{tmp_path}/old", *f"{words} {looks} --out {tmp_path}/models".split()]) == 0
     shown = marked(8, 9).pictures
     more = "--ok plain --fine-epochs 1 --copies 2 --allow-leak"
     assert main(["train", f"{tmp_path}/old", *more.split(), "--from", f"{tmp_path}/models@live"]) == 0
-    for version in ("1", "2"):
+    for version, off in (("1", 1e-4), ("2", 2e-3), ("3", 1e-4)):
         made = bundle.load(tmp_path / "models" / version)
         assert made.manifest.recipe["network"]["tta"] == transfer.network(made).looks == 8
         assert made.manifest.heat_map
         scores = measuring.scores(made, shown)
         assert np.ptp(scores) > 1e-3
         for other in (shown[:, :, ::-1], shown[:, ::-1], np.swapaxes(shown, 1, 2)):
-            assert np.allclose(measuring.scores(made, np.ascontiguousarray(other)), scores, atol=1e-4)
+            assert np.allclose(measuring.scores(made, np.ascontiguousarray(other)), scores, atol=off)
 
 
 def test_what_is_said_of_learning_on_is_done(
@@ -286,6 +287,24 @@ def test_weights_that_are_no_arrays_are_refused(models: Path, tmp_path: Path) ->
     net = transfer.network(bundle.load(models / "1"))
     with pytest.raises(ConfigError, match="does not fit the network"):
         stored.fill(net, {"trunk.000.kernel": np.zeros((1, 2), np.float32)}, "here")
+
+
+def test_a_network_that_is_built_otherwise_today_is_one_line(models: Path, tmp_path: Path) -> None:
+    """A head from before heads were standardised, or looks that nobody knows; what to do stands in the line."""
+    made = bundle.load(models / "1")
+    arrays = stored.read(made.folder / transfer.WEIGHTS)
+    kernel, bias = arrays["head.002.kernel"], arrays["head.003.bias"]
+    older = {name: one for name, one in arrays.items() if not name.startswith("head.")}
+    older |= {"head.000.kernel": kernel, "head.001.bias": bias}
+    (tmp_path / transfer.WEIGHTS).write_bytes(stored.encoded(older))
+    with pytest.raises(
+        ConfigError, match=r"holds head\.000\.kernel .*; train it once more with aoi-bridge train$"
+    ):
+        transfer.network(replace(made, folder=tmp_path))
+    recipe = made.manifest.recipe | {"network": {"backbone": "small", "head": "avgmax", "tta": 16}}
+    foreign = replace(made, manifest=made.manifest.model_copy(update={"recipe": recipe}))
+    with pytest.raises(ConfigError, match=r"its network is not known here \(16 looks\)"):
+        transfer.network(foreign)
 
 
 def test_phases_follow_from_the_weights(tmp_path: Path) -> None:
