@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Final, TypeAlias
 
 import cv2
@@ -123,7 +124,7 @@ def _apart(ours: Signs, theirs: Signs) -> Iterator[tuple[int, NDArray[np.float32
     """Yield, some rows at a time, in what share of the bits each of ours, mirrored or not, differs from theirs."""
     for at in range(0, len(ours), _AT_ONCE):
         some = ours[at : at + _AT_ONCE]
-        same = np.max([(some * turned) @ theirs.T for turned in _MIRRORED], axis=0)
+        same = reduce(np.maximum, ((some * turned) @ theirs.T for turned in _MIRRORED))
         yield at, (1 - same / theirs.shape[1]) / 2
 
 
