@@ -222,8 +222,8 @@ _IN_EPOCHS = ("head", "last block and head", "everything")
 
 
 def _said(epoch: Epoch) -> str:
-    best = f"best {epoch.best_auc:.4f} in epoch {epoch.best}"
-    return f"epoch {epoch.epoch}: loss {epoch.loss:.4f}, AUC {epoch.auc:.4f}, {best}"
+    kept = f"kept is epoch {epoch.best} with {epoch.best_auc:.4f}"
+    return f"epoch {epoch.epoch}: loss {epoch.loss:.4f}, AUC {epoch.auc:.4f}; {kept}"
 
 
 def _whole(text: str) -> int:
