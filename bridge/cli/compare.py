@@ -173,6 +173,7 @@ def _provenance(args: argparse.Namespace, dataset: Dataset, done: list[Trial]) -
         ("data", dataset.digest),
         ("held out", ", ".join(f"seed {seed}: {number}" for seed, number in sorted(held_out.items()))),
         ("weights", args.weights or "imagenet; small: none"),
+        ("looks", f"{args.tta or 1} at each picture"),
         ("phases", f"{args.epochs} and {args.fine_epochs} epochs at most"),
         ("tools", f"aoi-bridge {version('aoi-bridge')}, keras {keras.__version__}"),
     ]

@@ -11,7 +11,9 @@ import pytest
 from toys import CLASSES, marked
 
 from bridge.cli.main import main
+from bridge.judging.spec import Input
 from bridge.learning import trials
+from bridge.learning.networks import Backbone
 from bridge.learning.settings import Settings
 
 pytestmark = [
@@ -68,6 +70,15 @@ def test_parts_that_cannot_be_registered_are_left_out_for_every_network(
     assert "1 of 20 pictures is left out: ok/0.png cannot be registered" in capsys.readouterr().out
 
 
+def test_looks_are_paid_for_by_the_picture() -> None:
+    """Two looks are twice the multiply-adds, with as many weights."""
+    into = Input(width=32, height=32)
+    one, two = (trials.priced(Settings(backbone=Backbone.SMALL, tta=tta), into, CLASSES) for tta in (1, 2))
+    assert two.flops == 2 * one.flops > 1e6
+    assert two.parameters == one.parameters
+    assert two.edge_ms > 0
+
+
 def test_a_comparison_is_interrupted_resumed_and_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,7 +92,7 @@ def test_a_comparison_is_interrupted_resumed_and_written(
     words = (
         f"compare {tmp_path}/set --ok plain --size 32x32 --colour gray --epochs 1 --batch 16 --seeds 1 --out {out}"
     )
-    words += " --augment none fixture --copies 1 2 --head gap"
+    words += " --augment none fixture --copies 1 2 --head gap --tta 2"
     train, trained = trials.training.train, []
 
     def until_the_second(*given: object, **named: object) -> object:
@@ -105,6 +116,7 @@ def test_a_comparison_is_interrupted_resumed_and_written(
         ("fixture", 2),
     }
     assert len(told["differences"]) == 2
+    assert told["provenance"]["looks"] == "2 at each picture"
     row = told["rows"][0]
     assert row["cost"]["edge_ms"] > 0
     assert 1e6 < row["cost"]["flops"] < 1e8
