@@ -16,7 +16,8 @@ from bridge.errors import ConfigError
 
 SEEN: Final = "seen.json"
 """Its name in the bundle."""
-_USES: Final = ("train", "validation", "calibration")
+USES: Final = ("train", "validation", "calibration")
+"""What a picture may have been used for."""
 _DIGITS = 16
 
 Known: TypeAlias = tuple[str, str]
@@ -58,7 +59,7 @@ class Seen:
 
     def encoded(self) -> bytes:
         """Return the content of ``seen.json``; the same pictures in any order give the same bytes."""
-        facts = {name: sorted(getattr(self, name)) for name in (*_USES, *(["prints"] * bool(self.prints)))}
+        facts = {name: sorted(getattr(self, name)) for name in (*USES, *(["prints"] * bool(self.prints)))}
         return json.dumps(facts, indent=0, ensure_ascii=False).encode() + b"\n"
 
 

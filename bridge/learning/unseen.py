@@ -20,8 +20,6 @@ from bridge.learning.data import Collection
 from bridge.learning.data.pictures import Told, silent
 from bridge.learning.seen import Known, Seen
 
-_USES = ("train", "validation", "calibration")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Division:
@@ -62,13 +60,13 @@ def divide(
     for item in collection.items:
         hashes.append(_digits_of(item.path))
         told(len(hashes), len(collection.items))
-    used = {digits: use for use in reversed(_USES) for digits, _ in getattr(past, use) if digits}
+    used = {digits: use for use in reversed(seen.USES) for digits, _ in getattr(past, use) if digits}
     uses = np.array([used.get(digits, "") for digits in hashes])
     tainted = {group for group, use in zip(collection.groups, uses.tolist(), strict=True) if use}
     if same_names:
         tainted |= past.groups
     touched = np.array([group in tainted for group in collection.groups], np.bool_)
-    sides = {use: np.flatnonzero(uses == use) for use in _USES}
+    sides = {use: np.flatnonzero(uses == use) for use in seen.USES}
     return Division(
         fresh=np.flatnonzero((uses == "") & ~touched),
         neighbours=np.flatnonzero((uses == "") & touched),
