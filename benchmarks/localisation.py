@@ -5,7 +5,8 @@
 DATA holds ``train`` and ``test`` folders of classes and a ``manifest.csv``; magnetic_tile has masks, bsdata
 labelme polygons. FILE is MobileNetV2's (Keras, without top). Its features stay as they are; a head is trained on
 ``train``, on four mirrored and varied copies of each picture, exported, and run by the line's own worker on
-``test``. Groups are apart: views of one tile, or places of one spindle, lie on one side only.
+``test``. Groups are apart: views of one tile, or places of one spindle, lie on one side only; what ``data check``
+finds to be a photograph of the test side leaves the training side.
 
 Every figure stands beside what chance would hit; see ``bridge/learning/localisation.py`` for the rules.
 """
@@ -26,6 +27,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 from harness import finish
 from numpy.typing import NDArray
+from real_data import apart
 
 from bridge.judging import preprocess
 from bridge.judging.bundle import Bundle
@@ -92,7 +94,7 @@ def read(where: Path, kind: str, size: str) -> Task:
     """Read the set's own sides, each with its groups."""
     width, height = map(int, size.split("x"))
     choice = Choice(ok=(OK[kind],), groups=(f"manifest.csv:{GROUP[kind]}",))
-    whole = items.read(where, choice)
+    whole = apart(items.read(where, choice))
     sides = {side: [at for at, one in enumerate(whole.splits) if one == side] for side in ("train", "test")}
     assert not {whole.items[at].group for at in sides["train"]} & {whole.items[at].group for at in sides["test"]}
     look = Look(into=Input(width=width, height=height))

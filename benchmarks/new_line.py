@@ -281,7 +281,7 @@ def main() -> None:
     add("--weights", type=Path, help="a file of ImageNet weights (Keras' own download)")
     add("--head", default="avgmax", choices=[one.value for one in Kind])
     add("--augment", default="fixture", choices=sorted(augmentation.NAMED))
-    add("--copies", type=int, default=4, help="of each picture; the commands take 10 (4)")
+    add("--copies", type=int, default=4, help="of each picture, as train --from takes (4)")
     add("--size", type=int, nargs=2, default=(106, 210), metavar=("WIDTH", "HEIGHT"))
     add("--folder", type=Path, default=Path("build/new_line"))
     args = parser.parse_args()

@@ -19,6 +19,7 @@ from bridge.cli.numbers import above_zero, count, share
 from bridge.judging.spec import Input
 
 if TYPE_CHECKING:
+    from bridge.learning.heads import Kind
     from bridge.learning.settings import Phase, Settings, Told
     from bridge.learning.settings import Progress as Epoch
 
@@ -48,7 +49,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     add("--weights", help="imagenet (downloaded once), a file, or none (default: imagenet; small: none)")
     add("--epochs", type=count, default=30, help="the most epochs of the head, or of everything (default: 30)")
     add("--patience", type=count, default=8, help="epochs in a row that rank worse before they stop (default: 8)")
-    add("--rate", type=_rate, help="their largest learning rate (default: 0.001; small: 0.003)")
+    add("--rate", type=_rate, help="their largest learning rate (default: 0.005; fc, svm: 0.001; small: 0.003)")
     add("--fine-epochs", type=_whole, default=20, help="the most epochs of the last block; 0: none (default: 20)")
     add("--fine-rate", type=_rate, default=1e-4, help="the learning rate of the last block (default: 0.0001)")
     add("--momentum", type=share, default=0.9, help="of the last block's SGD (default: 0.9)")
@@ -57,7 +58,8 @@ def options(parser: argparse.ArgumentParser) -> None:
         "--class-weights",
         choices=("balanced", "none"),
         default="balanced",
-        help="whether each class counts the same, however many pictures it has (default: balanced)",
+        help="whether both verdicts, and the classes of each, count the same, however many pictures they have \
+(default: balanced)",
     )
     add(
         "--mixed-precision",
@@ -113,7 +115,7 @@ def choices(parser: argparse.ArgumentParser, *, several: bool) -> None:
         default=default(None),
         metavar="N",
         help=f"fixed copies of each picture, the first as it is{end}; 0: varied anew in every epoch, through the \
-whole network (default: 10; without weights: 0)",
+whole network (default: 10; with --from: 4; without weights: 0)",
         **many,
     )
 
@@ -152,7 +154,7 @@ def settings(
         source=source,
         head=heads.Kind(head),
         tta=args.tta or 1,
-        phases=_phases(args, backbone, pretrained=pretrained),
+        phases=_phases(args, backbone, heads.Kind(head), pretrained=pretrained),
         policy=policy.at_any_angle() if args.any_angle else policy,
         copies=(10 if pretrained else 0) if copies is None else copies,
         batch=args.batch,
@@ -166,11 +168,12 @@ def _source(backbone: str, weights: str | None) -> str:
     return weights or ("none" if backbone == "small" else "imagenet")
 
 
-def _phases(args: argparse.Namespace, backbone: str, *, pretrained: bool) -> tuple[Phase, ...]:
-    from bridge.learning.settings import ALL, HEAD  # noqa: PLC0415 - as above
+def _phases(args: argparse.Namespace, backbone: str, head: Kind, *, pretrained: bool) -> tuple[Phase, ...]:
+    from bridge.learning.heads import standardised  # noqa: PLC0415 - as above
+    from bridge.learning.settings import ALL, HEAD, STANDARDISED  # noqa: PLC0415 - as above
 
     if pretrained:
-        return (_first(args, HEAD, HEAD.rate), *_fine(args))
+        return (_first(args, HEAD, (STANDARDISED if standardised(head) else HEAD).rate), *_fine(args))
     return (_first(args, ALL, ALL.rate if backbone == "small" else HEAD.rate),)
 
 

@@ -16,6 +16,9 @@ from bridge.cli.numbers import of_a_hundred, said_auc, share
 from bridge.errors import ConfigError
 from bridge.judging.bundle import Precision
 
+_COPIES_OF_A_FEW = 4
+"""Of each picture where a bundle learns on; with so many ``benchmarks/new_line.py`` was measured."""
+
 if TYPE_CHECKING:
     from bridge.judging.bundle import Bundle
     from bridge.judging.spec import HeatMapOutput
@@ -181,7 +184,7 @@ def _from_bundle(args: argparse.Namespace) -> _Task:
     collection = reading.both_kinds(reading.read(args, parent.manifest.classes))
     transfer.fitting(collection.classes, parent)
     args.weights = "none"
-    copies = 10 if args.copies is None else args.copies
+    copies = _COPIES_OF_A_FEW if args.copies is None else args.copies
     settings = teaching.settings(args, said.backbone, said.head, args.augment, copies)
     return _Task(
         collection=collection,
@@ -283,7 +286,7 @@ def _close(task: _Task, found: Sequence[Made], progress: Progress) -> None:
 
     made = found[0].bundle
     training.finished(task.work)
-    print(f"best epoch {progress.best} of {progress.epoch}; written: {made.identity} in {made.folder}")
+    print(f"epoch {progress.best} of {progress.epoch} is kept; written: {made.identity} in {made.folder}")
     known = len(made.manifest.golden)
     proof = (
         "it may judge only where it rejects them" if known else "none was rejected clearly enough to prove it by"

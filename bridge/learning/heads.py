@@ -66,6 +66,11 @@ class Kind(StrEnum):
 _EVERY_PLACE = (Kind.FC, Kind.SVM)
 
 
+def standardised(kind: Kind) -> bool:
+    """Return whether a head measures what it reads in units of its deviation, see ``Head.standardise``."""
+    return kind not in _EVERY_PLACE
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
     """A head and the closed form of what it looks at."""
@@ -118,7 +123,7 @@ class Head:
         Args:
             features: gives what the head will learn from, in batches; it is called twice.
         """
-        if self.kind in _EVERY_PLACE:
+        if not standardised(self.kind):
             return
         ops, layer = keras.ops, self.model.get_layer(_STANDARD)
         before = keras.Model(self.model.input, layer.input)
@@ -140,7 +145,7 @@ class Head:
     def _kernel(self, name: str) -> Tensor:
         """Return the weights of a layer, of numbers that are not standardised."""
         kernel = keras.ops.cast(self.model.get_layer(name).kernel, "float32")
-        if self.kind in _EVERY_PLACE:
+        if not standardised(self.kind):
             return kernel
         return keras.ops.cast(self.model.get_layer(_STANDARD).scale, "float32")[:, None] * kernel
 

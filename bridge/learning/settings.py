@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -40,6 +40,8 @@ class Phase:
 
 
 HEAD: Final = Phase(learns=Share.HEAD, epochs=30, patience=8, rate=1e-3)
+STANDARDISED: Final = replace(HEAD, rate=5e-3)
+"""Of the heads that ``heads.standardised`` names: their numbers are all of one size."""
 BLOCK: Final = Phase(learns=Share.BLOCK, epochs=20, patience=5, rate=1e-4)
 """The rate is the bolt paper's."""
 ALL: Final = Phase(learns=Share.ALL, epochs=30, patience=8, rate=3e-3)
@@ -65,7 +67,7 @@ class Settings:
     """
     batch: int = 32
     balanced: bool = True
-    """Each class weighs the same, however many pictures it has."""
+    """Both verdicts weigh the same, and so do the classes of each, however many pictures they have."""
     seed: int = 0
     """Decides the head's first weights, the order of pictures, and what is dropped; copies follow from their
     number alone, so that two seeds share them."""

@@ -127,7 +127,7 @@ class _Run:
     ) -> None:
         self._network, self._dataset, self._split, self._settings = network, dataset, split, settings
         self._work, self._kept = work, kept
-        self._weight = _weights(dataset.labels[split.train], len(dataset.classes), balanced=settings.balanced)
+        self._weight = _weights(dataset.labels[split.train], dataset.classes, balanced=settings.balanced)
         self.progress = _FIRST
         self._learner: _Learner | None = None
         self._feeds: dict[Share, Feed] = {}
@@ -388,12 +388,18 @@ def _policy(precision: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def _weights(labels: NDArray[np.int64], classes: int, *, balanced: bool) -> NDArray[np.float32]:
-    """Return a weight per class, so that each counts the same however many pictures it has."""
-    counts = np.bincount(labels, minlength=classes)
+def _weights(labels: NDArray[np.int64], classes: Sequence[ModelClass], *, balanced: bool) -> NDArray[np.float32]:
+    """Return a weight per class: both verdicts count the same, and the classes of each, however many pictures.
+
+    Were only the classes to, OK would weigh a sixth beside five kinds of defect, though its pictures are half.
+    """
+    counts = np.bincount(labels, minlength=len(classes))
     if not balanced:
-        return np.ones(classes, np.float32)
-    return np.asarray(len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1)), np.float32)
+        return np.ones(len(classes), np.float32)
+    ok, there = np.array([one.verdict is Verdict.OK for one in classes]), counts > 0
+    alike = np.where(ok, np.count_nonzero(ok & there), np.count_nonzero(~ok & there))
+    verdicts = len({bool(one) for one in ok[there]})
+    return np.asarray(len(labels) / (verdicts * np.maximum(alike * counts, 1)), np.float32)
 
 
 def _fingerprint(network: Network, dataset: Dataset, split: Split, settings: Settings) -> str:

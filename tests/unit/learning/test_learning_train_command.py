@@ -172,7 +172,7 @@ def test_what_is_said_of_learning_on_is_done(
     words += " --fine-epochs 0 --epochs 1 --copies 0"
     assert main(words.split()) == 0
     said = capsys.readouterr().out
-    assert "best epoch 1 of 1" in said
+    assert "epoch 1 of 1 is kept" in said
     assert re.search(r"[1-9]\d* of the 16 pictures to validate on are what toy 1 \w+ learnt from", said)
     recipe = bundle.load(tmp_path / "on" / "1").manifest.recipe
     assert recipe["copies"] == 0

@@ -12,12 +12,14 @@ from toys import CLASSES, INTO, QUICK, beginning, marked, pretrained, sides_of
 
 from bridge.errors import ConfigError
 from bridge.judging import bundle
+from bridge.judging.bundle import ModelClass
 from bridge.learning import export, features, measuring, networks, points, training
 from bridge.learning.backend import keras
 from bridge.learning.data import Dataset, Look, Split
 from bridge.learning.features import Kept, Pictures
 from bridge.learning.networks import Backbone, Network, stored
 from bridge.learning.settings import ALL, BLOCK, HEAD, Progress, Settings
+from bridge.messages import Verdict
 
 pytestmark = [
     pytest.mark.learning,
@@ -256,10 +258,14 @@ def _plain(dataset: Dataset, net: Network) -> Pictures:
 
 
 def test_rare_classes_weigh_more_unless_told_not_to() -> None:
-    """Each class counts the same however many pictures it has."""
+    """Each verdict counts the same however many pictures it has, and each of its classes."""
     labels = np.array([0] * 30 + [1] * 10)
-    assert training._weights(labels, 2, balanced=True).tolist() == pytest.approx([2 / 3, 2])
-    assert training._weights(labels, 2, balanced=False).tolist() == [1, 1]
+    assert training._weights(labels, CLASSES, balanced=True).tolist() == pytest.approx([2 / 3, 2])
+    assert training._weights(labels, CLASSES, balanced=False).tolist() == [1, 1]
+    more = (*CLASSES, ModelClass(name="bent", verdict=Verdict.NG), ModelClass(name="unseen", verdict=Verdict.NG))
+    weights = training._weights(np.repeat([0, 1, 2], [30, 10, 5]), more, balanced=True)
+    assert (weights * [30, 10, 5, 0]).tolist() == pytest.approx([45 / 4, 45 / 2, 45 / 4, 0])
+    assert training._weights(np.zeros(4, np.int64), more, balanced=True)[0] == 1
 
 
 def test_a_grouped_network_learns_on_a_processor(tmp_path: Path) -> None:
