@@ -62,7 +62,7 @@ def test_stx_and_etx(messages: list[bytes], sizes: list[int], after: bytes) -> N
     sizes=PACKETS,
 )
 def test_records_of_one_length(serials: list[int], words: list[str], width: int, sizes: list[int]) -> None:
-    """The length of records is found from the bytes, whatever packets they come in but always the same few at once."""
+    """The length of records is found from the bytes, whatever packets they come in, but the same few at once."""
     assume(all(size % width or size == width for size in sizes))
     messages = [f"P{n:05d}  {word}  R7".ljust(width).encode() for n, word in zip(serials, words, strict=False)]
     found = framing([cut(b"".join(messages), sizes)])
