@@ -22,6 +22,7 @@ import numpy as np
 from harness import finish
 
 from bridge.judging import preprocess
+from bridge.judging.softmax import softmax
 from bridge.judging.spec import Input
 from bridge.learning import augmentation, networks, points, training
 from bridge.learning.data import Choice, Collection, Dataset, Look, Shares, Split, items, pictures, split
@@ -91,7 +92,7 @@ def run(args: argparse.Namespace, dataset: Dataset, sides: Split, policy: str, s
     seen = preprocess.normalise(dataset.pictures[sides.held_out], net.normalisation)
     logits = np.concatenate([net.whole.predict_on_batch(seen[at : at + 32]) for at in range(0, len(seen), 32)])
     good = [place for place, one in enumerate(dataset.classes) if one.verdict == "OK"]
-    score, bad = training.chances(np.asarray(logits, np.float64))[:, good].sum(axis=1), dataset.bad[sides.held_out]
+    score, bad = softmax(np.asarray(logits, np.float64))[:, good].sum(axis=1), dataset.bad[sides.held_out]
     right = float(((score >= 0.5) == ~bad).mean())
     return Gain(policy=policy, seed=seed, auc=points.auc(score, bad), accuracy=right, epochs=progress.best)
 

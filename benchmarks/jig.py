@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from bridge.judging import preprocess
 from bridge.judging.bundle import ANY_VIEW
+from bridge.judging.softmax import softmax
 from bridge.judging.spec import Input
 from bridge.learning import cam, points, training
 from bridge.learning.augmentation import NAMED
@@ -99,7 +100,7 @@ def measured(net: Network, dataset: Dataset, places: NDArray[np.intp], jigs: lis
     logits, maps = _explained(net, dataset, places)
     labels = dataset.labels[places]
     names = [one.name for one in dataset.classes]
-    chance = training.chances(logits)[:, names.index("ok")]
+    chance = softmax(logits)[:, names.index("ok")]
     right = (chance >= 0.5) == (labels == names.index("ok"))
     usual = (np.array(jigs) == Jig.SCREWED) == (labels == names.index("ok"))
     answered = maps[np.arange(len(maps)), ..., np.argmax(logits, axis=1)]

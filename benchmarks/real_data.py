@@ -42,6 +42,7 @@ from sklearn.preprocessing import StandardScaler
 
 from bridge.judging import preprocess
 from bridge.judging.bundle import ModelClass
+from bridge.judging.softmax import softmax
 from bridge.judging.spec import Input
 from bridge.learning import metrics, networks, points, training
 from bridge.learning.augmentation import NAMED, Policy
@@ -302,7 +303,7 @@ def trained(case: Case, settings: Settings, seed: int, folder: Path) -> dict[int
         """Return the chances of the classes after one look and after all, shape (2, pictures, classes)."""
         rows = seen.reshape(-1, *seen.shape[2:])
         logits = in_parts(net.tail.predict_on_batch, rows).astype(np.float64).reshape(len(seen), LOOKS, -1)
-        return np.stack([training.chances(one) for one in (logits[:, 0], logits.mean(axis=1))])
+        return np.stack([softmax(one) for one in (logits[:, 0], logits.mean(axis=1))])
 
     below = case.below(net)
     checked, labels = chances(below["all"][sides.validation]), dataset.labels[sides.validation]

@@ -2,9 +2,9 @@
 
 Linux has a scheduling class below every niceness. But where it groups processes by terminal session (autogroups,
 on in most distributions) it shares the processors between the groups first, and the class counts within a group
-only: a training of the lowest class in one terminal gets as much as a gateway in another, and the PLC's answers
-came half as late again. So the session's own rank is lowered too, unless it is the session of a gateway, where
-the class does what it should. What control groups of a service manager do, only that one can set.
+only: a training of the lowest class in one terminal is weighed like a gateway in another. So the session's own
+rank is lowered too, unless it is the session of a gateway, where the class does what it should. What control
+groups of a service manager do, only that one can set.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridge.judging.bundle import ModelClass
+from bridge.judging.softmax import softmax
 from bridge.judging.spec import Input
 from bridge.learning import features, networks, points
 from bridge.learning.backend import keras
@@ -111,12 +112,6 @@ def train(
 def logits(model: Model, feed: Feed, places: Places, batch: int = 32) -> NDArray[np.float64]:
     """Return the logits of these places, shape (n, classes)."""
     return np.asarray(features.answers(model, feed, places, batch), np.float64)
-
-
-def chances(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the softmax of logits."""
-    powers = np.exp(numbers - numbers.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float64)
 
 
 class _Run:
@@ -263,7 +258,7 @@ class _Run:
         labels = self._dataset.labels[self._split.validation]
         feed = self._feeds[self.phase.learns]
         feed = feed.plain if isinstance(feed, _Anew) else feed
-        sure = chances(logits(learner.model, feed, self._validated, self._settings.batch))
+        sure = softmax(logits(learner.model, feed, self._validated, self._settings.batch))
         surprise = -np.log(np.maximum(sure[np.arange(len(labels)), labels], 1e-12))
         loss = np.mean([surprise[labels == label].mean() for label in np.unique(labels)])
         good = [index for index, one in enumerate(self._dataset.classes) if one.verdict is Verdict.OK]

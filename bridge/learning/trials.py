@@ -20,6 +20,7 @@ from bridge.judging.bundle import ModelClass
 from bridge.judging.engine import Engine
 from bridge.judging.frames import Load
 from bridge.judging.preprocess import MAX_PIXELS
+from bridge.judging.softmax import softmax
 from bridge.judging.spec import Input
 from bridge.learning import conversion, features, networks, training
 from bridge.learning.backend import keras
@@ -91,7 +92,7 @@ class Desk:
             way=way,
             seed=settings.seed,
             truth=self.dataset.labels[chosen],
-            sure=training.chances(said),
+            sure=softmax(said),
             parts=tuple(self.dataset.parts[at] for at in chosen),
             groups=tuple(self.dataset.groups[at] for at in chosen),
             seconds=0.0,
