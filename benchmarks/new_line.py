@@ -35,6 +35,7 @@ import numpy as np
 from harness import finish
 from numpy.typing import NDArray
 
+from bridge.judging.softmax import softmax
 from bridge.judging.spec import Input
 from bridge.learning import adaptation, augmentation, networks, points, training
 from bridge.learning.data import Choice, Dataset, Look, Shares, Split, items, pictures, split
@@ -190,7 +191,7 @@ class Bench:
             [net.tail.predict_on_batch(rows[at : at + 64].astype(np.float32)) for at in range(0, len(rows), 64)]
         )
         good = [place for place, one in enumerate(dataset.classes) if one.verdict == "OK"]
-        return np.asarray(training.chances(np.asarray(logits, np.float64))[:, good].sum(axis=1))
+        return np.asarray(softmax(np.asarray(logits, np.float64))[:, good].sum(axis=1))
 
     def _entries(self, dataset: Dataset) -> Rows:
         return np.asarray(adaptation.entries(self._net, dataset.pictures, self._kept), np.float16)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from bridge.judging import preprocess
 from bridge.judging.bundle import ANY_VIEW, ModelClass
+from bridge.judging.softmax import softmax
 from bridge.judging.spec import Input
 from bridge.learning import cam, points, training
 from bridge.learning.augmentation import NAMED
@@ -93,7 +94,7 @@ def learnt(parts: Parts, work: Path, *, cut: bool) -> Learnt:
     seen = preprocess.normalise(dataset.pictures[last:], network.normalisation)
     out = cam.explained(network, CLASSES).predict_on_batch(seen)
     logits, maps = (np.asarray(keras.ops.convert_to_numpy(out[name])) for name in ("logits", "heat_map"))
-    chance = training.chances(logits.astype(np.float64))[:, 0]
+    chance = softmax(logits.astype(np.float64))[:, 0]
     labels, usual = parts.labels[last:], parts.usual[last:]
     right = (chance < 0.5) == labels
     heats = maps[np.arange(len(maps)), ..., logits.argmax(axis=1)]
