@@ -80,9 +80,27 @@ class Box:
     w: float
     h: float
 
-    def document(self) -> Mapping[str, float]:
+    def document(self) -> Mapping[str, float | str]:
         """Return the box as a JSON-ready mapping."""
         return {"cx": self.cx, "cy": self.cy, "w": self.w, "h": self.h}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spot(Box):
+    """A box of which the judge knows more than where it is; it stands wherever a box does."""
+
+    label: str = ""
+    """Its class, in the bundle's words; empty where it has none."""
+    score: float | None = None
+    """How sure the judge is that there is something, 0 to 1."""
+    area: float | None = None
+    """How many pixels of the original picture are marked, which a box holds and more."""
+
+    def document(self) -> Mapping[str, float | str]:
+        """Return the box as a JSON-ready mapping, with what is known."""
+        known = {"label": self.label or None, "score": self.score, "area": self.area}
+        sides = {"cx": self.cx, "cy": self.cy, "w": self.w, "h": self.h}
+        return sides | {name: value for name, value in known.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,8 +185,8 @@ class Judgement:
     judge_ms: float = 0.0
     """Time in the worker for this view's share of the batch: decoding, cropping and inference."""
     boxes: tuple[Box, ...] = ()
-    """What the verdict rests on, in pixels of the original picture, the hottest first; empty where it was not
-    asked or nothing stands out."""
+    """What the verdict rests on, in pixels of the original picture, the hottest or surest first; empty where it
+    was not asked or nothing stands out."""
     heat_map: HeatMap | None = None
     """What the boxes were made from."""
 

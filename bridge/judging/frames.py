@@ -17,11 +17,11 @@ import json
 import math
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final, TypeAlias
 
 from bridge.judging.spec import HeatMapOutput, Input, Normalisation, Registration
-from bridge.messages import Box, Failure
+from bridge.messages import Box, Failure, Spot
 
 PREFIX: Final = struct.Struct(">II")
 MAX_HEADER: Final = 4 << 20
@@ -148,7 +148,7 @@ class Opinion:
     failure: Failure | None = None
     why: str = ""
     boxes: tuple[Box, ...] = ()
-    """What is hot, the hottest first."""
+    """What is hot or found, the hottest or surest first."""
     heat: Heat | None = None
     """None where it was not asked for, or the model has none."""
 
@@ -240,7 +240,7 @@ class Cutter:
 
 def _plain(message: Any) -> dict[str, Any]:
     """Return a dataclass as JSON-ready values: nested dataclasses become objects, tuples lists."""
-    return {name: _value(getattr(message, name)) for name in message.__slots__}
+    return {one.name: _value(getattr(message, one.name)) for one in fields(message)}
 
 
 def _value(value: Any) -> Any:
@@ -308,10 +308,24 @@ def _opinion(facts: dict[str, Any]) -> Opinion:
 
 
 def _hot(facts: dict[str, Any]) -> Box:
-    box = Box(**facts)
-    if not all(map(math.isfinite, (box.cx, box.cy, box.w, box.h))) or not (box.w > 0 and box.h > 0):
+    box = Spot(**facts) if "label" in facts else Box(**facts)
+    if not is_box(box):
         raise ValueError("no box")
     return box
+
+
+def is_box(box: Box) -> bool:
+    """Return whether a judge's box is one, and what it says of it holds.
+
+    Raises:
+        TypeError: something is of another type altogether.
+    """
+    if not all(map(math.isfinite, (box.cx, box.cy, box.w, box.h))) or min(box.w, box.h) <= 0:
+        return False
+    if not isinstance(box, Spot):
+        return True
+    sure = box.score is None or 0 <= box.score <= 1
+    return sure and (box.area is None or 0 <= box.area < math.inf) and isinstance(box.label, str)
 
 
 def _heat(facts: dict[str, Any]) -> Heat:

@@ -22,10 +22,10 @@ from bridge.clock import SystemClock
 from bridge.echo import Echo
 from bridge.errors import Unavailable
 from bridge.explaining import expected, explain, unavailable
-from bridge.judging.frames import LARGEST_MAP, MAX_BOXES
+from bridge.judging.frames import LARGEST_MAP, MAX_BOXES, is_box
 from bridge.judging.pace import Pace
 from bridge.log import logger
-from bridge.messages import Box, Failure, HeatMap, Judgement, Verdict, View
+from bridge.messages import Failure, HeatMap, Judgement, Verdict, View
 from bridge.plugin.api import Judge
 from bridge.supervise import Slot, wall
 from bridge.watched import State
@@ -238,17 +238,13 @@ def _strange(judgement: Judgement) -> str | None:
     try:
         if len(judgement.boxes) > MAX_BOXES:
             return f"{len(judgement.boxes)} boxes for one view, more than {MAX_BOXES}"
-        if strange := [box for box in judgement.boxes if not _is_box(box)]:
+        if strange := [box for box in judgement.boxes if not is_box(box)]:
             return f"a box that is none: {strange[0]}"
         if judgement.heat_map is not None and not _is_map(judgement.heat_map):
             return f"a heat map that is none: {judgement.heat_map}"
     except (TypeError, ValueError, AttributeError) as exc:
         return f"boxes or a heat map of other types ({exc})"
     return None
-
-
-def _is_box(box: Box) -> bool:
-    return all(map(isfinite, (box.cx, box.cy, box.w, box.h))) and min(box.w, box.h) > 0
 
 
 def _is_map(seen: HeatMap) -> bool:

@@ -132,6 +132,12 @@ class DecidedBoxDocument(Document):
     """the width in pixels"""
     h: float
     """the height in pixels"""
+    label: str = ""
+    """the class of what was found there, in the model's own words; left out where it has none"""
+    score: float | None = None
+    """how sure the model is that there is something, 0 to 1; left out where it cannot tell"""
+    area: float | None = None
+    """how many pixels of the picture are marked, which the box holds and more; left out where it cannot tell"""
 
 
 class DecidedViewDocument(Document):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from math import isnan, nan
 from typing import Any, Final, TypeAlias
 
 from bridge.messages import (
@@ -19,6 +20,7 @@ from bridge.messages import (
     HeatMap,
     Judgement,
     Origin,
+    Spot,
     Stage,
     Verdict,
     ViewDecision,
@@ -70,7 +72,7 @@ PART_COLUMNS = (
     "backlog, rechecked, sequence, bundle, config, event_at, latency_ms, judge_ms, bypassed"
 )
 VIEW_COLUMNS = "name, legacy, defect, image, final, model, failure, score, threshold, label, bundle, judge_ms"
-HEAT_COLUMNS = "boxes, explains, map_rows, map_columns, map_values, map_corners"
+HEAT_COLUMNS = "boxes, spots, explains, map_rows, map_columns, map_values, map_corners"
 SECOND_COLUMNS = "id, kind, at, model, goal_1, goal_2, goal_3, failures, bundle, judge_ms, final, origin, error"
 
 
@@ -186,11 +188,28 @@ def heat_rows(owner: int, views: Sequence[ViewDecision], number: Number) -> list
     """Return where the judge looked, of the views of which it told: owner, place, and HEAT_COLUMNS."""
     judged = ((place, view.judgement) for place, view in enumerate(views))
     told = ((place, one) for place, one in judged if one and (one.boxes or one.heat_map))
-    return [(owner, place, _boxes_packed(one.boxes), *_map_row(one.heat_map, number)) for place, one in told]
+    return [
+        (owner, place, _boxes_packed(one.boxes), _spots_packed(one.boxes, number), *_map_row(one.heat_map, number))
+        for place, one in told
+    ]
 
 
 def _boxes_packed(boxes: Sequence[Box]) -> bytes | None:
     return _doubles([side for one in boxes for side in (one.cx, one.cy, one.w, one.h)]) or None
+
+
+def _spots_packed(boxes: Sequence[Box], number: Number) -> bytes | None:
+    """Return what else is known of each box; not-a-number stands for what is not, 0 for a spot without a class."""
+    if not any(isinstance(one, Spot) for one in boxes):
+        return None
+    return _doubles([fact for one in boxes for fact in _facts(one, number)])
+
+
+def _facts(one: Box, number: Number) -> tuple[float, float, float]:
+    if not isinstance(one, Spot):
+        return (nan, nan, nan)
+    score, area = (nan if fact is None else fact for fact in (one.score, one.area))
+    return (number(one.label) or 0, score, area)
 
 
 def _map_row(seen: HeatMap | None, number: Number) -> Row:
@@ -222,8 +241,8 @@ def view_decision(row: Row, text: Text) -> ViewDecision:
             label=text(label),
             bundle=text(bundle),
             judge_ms=judge_ms,
-            boxes=_boxes(heat[0]),
-            heat_map=_map(heat[1:], text),
+            boxes=_boxes(heat[0], heat[1], text),
+            heat_map=_map(heat[2:], text),
         )
     )
     return ViewDecision(
@@ -236,11 +255,22 @@ def view_decision(row: Row, text: Text) -> ViewDecision:
     )
 
 
-def _boxes(data: bytes | None) -> tuple[Box, ...]:
-    if data is None:
-        return ()
-    sides = _numbers(data)
-    return tuple(Box(cx=x, cy=y, w=w, h=h) for x, y, w, h in zip(*(sides[at::4] for at in range(4)), strict=True))
+def _boxes(data: bytes | None, spots: bytes | None, text: Text) -> tuple[Box, ...]:
+    sides, facts = _numbers(data), _numbers(spots)
+    boxes = tuple(Box(cx=x, cy=y, w=w, h=h) for x, y, w, h in zip(*(sides[at::4] for at in range(4)), strict=True))
+    if not facts:
+        return boxes
+    return tuple(
+        _spot(box, known, text) for box, *known in zip(boxes, *(facts[at::3] for at in range(3)), strict=True)
+    )
+
+
+def _spot(box: Box, known: Sequence[float], text: Text) -> Box:
+    word, score, area = (None if isnan(fact) else fact for fact in known)
+    if word is None:
+        return box
+    label = text(int(word) or None)
+    return Spot(cx=box.cx, cy=box.cy, w=box.w, h=box.h, label=label, score=score, area=area)
 
 
 def _map(columns: Sequence[Any], text: Text) -> HeatMap | None:

@@ -190,7 +190,12 @@ CREATE TABLE second_view_heat (
 ) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS: Sequence[str] = (_VERSION_1, _VERSION_2, _VERSION_3)
+_VERSION_4 = """
+ALTER TABLE view_heat ADD COLUMN spots BLOB;            -- class's word, score, area of each box as doubles
+ALTER TABLE second_view_heat ADD COLUMN spots BLOB;     -- NULL: nothing more is known of any
+"""
+
+MIGRATIONS: Sequence[str] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 """Step n brings a file from version n to n + 1."""
 NEWEST = len(MIGRATIONS)
 """The version that this aoi-bridge writes."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from aoi_bridge.inspection.v1 import inspection_pb2 as parts_pb
 from aoi_bridge.inspection.v1 import report_service_pb2 as pb
-from aoi_bridge.inspection.v1.inspection_pb2 import Box
-from bridge.plugin import Decision, Goal, Refused, Stage, Unavailable, ViewDecision
+from bridge.plugin import Box, Decision, Goal, Refused, Spot, Stage, Unavailable, ViewDecision
 from bridge_grpc.codec import FAILURES, ORIGINS, said, verdict_of
 
 GOALS: Mapping[Goal, pb.Goal] = {
@@ -61,8 +61,13 @@ def _write_view(view: ViewDecision) -> pb.ViewDecision:
         score=judged.score if judged else None,
         threshold=judged.threshold if judged else None,
         label=judged.label if judged else "",
-        boxes=[Box(cx=one.cx, cy=one.cy, w=one.w, h=one.h) for one in judged.boxes] if judged else [],
+        boxes=[_write_box(one) for one in judged.boxes] if judged else [],
     )
+
+
+def _write_box(box: Box) -> parts_pb.Box:
+    more = (box.label, box.score, box.area) if isinstance(box, Spot) else ("", None, None)
+    return parts_pb.Box(cx=box.cx, cy=box.cy, w=box.w, h=box.h, label=more[0], score=more[1], area=more[2])
 
 
 def write_request(decision: Decision) -> bytes:
@@ -117,8 +122,14 @@ def _view_of(told: pb.ViewDecision) -> dict[str, Any]:
         "score": told.score if told.HasField("score") else None,
         "threshold": told.threshold if told.HasField("threshold") else None,
         "label": told.label,
-        "boxes": [{"cx": one.cx, "cy": one.cy, "w": one.w, "h": one.h} for one in told.boxes],
+        "boxes": [_box_of(one) for one in told.boxes],
     }
+
+
+def _box_of(told: parts_pb.Box) -> dict[str, Any]:
+    sides = {"cx": told.cx, "cy": told.cy, "w": told.w, "h": told.h}
+    known = {name: getattr(told, name) for name in ("score", "area") if told.HasField(name)}
+    return sides | ({"label": told.label} if told.label else {}) | known
 
 
 def _word(numbers: Mapping[Any, int], number: int) -> Any:

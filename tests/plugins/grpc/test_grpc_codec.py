@@ -23,6 +23,7 @@ from bridge.plugin import (
     Judgement,
     Origin,
     Refused,
+    Spot,
     Stage,
     Unavailable,
     Unreadable,
@@ -71,13 +72,16 @@ parts = st.builds(
     sequence=st.none() | st.integers(0, 2**63 - 1),
 )
 numbers = st.floats(allow_nan=False, allow_infinity=False)
+sides = dict.fromkeys(["cx", "cy", "w", "h"], numbers)
+known = st.none() | numbers
+found = st.builds(Box, **sides) | st.builds(Spot, **sides, label=texts, score=known, area=known)
 judgements = st.builds(
     Judgement,
     verdict=verdicts,
     score=st.none() | numbers,
     threshold=st.none() | numbers,
     label=texts,
-    boxes=st.lists(st.builds(Box, cx=numbers, cy=numbers, w=numbers, h=numbers), max_size=2).map(tuple),
+    boxes=st.lists(found, max_size=2).map(tuple),
 )
 decisions = st.builds(
     Decision,

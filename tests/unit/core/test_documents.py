@@ -17,6 +17,7 @@ from bridge.messages import (
     Inspection,
     Judgement,
     Origin,
+    Spot,
     Stage,
     Verdict,
     View,
@@ -30,6 +31,13 @@ VERDICTS = st.sampled_from([None, *Verdict])
 TEXTS = st.text(st.characters(exclude_categories=("Cc", "Cs")), max_size=20)
 COUNTS = st.none() | st.integers(0, 2**40)
 BOXES = st.builds(Box, **dict.fromkeys(["cx", "cy", "w", "h"], st.floats(0, 1e6)))
+SPOTS = st.builds(
+    Spot,
+    **dict.fromkeys(["cx", "cy", "w", "h"], st.floats(0, 1e6)),
+    label=TEXTS,
+    score=st.none() | st.floats(0, 1),
+    area=st.none() | st.floats(0, 1e6),
+)
 VIEWS = st.builds(
     View,
     name=TEXTS.filter(bool),
@@ -56,7 +64,7 @@ JUDGEMENTS = st.builds(
     verdict=VERDICTS,
     score=st.none() | st.floats(0, 1),
     label=TEXTS,
-    boxes=st.lists(BOXES, max_size=2).map(tuple),
+    boxes=st.lists(BOXES | SPOTS, max_size=2).map(tuple),
 )
 DECISIONS = st.builds(
     Decision,
@@ -123,3 +131,15 @@ def test_a_verdict_that_is_no_text_is_no_verdict() -> None:
     """A number is never OK, and the part is still a part."""
     part = read_part(parse_part('{"part": "P1", "verdict": 1}'), Words(("1",), ("0",)))
     assert (part.legacy, part.legacy_understood) == (None, False)
+
+
+def test_a_box_tells_only_what_is_known_of_it() -> None:
+    """A box of a heat map is told as before there were classes."""
+    sides = {"cx": 1, "cy": 2, "w": 3, "h": 4}
+    assert Box(**sides).document() == Spot(**sides).document() == sides
+    assert Spot(**sides, label="hair", score=0, area=0).document() == {
+        **sides,
+        "label": "hair",
+        "score": 0,
+        "area": 0,
+    }

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +22,7 @@ from bridge.judging.frames import (
     Sample,
 )
 from bridge.judging.spec import HeatMapOutput, Input, Normalisation, Registration
-from bridge.messages import Box, Failure
+from bridge.messages import Box, Failure, Spot
 
 number = st.floats(allow_nan=False, allow_infinity=False)
 whole = st.integers(0, 1 << 40)
@@ -56,6 +58,9 @@ heat = st.tuples(st.integers(1, 64), st.integers(1, 64)).flatmap(
         st.tuples(corner, corner, corner, corner),
     )
 )
+sides = {"cx": number, "cy": number, "w": positive, "h": positive}
+known = {"label": st.text(), "score": st.none() | st.floats(0, 1), "area": st.none() | st.floats(0, 1e9)}
+found = st.builds(Box, **sides) | st.builds(Spot, **sides, **known)
 opinion = st.builds(
     Opinion,
     st.none() | st.floats(0, 1),
@@ -63,7 +68,7 @@ opinion = st.builds(
     number,
     st.none() | st.sampled_from(Failure),
     st.text(),
-    st.lists(st.builds(Box, cx=number, cy=number, w=positive, h=positive), max_size=16).map(tuple),
+    st.lists(found, max_size=16).map(tuple),
     st.none() | heat,
 )
 load = st.builds(
@@ -139,6 +144,7 @@ def test_a_body_where_none_may_be_is_garbled_before_it_is_kept() -> None:
 
 
 BOX = '{"cx":1,"cy":1,"w":2,"h":2}'
+SPOT = f'{BOX[:-1]},"label":"hair","score":0.5,"area":3}}'
 MAP = '{"explains":1,"rows":1,"columns":2,"values":"AP8=","corners":[[0,0],[4,0],[4,2],[0,2]]}'
 
 
@@ -152,6 +158,8 @@ def test_an_opinion_on_the_wire_is_what_it_says() -> None:
     seen = Heat(1, 1, 2, b"\0\xff", ((0, 0), (4, 0), (4, 2), (0, 2)))
     expected = Opinion(0.5, boxes=(Box(cx=1, cy=1, w=2, h=2),), heat=seen)
     assert frames.decode(said()) == Answer(1, (expected,))
+    spot = Spot(cx=1, cy=1, w=2, h=2, label="hair", score=0.5, area=3)
+    assert frames.decode(said(boxes=SPOT)) == Answer(1, (replace(expected, boxes=(spot,)),))
 
 
 @pytest.mark.parametrize(
@@ -171,6 +179,10 @@ def test_an_opinion_that_is_no_probability_is_garbled(wrong: dict[str, str]) -> 
         {"boxes": BOX.replace("2", "1e999")},
         {"boxes": BOX.replace("2", "NaN")},
         {"boxes": BOX.replace("cx", "x")},
+        {"boxes": SPOT.replace("0.5", "1.5")},
+        {"boxes": SPOT.replace("0.5", "NaN")},
+        {"boxes": SPOT.replace("3", "-3")},
+        {"boxes": SPOT.replace('"hair"', "7")},
         {"heat": MAP.replace("AP8=", "AP8A")},
         {"heat": MAP.replace("AP8=", "not base64")},
         {"heat": MAP.replace('"rows":1', '"rows":0')},

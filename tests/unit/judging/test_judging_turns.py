@@ -11,7 +11,7 @@ import pytest
 
 from bridge.errors import Unavailable
 from bridge.judging.turns import SLICE_VIEWS, Ticket, Turns
-from bridge.messages import Box, HeatMap, Judgement, Verdict, View
+from bridge.messages import Box, HeatMap, Judgement, Spot, Verdict, View
 from bridge.plugin.api import Judge
 from bridge.supervise import Slot
 from bridge.watched import Watched
@@ -246,6 +246,7 @@ async def test_a_part_whose_judge_broke_in_its_middle_begins_anew_with_the_new_o
 
 
 BOX = Box(cx=1, cy=1, w=2, h=2)
+SPOT = Spot(cx=1, cy=1, w=2, h=2, label="hair", score=1, area=0)
 MAP = HeatMap(label="dent", rows=2, columns=1, values=b"\0\xff", corners=((0, 0), (1, 0), (1, 2), (0, 2)))
 
 
@@ -265,7 +266,7 @@ async def told(said: Judgement) -> Sequence[Judgement]:
 
 
 async def test_a_judge_may_say_where_it_looked() -> None:
-    said = Judgement(verdict=Verdict.NG, boxes=(BOX,) * 16, heat_map=MAP)
+    said = Judgement(verdict=Verdict.NG, boxes=(BOX,) * 15 + (SPOT,), heat_map=MAP)
     assert list(await told(said)) == [said]
 
 
@@ -275,6 +276,10 @@ async def test_a_judge_may_say_where_it_looked() -> None:
         {"boxes": (BOX,) * 17},
         {"boxes": (replace(BOX, w=0),)},
         {"boxes": (replace(BOX, cx=float("nan")),)},
+        {"boxes": (replace(SPOT, score=1.1),)},
+        {"boxes": (replace(SPOT, area=float("inf")),)},
+        {"boxes": (replace(SPOT, label=None),)},
+        {"boxes": (replace(SPOT, score="0.5"),)},
         {"boxes": (None,)},
         {"boxes": 3},
         {"heat_map": replace(MAP, rows=65)},

@@ -5,7 +5,19 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from store_samples import fresh_id
 
-from bridge.messages import Box, Decision, Failure, Goal, HeatMap, Judgement, Origin, Stage, Verdict, ViewDecision
+from bridge.messages import (
+    Box,
+    Decision,
+    Failure,
+    Goal,
+    HeatMap,
+    Judgement,
+    Origin,
+    Spot,
+    Stage,
+    Verdict,
+    ViewDecision,
+)
 from bridge.store import Second
 
 texts = st.text(st.characters(), max_size=20)
@@ -26,6 +38,9 @@ heat_maps = st.tuples(st.integers(1, 6), st.integers(1, 6)).flatmap(
         corners=st.tuples(corners, corners, corners, corners),
     )
 )
+sides = dict.fromkeys(["cx", "cy", "w", "h"], floats)
+boxes = st.builds(Box, **sides)
+spots = st.builds(Spot, **sides, label=texts, score=st.none() | floats, area=st.none() | floats)
 judgements = st.builds(
     Judgement,
     verdict=verdicts,
@@ -35,7 +50,7 @@ judgements = st.builds(
     label=texts,
     bundle=texts,
     judge_ms=floats,
-    boxes=st.lists(st.builds(Box, cx=floats, cy=floats, w=floats, h=floats), max_size=3).map(tuple),
+    boxes=st.lists(boxes | spots, max_size=3).map(tuple),
     heat_map=st.none() | heat_maps,
 )
 views = st.builds(

@@ -9,7 +9,7 @@ import pytest
 from store_samples import any_second, decision, view
 
 from bridge.errors import ConfigError
-from bridge.messages import Box, Failure, Goal, HeatMap, Judgement, Verdict
+from bridge.messages import Box, Failure, Goal, HeatMap, Judgement, Spot, Verdict
 from bridge.store import Reader, open_journal, schema
 
 VERSION_1 = Path(__file__).with_name("version_1.sql")
@@ -85,6 +85,24 @@ async def test_an_older_journal_takes_what_a_judge_looked_at(old: sqlite3.Connec
     assert reader.seconds(told.id)[0].views == told.views
     assert before.views[0].judgement is not None
     assert (before.views[0].judgement.boxes, before.views[0].judgement.heat_map) == ((), None)
+
+
+async def test_a_journal_of_version_3_keeps_its_boxes_and_takes_what_is_known_of_them(path: Path) -> None:
+    """Boxes from before stay boxes; later ones come with class, score and area."""
+    plain, more = Box(cx=4.5, cy=2.5, w=3, h=2), Spot(cx=1, cy=1, w=2, h=2, label="hair", score=0.9, area=2)
+    async with open_journal(path.parent) as journal:
+        await journal.commit(decision(views=(view("1", judgement=Judgement(verdict=Verdict.NG, boxes=(plain,))),)))
+    with closing(sqlite3.connect(path, isolation_level=None)) as back:
+        for table in ("view_heat", "second_view_heat"):
+            back.execute(f"ALTER TABLE {table} DROP COLUMN spots")
+        back.execute("PRAGMA user_version = 3")
+    told = decision(views=(view("1", judgement=Judgement(verdict=Verdict.NG, boxes=(more, plain))),))
+    async with open_journal(path.parent) as journal:
+        await journal.commit(told)
+    before, after = (one.views[0].judgement for one in Reader(path.parent).decisions())
+    assert before is not None
+    assert after is not None
+    assert (before.boxes, after.boxes) == ((plain,), (more, plain))
 
 
 def test_each_migration_runs_once_and_keeps_what_was_there(old: sqlite3.Connection, path: Path) -> None:

@@ -55,16 +55,22 @@ FAILURE_LEGACY_MISSING: Failure
 FAILURE_NOT_RECORDED: Failure
 
 class Box(_message.Message):
-    __slots__ = ("cx", "cy", "w", "h")
+    __slots__ = ("cx", "cy", "w", "h", "label", "score", "area")
     CX_FIELD_NUMBER: _ClassVar[int]
     CY_FIELD_NUMBER: _ClassVar[int]
     W_FIELD_NUMBER: _ClassVar[int]
     H_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    AREA_FIELD_NUMBER: _ClassVar[int]
     cx: float
     cy: float
     w: float
     h: float
-    def __init__(self, cx: _Optional[float] = ..., cy: _Optional[float] = ..., w: _Optional[float] = ..., h: _Optional[float] = ...) -> None: ...
+    label: str
+    score: float
+    area: float
+    def __init__(self, cx: _Optional[float] = ..., cy: _Optional[float] = ..., w: _Optional[float] = ..., h: _Optional[float] = ..., label: _Optional[str] = ..., score: _Optional[float] = ..., area: _Optional[float] = ...) -> None: ...
 
 class ImageUpload(_message.Message):
     __slots__ = ("size_bytes", "sha256")
