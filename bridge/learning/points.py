@@ -30,6 +30,15 @@ class Outcome:
     """The chance that a bad part scores below a good one, ties counting half."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BestF1:
+    """The highest F1 of NG that any threshold gives; NaN where nothing is NG."""
+
+    value: float
+    threshold: float
+    """One that gives it."""
+
+
 def fuse(scores: Scores, bad: Truth, parts: Sequence[str]) -> tuple[Scores, Truth]:
     """Return score and truth per part, in order of first appearance: the lowest score counts, and any NG view."""
     order = {name: index for index, name in enumerate(dict.fromkeys(parts))}
@@ -95,6 +104,28 @@ def auc(scores: Scores, bad: Truth) -> float:
     higher = good.size - np.searchsorted(good, ill, side="right")
     equal = np.searchsorted(good, ill, side="right") - np.searchsorted(good, ill, side="left")
     return float((higher + equal / 2).sum() / (good.size * ill.size))
+
+
+def best_f1(scores: Scores, bad: Truth) -> BestF1:
+    """Return the highest F1 of NG that any threshold gives, the lowest threshold of those that give it.
+
+    It stands in the middle, by log-odds, of the gap above the highest score that it calls NG. As it is chosen on
+    the very parts that it is counted on, it says what the scores allow, not what another set will show.
+    """
+    if not bad.any():
+        return BestF1(value=math.nan, threshold=math.nan)
+    stopped = np.unique(scores[bad])  # what lies between two of these adds false calls alone
+    caught = np.searchsorted(np.sort(scores[bad]), stopped, side="right")
+    called = np.searchsorted(np.sort(scores), stopped, side="right")
+    shares = 2 * caught / (bad.sum() + called)
+    best = int(shares.argmax())
+    above = scores[scores > stopped[best]]
+    if not above.size:
+        return BestF1(value=float(shares[best]), threshold=float(np.nextafter(stopped[best], 2)))
+    threshold = middle(float(stopped[best]), float(above.min()))
+    return BestF1(
+        value=float(shares[best]), threshold=threshold if threshold > stopped[best] else float(above.min())
+    )
 
 
 def log_odds(score: float) -> float:
