@@ -32,11 +32,12 @@ from real_data import apart
 from bridge.judging import preprocess
 from bridge.judging.bundle import Bundle
 from bridge.judging.spec import Input
-from bridge.learning import augmentation, export, heads, localisation, networks, points, seeing
+from bridge.learning import augmentation, export, heads, localisation, masks, networks, points, seeing
 from bridge.learning.backend import keras
 from bridge.learning.data import Choice, Collection, Dataset, Look, items, pictures
 from bridge.learning.heads import Head, Kind
-from bridge.learning.localisation import Localisation, Mask
+from bridge.learning.localisation import Localisation
+from bridge.learning.masks import Mask
 
 OK = {"magnetic_tile": "free", "bsdata": "no_pitting"}
 GROUP = {"magnetic_tile": "view_group", "bsdata": "location"}
@@ -99,18 +100,9 @@ def read(where: Path, kind: str, size: str) -> Task:
     assert not {whole.items[at].group for at in sides["train"]} & {whole.items[at].group for at in sides["test"]}
     look = Look(into=Input(width=width, height=height))
     test = whole.take(sides["test"])
-    masks = [defect(where, kind, item) if bad else None for item, bad in zip(test.items, test.bad, strict=True)]
-    return Task(kind, look, pictures.read(whole.take(sides["train"]), look), test, masks)
-
-
-def defect(where: Path, kind: str, item: items.Item) -> Mask | None:
-    """Return where the set's authors drew the defect."""
-    height, width = seeing.picture(item).shape[:2]
-    if kind == "magnetic_tile":
-        assert item.mask is not None
-        return localisation.read_mask(item.mask, height, width)
-    found = localisation.polygons(where / "label" / item.split / f"{item.path.stem}.json", height, width)
-    return found if found.any() else None
+    label = where / "label" if kind == "bsdata" else None
+    drawn = [masks.drawn(item, label) if bad else None for item, bad in zip(test.items, test.bad, strict=True)]
+    return Task(kind, look, pictures.read(whole.take(sides["train"]), look), test, drawn)
 
 
 def featured(task: Task, weights: Path, layer: str) -> tuple[Any, NDArray[np.float16], NDArray[np.int64]]:

@@ -18,9 +18,8 @@ from bridge.errors import ConfigError
 if TYPE_CHECKING:
     from bridge.judging.bundle import Bundle
     from bridge.learning.cam_page import Column, Comparison
-    from bridge.learning.data import Collection, Item
+    from bridge.learning.data import Collection
     from bridge.learning.data.pictures import Told
-    from bridge.learning.localisation import Mask
 
 
 LAST = "last"
@@ -64,17 +63,20 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _compared(args: argparse.Namespace, models: Sequence[Bundle], collection: Collection) -> Comparison:
-    from bridge.learning.cam_page import Comparison  # noqa: PLC0415 - as above
+    from bridge.learning import masks  # noqa: PLC0415 - as above
+    from bridge.learning.cam_page import Comparison  # noqa: PLC0415 - same
 
-    masks = tuple(_mask(item, bool(bad), args) for item, bad in zip(collection.items, collection.bad, strict=True))
+    bad = tuple(bool(one) for one in collection.bad)
+    drawn = tuple(
+        masks.drawn(item, args.polygons) if ill else None for item, ill in zip(collection.items, bad, strict=True)
+    )
     columns = []
     for name, model in zip(_names(models), models, strict=True):
         for layer in args.layers:
             said = " ".join([name] * (len(models) > 1) + [layer] * (len(args.layers) > 1)) or name
             with measured.bar(said) as told:
                 columns.append(_column((said, layer), model, collection, told))
-    bad = tuple(bool(one) for one in collection.bad)
-    return Comparison(columns=tuple(columns), bad=bad, masks=masks)
+    return Comparison(columns=tuple(columns), bad=bad, masks=drawn)
 
 
 def _names(models: Sequence[Bundle]) -> list[str]:
@@ -121,27 +123,6 @@ def _note(model: Bundle) -> str:
     facts = {**recipe, **(network if isinstance(network, dict) else {})}
     words += [f"{key} {facts[key]}" for key in ("backbone", "head", "augment") if isinstance(facts.get(key), str)]
     return ", ".join(words)
-
-
-def _mask(item: Item, bad: bool, args: argparse.Namespace) -> Mask | None:  # noqa: FBT001 - of two kinds
-    """Return where a person drew the defect; None where nobody did."""
-    from bridge.learning import localisation, seeing  # noqa: PLC0415 - as above
-
-    if not bad or (item.mask is None and args.polygons is None):
-        return None
-    height, width = seeing.picture(item).shape[:2]
-    if item.mask is not None:
-        return localisation.read_mask(item.mask, height, width)
-    found = localisation.polygons(_labelme(args.polygons, item.path), height, width)
-    return found if found.any() else None
-
-
-def _labelme(folder: Path, picture: Path) -> Path:
-    if not folder.is_dir():
-        raise ConfigError(f"--polygons {folder}", "is no folder", "write the folder of the labelme files")
-    name = f"{picture.stem}.json"
-    places = (folder / name, *(folder / one.name / name for one in list(picture.parents)[:3]))
-    return next((place for place in places if place.is_file()), folder / name)
 
 
 def _report(comparison: Comparison) -> None:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from bridge.learning import localisation, overlay, seeing, sheets
 from bridge.learning.data import Item
 from bridge.learning.lettering import Colour
-from bridge.learning.localisation import Localisation, Mask
+from bridge.learning.localisation import Localisation
+from bridge.learning.masks import Mask
 from bridge.learning.metrics import Estimate
 from bridge.learning.seeing import Picture, Seen
 from bridge.learning.sheets import BAD, GOOD, Words

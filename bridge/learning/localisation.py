@@ -16,23 +16,18 @@ Intervals come from drawing groups anew, because pictures of one part resemble e
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bridge.errors import ConfigError
 from bridge.learning import metrics
+from bridge.learning.masks import Mask
 from bridge.learning.metrics import Estimate
 from bridge.messages import Box
-
-Mask: TypeAlias = NDArray[np.bool_]
-"""Shape (height, width); what is True is defect."""
 
 TOLERANCE: Final = 0.03
 """How far a peak may be off, as a share of the longer side."""
@@ -90,53 +85,6 @@ class Localisation:
     fits: Estimate
     covered: float
     """The median share of the rectangle in boxes."""
-
-
-def polygons(path: Path, height: int, width: int) -> Mask:
-    """Return the mask of a labelme file: its polygons and rectangles, filled.
-
-    Args:
-        path: the JSON file; one that is not there means that nothing is defect.
-        height: of the picture.
-        width: of the picture.
-
-    Raises:
-        ConfigError: it is no labelme file, or a shape is neither.
-    """
-    mask = np.zeros((height, width), np.uint8)
-    if not path.is_file():
-        return mask.astype(np.bool_)
-    try:
-        shapes = [_corners(shape) for shape in json.loads(path.read_bytes())["shapes"]]
-    except (ValueError, KeyError, TypeError) as exc:
-        raise ConfigError(str(path), "is no labelme file of polygons and rectangles") from exc
-    cv2.fillPoly(mask, shapes, (1,))
-    return mask.astype(np.bool_)
-
-
-def _corners(shape: dict[str, Any]) -> NDArray[np.int32]:
-    points = np.array(shape["points"], np.float64)
-    if shape.get("shape_type", "polygon") == "rectangle":
-        (left, top), (right, bottom) = points
-        points = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
-    elif shape.get("shape_type", "polygon") != "polygon":
-        raise ValueError(shape["shape_type"])
-    return np.asarray(np.floor(points), np.int32)
-
-
-def read_mask(path: Path, height: int, width: int) -> Mask:
-    """Return a mask of pictures' size: what is not zero is defect.
-
-    Raises:
-        ConfigError: it cannot be read, or has another size.
-    """
-    found = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_GRAYSCALE) if path.is_file() else None
-    if found is None:
-        raise ConfigError(str(path), "is no mask that can be read", "write a PNG of the picture's size")
-    if found.shape != (height, width):
-        size = f"{found.shape[1]} x {found.shape[0]}"
-        raise ConfigError(str(path), f"is {size} and its picture {width} x {height}", "write one of the same size")
-    return np.asarray(found > 0, np.bool_)
 
 
 def judged(mask: Mask, sight: Sight) -> Hit | None:

@@ -20,13 +20,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from bridge.learning.masks import Mask
 from bridge.learning.metrics import Curve
 from bridge.learning.points import BestF1
 
 Map: TypeAlias = NDArray[np.floating[Any]]
 """Shape (height, width)."""
-Mask: TypeAlias = NDArray[np.bool_]
-"""Shape (height, width); what is True is anomalous."""
 
 FALSE_ALARMS: Final = 0.3
 """The share of good pixels up to which PRO is integrated, as Bergmann et al. do."""

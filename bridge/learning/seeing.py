@@ -21,7 +21,8 @@ from bridge.judging.inbox import Inbox
 from bridge.learning import localisation, overlay
 from bridge.learning.data import Item
 from bridge.learning.data.pictures import Told, silent
-from bridge.learning.localisation import Mask, Sight
+from bridge.learning.localisation import Sight
+from bridge.learning.masks import Mask
 from bridge.messages import Box, HeatMap, Verdict
 
 Picture: TypeAlias = NDArray[np.uint8]

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.errors import ConfigError
 from bridge.learning import localisation
 from bridge.learning.localisation import Hit, Sight
 from bridge.messages import Box
@@ -129,33 +124,3 @@ def test_shares_come_with_intervals_over_groups() -> None:
     assert perfect.peak.low < 0.4, "three parts prove little"
     named = localisation.by(["x", "y"] * 20, hits, [str(place) for place in range(40)])
     assert [(one.name, one.peak.value) for one in named] == [("x", 0.5), ("y", 1.0)]
-
-
-def test_polygons_and_rectangles_become_masks(tmp_path: Path) -> None:
-    """As labelme writes them; a picture without a file has no defect."""
-    shapes = [
-        {"label": "pit", "points": [[10, 10], [20, 10], [20, 20], [10, 20]]},
-        {"label": "pit", "points": [[50, 60], [40, 50]], "shape_type": "rectangle"},
-    ]
-    (tmp_path / "a.json").write_text(json.dumps({"shapes": shapes}))
-    mask = localisation.polygons(tmp_path / "a.json", 100, 200)
-    assert mask.shape == (100, 200)
-    assert mask[15, 15]
-    assert mask[55, 45]
-    assert mask.sum() == 2 * 11 * 11
-    assert not localisation.polygons(tmp_path / "b.json", 100, 200).any()
-
-
-def test_a_mask_that_does_not_fit_is_one_line(tmp_path: Path) -> None:
-    """Another size would put every defect in the wrong place."""
-    cv2.imwrite(str(tmp_path / "m.png"), np.full((10, 20), 255, np.uint8))
-    assert localisation.read_mask(tmp_path / "m.png", 10, 20).all()
-    (tmp_path / "bad.json").write_text('{"shapes": [{"points": [[1, 1]], "shape_type": "point"}]}')
-    for wrong, words in (
-        (lambda: localisation.read_mask(tmp_path / "m.png", 20, 20), "same size"),
-        (lambda: localisation.read_mask(tmp_path / "none.png", 20, 20), "no mask"),
-        (lambda: localisation.polygons(tmp_path / "bad.json", 20, 20), "no labelme file"),
-    ):
-        with pytest.raises(ConfigError, match=words) as caught:
-            wrong()
-        assert "\n" not in str(caught.value)

@@ -17,7 +17,7 @@ from bridge.errors import ConfigError
 from bridge.judging import bundle
 from bridge.judging.bundle import Bundle, Manifest, ModelClass
 from bridge.judging.spec import HeatMapOutput, Input, Normalisation
-from bridge.learning import cam_page, localisation, overlay, seeing
+from bridge.learning import cam_page, masks, overlay, seeing
 from bridge.learning.cam_page import Column, Comparison
 from bridge.learning.data import items
 from bridge.messages import Verdict
@@ -101,8 +101,8 @@ def test_a_bundle_is_seen_to_look_at_the_spot(places: tuple[Path, Path]) -> None
     collection = items.read(where, items.Choice(classes=CLASSES))
     seen = seeing.seen(bundle.load(home / "a/made"), collection.items)
     assert [one.verdict for one in seen] == ["NG"] * 6 + ["OK"] * 5
-    masks = [None if one.item.mask is None else localisation.read_mask(one.item.mask, 90, 140) for one in seen]
-    for one, mask in zip(seen[:6], masks, strict=False):
+    drawn = [None if one.item.mask is None else masks.painted(one.item.mask, 90, 140) for one in seen]
+    for one, mask in zip(seen[:6], drawn, strict=False):
         assert mask is not None
         assert one.heat is not None
         assert one.heat.label == "dirty"
@@ -110,7 +110,7 @@ def test_a_bundle_is_seen_to_look_at_the_spot(places: tuple[Path, Path]) -> None
         assert point is not None
         rows, columns = np.nonzero(mask)
         assert point == pytest.approx((columns.mean() + 0.5, rows.mean() + 0.5), abs=5)
-    hits = seeing.hits(list(zip(seen, masks, strict=True)))
+    hits = seeing.hits(list(zip(seen, drawn, strict=True)))
     assert len(hits) == 6
     assert all(hit.peak and hit.boxes for _, hit in hits)
 
@@ -147,7 +147,7 @@ def test_polygons_count_as_masks(places: tuple[Path, Path], tmp_path: Path) -> N
     text = (tmp_path / "out/cam.html").read_text(encoding="utf-8")
     assert "Where the defect is found" in text
     with pytest.raises(ConfigError, match="is no folder"):
-        cam._labelme(tmp_path / "nowhere", plain / "dirty/0.png")
+        masks.drawn(items.read(plain, items.Choice(classes=CLASSES)).items[0], tmp_path / "nowhere")
 
 
 def test_what_is_drawn_is_chosen_for_a_person(places: tuple[Path, Path]) -> None:
