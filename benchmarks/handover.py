@@ -24,7 +24,8 @@ from harness import finish, picture, quantiles, tiny_bundle
 
 from bridge.judging import bundle, host
 from bridge.judging.asked import Picture
-from bridge.judging.classifier import ClassifierOptions, workload
+from bridge.judging.classifier import ClassifierOptions
+from bridge.judging.hiring import workload
 from bridge.judging.host import Worker
 from bridge.simulate.figures import percentile
 

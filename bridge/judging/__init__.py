@@ -6,6 +6,8 @@ turns.py       one judge, many lines: whose turn it is
 pace.py        what a view takes lately (pure)
 hearing.py     the question put to the judge for one part, and what came of it in time
 album.py       the pictures of one part, and which of them are the previous part's again
+hiring.py      the options of whoever runs a bundle, and the workers that it is run by
+verdicts.py    from a worker's opinions to judgements
 classifier.py  the judge ``type = "classifier"``
 relief.py      a fresh worker in the place of one that has outgrown its memory
 golden.py      the pictures that a bundle must get right before it may judge
@@ -27,7 +29,8 @@ bench.py       the judging itself, a batch at a time
 headers.py     a picture's size and completeness before it is decoded (pure)
 transforms.py  points and pictures under a transform of the plane (pure)
 registration.py  lays the golden picture over a loose part; the same for training and live
-preprocess.py  decode, register, crop, stretch, normalise; the same for training and live
+preprocess.py  decode, register, crop, fit, normalise; the same for training and live
+letterbox.py   where a region lies in the model's input if it keeps its proportions (pure)
 softmax.py     from logits to probabilities (pure); the same for training and live
 engine.py      OpenVINO at the bundle's numeric precision: scores, and where the model looked
 heat.py        from a heat map to boxes

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, m
 
 from bridge.durable import keep_names
 from bridge.errors import ConfigError
-from bridge.judging.spec import HeatMapOutput, Input, Normalisation, Registration
+from bridge.judging.spec import Detection, HeatMapOutput, Input, Normalisation, Registration
 from bridge.messages import Box, Goal, Verdict
 from bridge.plugin import BoxOptions, Name
 
@@ -110,10 +110,11 @@ class Manifest(_Frozen):
     """the model's name, as in ``judge.NAME.model``"""
     version: Annotated[int, Field(ge=1, le=65535)]
     """a number from 1, one more at each training; a PLC is told it in one register"""
-    kind: Literal["classifier"] = "classifier"
-    """classifier"""
+    kind: Literal["classifier", "detector"] = "classifier"
+    """classifier or detector: which type of judge runs it"""
     classes: Annotated[tuple[ModelClass, ...], Field(min_length=2, max_length=1000)]
-    """the classes in the order of the model's output, each called OK or NG"""
+    """the classes in the order of the model's output, each called OK or NG; a detector has one more, the last, for
+    views in which nothing was found"""
     threshold: Annotated[float, Field(gt=0, le=1)]
     """a number above 0 and up to 1: a view is OK if p(OK) is at least this"""
     input: Input
@@ -135,6 +136,8 @@ class Manifest(_Frozen):
     """what the score means, in a sentence"""
     heat_map: HeatMapOutput | None = None
     """the output that shows where the model looked, and how it becomes boxes; null where it has none"""
+    detection: Detection | None = None
+    """how the boxes of a detector are read, and which count; null for all others"""
     operating_point: OperatingPoint | None = None
     """what the threshold promises; null where nothing was shown"""
     files: dict[FileName, Sha256] = {}
@@ -166,6 +169,10 @@ class Manifest(_Frozen):
                 raise ValueError(f"normalisation.{what} needs 1 or {self.input.channels} numbers")
         if self.temperature != 1.0 and self.output != "logits":
             raise ValueError("temperature needs output = logits")
+        if (self.kind == "detector") != (self.detection is not None):
+            raise ValueError("kind = detector needs detection, and no other kind has it")
+        if self.detection and (self.output, self.classes[-1].verdict) != ("probabilities", Verdict.OK):
+            raise ValueError("a detector needs output = probabilities and a last class called OK, of no box")
         anchors = (one.anchor for one in self.registration.values() if one.anchor)
         if not all(one.w > 0 and one.h > 0 for one in anchors):
             raise ValueError("registration: an anchor needs a width and a height above 0")

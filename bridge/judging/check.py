@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from bridge.judging.bundle import Manifest
 from bridge.judging.claim import Use, doubts, said
-from bridge.judging.classifier import ClassifierOptions, Hiring, in_force
 from bridge.judging.golden import best_bad
+from bridge.judging.hiring import BundleOptions, Hiring, in_force
 from bridge.messages import Verdict
 from bridge.plugin import Finding
 
 
 async def check(
-    options: ClassifierOptions,
+    options: BundleOptions,
     *,
     write_test: bool = False,
     budget_ms: float | None = None,

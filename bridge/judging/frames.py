@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final, TypeAlias
 
-from bridge.judging.spec import HeatMapOutput, Input, Normalisation, Registration
+from bridge.judging.spec import Detection, HeatMapOutput, Input, Normalisation, Registration
 from bridge.messages import Box, Failure, Spot
 
 PREFIX: Final = struct.Struct(">II")
@@ -80,6 +80,10 @@ class Load:
     """None: the model has none, or nobody wants it and it is not computed."""
     references: tuple[Reference, ...] = ()
     """What loose parts are registered onto."""
+    detection: Detection | None = None
+    """None: the model says classes, not boxes. Of boxes the last class is that of a view without any."""
+    names: tuple[str, ...] = ()
+    """What the classes are called, where boxes are to say so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +261,7 @@ def _load(facts: dict[str, Any]) -> Load:
     outputs = tuple(facts.pop("ok_outputs"))
     golden = tuple(Sample(one["path"], _box(one["roi"]), one["onto"]) for one in facts.pop("golden"))
     references = tuple(map(_reference, facts.pop("references")))
-    heat, shown = facts.pop("heat_map"), Input(**facts.pop("input"))
+    heat, shown, found = facts.pop("heat_map"), Input(**facts.pop("input")), facts.pop("detection")
     return Load(
         input=shown,
         normalisation=normalisation,
@@ -265,6 +269,8 @@ def _load(facts: dict[str, Any]) -> Load:
         golden=golden,
         references=references,
         heat_map=HeatMapOutput(**heat) if heat else None,
+        detection=Detection(**found) if found else None,
+        names=tuple(facts.pop("names")),
         **facts,
     )
 

@@ -1,4 +1,4 @@
-"""From an encoded picture to the model's input: decode, register, crop, stretch, normalise.
+"""From an encoded picture to the model's input: decode, register, crop, fit, normalise.
 
 Training and the live path run this same code, so that a model is asked about exactly what it was taught. Only
 the worker, training and benchmarks import it; the gateway never does.
@@ -19,7 +19,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, Final, TypeAlias
 
 import cv2
@@ -28,6 +28,7 @@ import numpy.typing as npt
 
 from bridge.judging import headers
 from bridge.judging.headers import Data, Header, Unreadable
+from bridge.judging.letterbox import GREY, Inside, inside
 from bridge.judging.registration import Aligner
 from bridge.judging.spec import Input, Normalisation
 from bridge.judging.transforms import Matrix, sampled, scaling
@@ -67,6 +68,8 @@ class Cut:
     """From points of it to those of the original picture, in pixels from the left and top edge of either."""
     correlation: float | None = None
     """How much a registered part looks like the golden one, up to 1; None where parts lie still."""
+    inside: Inside | None = None
+    """Where in the picture the region lies, if it keeps its proportions; None where it fills it."""
 
 
 def prepare(
@@ -116,24 +119,37 @@ def cut(
     if header.width * header.height > max_pixels:
         raise Unreadable(f"has {header.width} x {header.height} pixels, more than {max_pixels}")
     region = roi or Box(cx=header.width / 2, cy=header.height / 2, w=header.width, h=header.height)
-    reduction = choose_reduction(header, into, region, onto.largest_reduction if onto else 8)
+    place = inside(region, into)
+    filled = replace(into, width=place.width, height=place.height)
+    reduction = choose_reduction(header, filled, region, onto.largest_reduction if onto else 8)
     image = decode(data, header, gray=into.colour == "gray", reduction=reduction)
     if onto is None:
         correlation = None
-        found, placement = _stretched(crop(image, region, reduction), into), _placement(region, into, reduction)
+        found, placement = _resized(crop(image, region, reduction), filled), _placement(region, filled, reduction)
     else:
         transform, correlation = onto.found(image, reduction)
-        placement = transform @ _over(region, into)
-        found = sampled(image, scaling(1 / reduction) @ placement, into.width, into.height)
+        placement = transform @ _over(region, filled)
+        found = sampled(image, scaling(1 / reduction) @ placement, filled.width, filled.height)
     if into.colour == "rgb":
         found = np.asarray(cv2.cvtColor(found, cv2.COLOR_BGR2RGB), np.uint8)
-    return Cut(found.reshape(into.height, into.width, into.channels), placement, correlation)
+    found = found.reshape(filled.height, filled.width, into.channels)
+    if into.fit == "stretch":
+        return Cut(found, placement, correlation)
+    return Cut(_boxed(found, place, into), placement @ scaling(1, -place.left, -place.top), correlation, place)
 
 
-def _stretched(image: Picture, into: Input) -> Picture:
+def _resized(image: Picture, into: Input) -> Picture:
+    """Return a picture at another size; that of a letterbox as those who train with one make it."""
     shrinking = image.shape[0] >= into.height and image.shape[1] >= into.width
-    how = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
+    how = cv2.INTER_AREA if shrinking and into.fit == "stretch" else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, (into.width, into.height), interpolation=how), np.uint8)
+
+
+def _boxed(image: Picture, place: Inside, into: Input) -> Picture:
+    """Return a picture with grey around it."""
+    whole = np.full((into.height, into.width, into.channels), GREY, np.uint8)
+    whole[place.top : place.top + place.height, place.left : place.left + place.width] = image
+    return whole
 
 
 def _over(region: Box, into: Input) -> Matrix:

@@ -10,18 +10,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, Lt
 
 from bridge.messages import Box
 
 Colour = Literal["rgb", "bgr", "gray"]
 Motion = Literal["shift", "turn", "affine", "perspective"]
 """How a part may lie otherwise than on the golden picture; each may do all that the one before it may."""
+Fit = Literal["stretch", "centre", "corner"]
+Layout = Literal["yolov5", "yolov8", "yolox", "end2end"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
-    """What the model is shown: the region of interest, stretched to this size."""
+    """What the model is shown: the region of interest at this size."""
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
@@ -31,6 +33,9 @@ class Input:
     """Pixels."""
     colour: Colour = "rgb"
     """The order of the channels."""
+    fit: Fit = "stretch"
+    """stretch; or its proportions stay and what is left of the input is grey (114 of 255): centre, with as much on
+    either side, or corner, at the right and below."""
 
     @property
     def channels(self) -> int:
@@ -91,3 +96,24 @@ class HeatMapOutput:
     """Boxes above this share of the ROI's area are left out."""
     most_boxes: Annotated[int, Ge(1), Le(16)] = 5
     """The hottest so many are kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detection:
+    """The model's output is boxes, not classes: how they are read, and which of them count."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid", "allow_inf_nan": False}
+
+    layout: Layout
+    """How the output for one picture lies, of N boxes and C classes, in pixels of the input. yolov5: (N, 5 + C),
+    middle, size, how sure that there is something, how sure of each class. yolov8, and later ones: (4 + C, N),
+    middle, size, classes. yolox: as yolov5, but before strides and exponential. end2end: (N, 6), left, top, right,
+    bottom, how sure, which class; no two of which mean the same thing."""
+    output: str = ""
+    """The name of the output, where the model has several."""
+    least_score: Annotated[float, Gt(0), Lt(1)] = 0.01
+    """What is less sure is no box."""
+    largest_overlap: Annotated[float, Gt(0), Le(1)] = 0.45
+    """Of two boxes of one class whose intersection is a larger share of their union, the surer one is kept."""
+    most_boxes: Annotated[int, Ge(1), Le(16)] = 16
+    """The surest so many are kept."""

@@ -13,9 +13,10 @@ import numpy as np
 from bridge.errors import ConfigError
 from bridge.judging import heat, preprocess
 from bridge.judging.bundle import Bundle
-from bridge.judging.classifier import ClassifierOptions, workload
+from bridge.judging.classifier import ClassifierOptions
 from bridge.judging.frames import Opinion
 from bridge.judging.headers import Unreadable
+from bridge.judging.hiring import workload
 from bridge.judging.preprocess import Cut
 from bridge.judging.registration import Aligner
 from bridge.judging.softmax import softmax

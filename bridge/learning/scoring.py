@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridge.errors import ConfigError
-from bridge.judging import classifier
+from bridge.judging import hiring
 from bridge.judging.bench import Bench, Shown
 from bridge.judging.bundle import Bundle, ModelClass
 from bridge.judging.classifier import ClassifierOptions, Explained
@@ -197,7 +197,7 @@ def golden(model: Bundle, temperature: float) -> tuple[Opinion, ...]:
 def workload(model: Bundle) -> Load:
     """Return what a worker of the line would be told to run; only why is not asked."""
     options = ClassifierOptions(model=str(model.folder), heat_map=Explained.NONE)
-    return classifier.workload(options, model)
+    return hiring.workload(options, model)
 
 
 def _same_classes(model: Bundle, collection: Collection) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridge.errors import ConfigError
-from bridge.judging import classifier, headers, preprocess
+from bridge.judging import headers, hiring, preprocess
 from bridge.judging.bench import ALWAYS, Bench, Shown
 from bridge.judging.bundle import Bundle
 from bridge.judging.classifier import ClassifierOptions, Explained
@@ -67,7 +67,7 @@ def seen(model: Bundle, items: Sequence[Item], told: Told = silent) -> list[Seen
 
 
 def _load(model: Bundle) -> Load:
-    return classifier.workload(ClassifierOptions(model=str(model.folder), heat_map=Explained.ALL), model)
+    return hiring.workload(ClassifierOptions(model=str(model.folder), heat_map=Explained.ALL), model)
 
 
 def _shown(model: Bundle, item: Item) -> Shown:
