@@ -20,7 +20,8 @@ from harness import finish
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
-from bridge.learning import pixels
+from bridge.learning import pixel_intervals, pixels
+from bridge.learning.pixel_intervals import Intervals
 from bridge.learning.pixels import Map, Mask
 
 TARGET_SECONDS = 5.0
@@ -37,7 +38,7 @@ def main() -> None:
     values, bad = (np.concatenate([one.ravel() for one in ones]) for ones in (maps, masks))
     ways: dict[str, Callable[[], Any]] = {
         "ours, all four": lambda: ours(maps, masks),
-        "ours, AUROC and PRO": lambda: areas(maps, masks),
+        "with intervals": lambda: sure(maps, masks),
         "scikit-learn AUROC": lambda: float(roc_auc_score(bad, values)),
         "scikit-learn AUPRC": lambda: float(average_precision_score(bad, values)),
         "scikit-learn F1-max": lambda: best_f1(bad, values),
@@ -89,10 +90,9 @@ def ours(maps: Sequence[Map], masks: Sequence[Mask]) -> list[float]:
     return [pixels.auroc(one), pixels.average_precision(one), pixels.best_f1(one).value, pixels.pro(one)]
 
 
-def areas(maps: Sequence[Map], masks: Sequence[Mask]) -> list[float]:
-    """Return AUROC and PRO alone."""
-    one = pixels.ranked(maps, masks)
-    return [pixels.auroc(one), pixels.pro(one)]
+def sure(maps: Sequence[Map], masks: Sequence[Mask]) -> Intervals:
+    """Return the same, each with its interval, every picture a group."""
+    return pixel_intervals.intervals(pixels.ranked(maps, masks), maps, masks, [str(at) for at in range(len(maps))])
 
 
 def best_f1(bad: NDArray[np.bool_], values: Map) -> float:

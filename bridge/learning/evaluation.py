@@ -251,18 +251,18 @@ def encoded(one: Evaluation, provenance: Iterable[tuple[str, object]]) -> str:
         "threshold": one.threshold,
         "provenance": {name: str(value) for name, value in provenance},
         "confidence": metrics.CONFIDENCE,
-        "levels": [_plain(level) for level in one.levels],
-        "classes": [_plain(figures) for figures in one.classes],
+        "levels": [plain(level) for level in one.levels],
+        "classes": [plain(figures) for figures in one.classes],
         "confusion": {"classes": [kind.name for kind in scored.classes], "counts": one.confusion.tolist()},
-        "by_class": [_plain(piece) for piece in one.kinds],
-        "by_view": [_plain(piece) for piece in one.views],
-        "by_group": [_plain(piece) for piece in one.groups],
-        "brier": _plain(one.brier),
-        "calibration_error": _plain(one.calibration_error),
-        "reliability": [_plain(tenth) for tenth in one.reliability],
+        "by_class": [plain(piece) for piece in one.kinds],
+        "by_view": [plain(piece) for piece in one.views],
+        "by_group": [plain(piece) for piece in one.groups],
+        "brier": plain(one.brier),
+        "calibration_error": plain(one.calibration_error),
+        "reliability": [plain(tenth) for tenth in one.reliability],
         "failures": [{"file": failed.item.path.name, "why": failed.why} for failed in scored.failures],
         "parts": [
-            {"part": name, "group": group, "truth": str(VERDICTS[not ill]), "score": _number(score)}
+            {"part": name, "group": group, "truth": str(VERDICTS[not ill]), "score": number(score)}
             for name, group, ill, score in zip(
                 parts.names, parts.groups, parts.bad.tolist(), parts.scores.tolist(), strict=True
             )
@@ -271,8 +271,8 @@ def encoded(one: Evaluation, provenance: Iterable[tuple[str, object]]) -> str:
     return json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _plain(one: Any) -> dict[str, Any]:
-    """Return a dataclass as JSON values."""
+def plain(one: Any) -> dict[str, Any]:
+    """Return a dataclass as JSON values, what is not finite as null."""
     return {name: _value(getattr(one, name)) for name in one.__dataclass_fields__}
 
 
@@ -280,9 +280,10 @@ def _value(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_value(one) for one in value]
     if isinstance(value, float):
-        return _number(value)
-    return _plain(value) if hasattr(value, "__dataclass_fields__") else value
+        return number(value)
+    return plain(value) if hasattr(value, "__dataclass_fields__") else value
 
 
-def _number(value: float) -> float | None:
+def number(value: float) -> float | None:
+    """Return a figure as JSON has it."""
     return round(value, DIGITS) if math.isfinite(value) else None
