@@ -176,7 +176,7 @@ class Judgement:
     failure: Failure | None = None
     """Set exactly when verdict is None."""
     score: float | None = None
-    """The number that was held against the threshold; for a classifier p(OK), 0 to 1."""
+    """The number that was held against the threshold, 0 to 1: p(OK), or what stands for it."""
     threshold: float | None = None
     label: str = ""
     """The most likely class, in the bundle's words."""

@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bridge.cli import detecting
+from bridge.cli.detecting import LAYOUTS, ORDERS
 from bridge.cli.numbers import size
 
 if TYPE_CHECKING:
@@ -32,17 +34,32 @@ def _import_options(parser: argparse.ArgumentParser) -> None:
     parser._negative_number_matcher = _STARTS_WITH_A_DIGIT  # noqa: SLF001 - so that -1..1 is a value, not a flag
     add = parser.add_argument
     add("model", type=Path, help="an ONNX file, a SavedModel folder or an OpenVINO .xml")
+    add("--kind", choices=("classifier", "detector"), default="classifier", help="what it is (classifier)")
     add("--name", required=True, help="what the model is called, as in judge.NAME.model")
     add(
-        "--classes", nargs="+", required=True, metavar="NAME=OK|NG", help="the classes in the order of its outputs"
+        "--classes",
+        nargs="+",
+        required=True,
+        metavar="NAME=OK|NG",
+        help="the classes in the order of its outputs; of a detector, those of its boxes",
     )
     add("--size", type=size, required=True, metavar="WxH", help="what it is shown, in pixels")
     add("--colour", choices=("rgb", "bgr", "gray"), default="rgb", help="the order of its channels (rgb)")
     add("--normalise", required=True, metavar="HOW", help="imagenet, -1..1, 0..1, 0..255, caffe or scale,mean,std")
-    add("--output", choices=("logits", "probabilities"), required=True, help="what its numbers are")
-    add("--threshold", type=float, required=True, help="a view is OK from this p(OK) on, above 0 and up to 1")
-    add("--layout", choices=("nhwc", "nchw"), help="the order of its axes, where its shape does not say")
-    add("--tensor", default="", metavar="NAME", help="the output that holds the classes, where it has several")
+    add("--output", choices=("logits", "probabilities"), help="what the numbers of a classifier are")
+    add(
+        "--threshold",
+        type=float,
+        help="a view is OK from this p(OK) on, above 0 and up to 1; a detector's is 1 - (how sure its surest box "
+        "is), so that 0.2, the default, is NG if any scores over 0.8",
+    )
+    add(
+        "--layout",
+        choices=(*ORDERS, *LAYOUTS),
+        help="the order of a classifier's axes, where its shape does not say; how a detector's boxes lie",
+    )
+    add("--tensor", default="", metavar="NAME", help="the output that is meant, where it has several")
+    detecting.options(parser)
     add("--roi", metavar="cx,cy,w,h", help="where to look, in pixels of the original picture")
     add(
         "--golden",
@@ -102,12 +119,12 @@ def _verify(folder: Path) -> int:
 
 def _run(found: Bundle) -> int:
     """Load and warm it in a worker as the line does, and let it judge what it knows."""
-    from bridge.judging.check import check  # noqa: PLC0415 - the help does not need it
-    from bridge.judging.classifier import ClassifierOptions  # noqa: PLC0415 - same
+    from bridge.judging import kinds  # noqa: PLC0415 - the help does not need it
+    from bridge.judging.check import check  # noqa: PLC0415 - same
     from bridge.log import configure  # noqa: PLC0415 - same
 
     configure(level="error")
-    findings = asyncio.run(check(ClassifierOptions(model=str(found.folder.resolve()))))
+    findings = asyncio.run(check(kinds.options(found)))
     for one in findings:
         print(f"{one.what}: {one.said}")
     return 0 if all(one.good is not False for one in findings) else 1

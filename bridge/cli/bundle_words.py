@@ -9,7 +9,7 @@ from typing import Any
 from bridge.cli.shown import amount, plain
 from bridge.judging import claim
 from bridge.judging.bundle import ANY_VIEW, Bundle, Manifest
-from bridge.judging.spec import HeatMapOutput, Normalisation
+from bridge.judging.spec import Detection, HeatMapOutput, Input, Normalisation
 from bridge.learning import seen
 from bridge.messages import Verdict
 
@@ -32,6 +32,8 @@ def _all(found: Bundle) -> Iterator[tuple[str, str]]:
     yield "score", one.score or "p(OK) of one view; the bundle does not say more"
     yield "threshold", f"{one.threshold:.6g}: a view is OK from this p(OK) on"
     yield "promise", _promise(one)
+    if one.detection:
+        yield "boxes", _found(one.detection, one.input)
     if one.heat_map:
         yield "heat map", _boxes(one.heat_map)
     yield "golden", _golden(one)
@@ -45,6 +47,11 @@ def _all(found: Bundle) -> Iterator[tuple[str, str]]:
 def _boxes(one: HeatMapOutput) -> str:
     sizes = f"of {one.smallest_share:g} to {one.largest_share:g} of the region"
     return f"of {_layer(one.layer)}, boxes from {one.peak_share:g} of its peak, {sizes}, at most {one.most_boxes}"
+
+
+def _found(one: Detection, into: Input) -> str:
+    counts = f"from {one.least_score:g} on, the surer of two that share more than {one.largest_overlap:g}"
+    return f"as {one.layout}, {counts}, at most {one.most_boxes}; a picture lies in the input as {into.fit}"
 
 
 def _layer(name: str) -> str:

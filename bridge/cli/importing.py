@@ -12,16 +12,15 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from bridge.cli import outlet
+from bridge.cli import detecting, outlet
 from bridge.errors import ConfigError, Unavailable
-from bridge.judging import bundle, shelf
+from bridge.judging import bundle, kinds, shelf
 from bridge.judging.bundle import ANY_VIEW, Bundle, Golden, Manifest, ModelClass, Precision
 from bridge.judging.check import check
-from bridge.judging.classifier import ClassifierOptions
 from bridge.judging.spec import Input
 from bridge.learning import importing, roi
 from bridge.learning.importing import Imported, Wanted
-from bridge.learning.meaning import meaning
+from bridge.learning.meaning import meaning, of_boxes
 from bridge.log import configure
 from bridge.messages import Verdict
 
@@ -62,9 +61,8 @@ def imported(args: argparse.Namespace) -> tuple[Bundle, tuple[str, ...]]:
 def _tried(draft: Bundle) -> str:
     """Run the bundle as the line would; return how fast it is."""
     configure(level="error")
-    options = ClassifierOptions(model=str(draft.folder))
     try:
-        findings = asyncio.run(check(options))
+        findings = asyncio.run(check(kinds.options(draft)))
     except ConfigError as exc:
         where = exc.where.replace(f"{draft.folder}/", "")
         raise ConfigError(where, exc.found, exc.write) from exc
@@ -82,16 +80,20 @@ def _without_golden(manifest: Manifest) -> list[str]:
 
 
 def _wanted(args: argparse.Namespace) -> Wanted:
-    width, height = args.size
-    into = Input(width=width, height=height, colour=args.colour)
+    (width, height), found = args.size, detecting.detection(args)
+    into = Input(width=width, height=height, colour=args.colour, fit=detecting.fit(args))
+    classes = _classes(args.classes)
+    if found:
+        classes = (*classes, ModelClass(name=args.nothing, verdict=Verdict.OK))
     return Wanted(
         model=args.model,
-        classes=_classes(args.classes),
+        classes=classes,
         into=into,
         normalisation=importing.normalisation(args.normalise, into),
-        output=args.output,
-        layout=args.layout,
+        output="probabilities" if found else args.output,
+        layout=None if found else args.layout,
         tensor=args.tensor,
+        detection=found,
     )
 
 
@@ -122,14 +124,16 @@ def _manifest(
         return Manifest(
             name=args.name,
             version=version,
+            kind=args.kind,
             classes=wanted.classes,
-            threshold=args.threshold,
+            threshold=detecting.THRESHOLD if args.threshold is None else args.threshold,
             input=wanted.into,
             normalisation=wanted.normalisation,
             roi={} if args.roi is None else {ANY_VIEW: roi.box_of(args.roi)},
             precision=Precision(args.precision),
             output=wanted.output,
-            score=meaning(wanted.classes, wanted.output, None),
+            score=of_boxes(wanted.classes) if wanted.detection else meaning(wanted.classes, wanted.output, None),
+            detection=wanted.detection,
             golden=golden,
             recipe={**found.facts, "normalise": args.normalise},
             made_at=datetime.now(UTC).isoformat(timespec="seconds"),

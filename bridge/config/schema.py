@@ -46,7 +46,7 @@ class Recipe(Section):
     judge: Name | None = Field(default=None, examples=["pins-m10"])
     """the name of a [judge.NAME] table"""
     threshold: Threshold | None = Field(default=None, examples=[0.5])
-    """the operating point, in the score of the judge (p(OK) for a classifier)"""
+    """the operating point, in the score of the judge (p(OK) of a classifier, 1 - its surest box of a detector)"""
     roi: Rois | None = Field(default=None, examples=[_EVERY_VIEW])
     """a table of view name to {cx, cy, w, h} in pixels, with "*" for every other view"""
     views_expected: Views | None = Field(default=None, examples=[4])

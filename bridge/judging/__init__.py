@@ -9,6 +9,8 @@ album.py       the pictures of one part, and which of them are the previous part
 hiring.py      the options of whoever runs a bundle, and the workers that it is run by
 verdicts.py    from a worker's opinions to judgements
 classifier.py  the judge ``type = "classifier"``
+detector.py    the judge ``type = "detector"``
+kinds.py       which judge runs which kind of bundle
 relief.py      a fresh worker in the place of one that has outgrown its memory
 golden.py      the pictures that a bundle must get right before it may judge
 claim.py       what a threshold promises, and which lines may rely on it (pure)
@@ -34,4 +36,7 @@ letterbox.py   where a region lies in the model's input if it keeps its proporti
 softmax.py     from logits to probabilities (pure); the same for training and live
 engine.py      OpenVINO at the bundle's numeric precision: scores, and where the model looked
 heat.py        from a heat map to boxes
+detections.py  from a detector's output to boxes: layouts, non-maximum suppression (pure)
+finder.py      OpenVINO once more: models whose output is boxes
+spots.py       from boxes in the model's input to boxes in the original picture
 """

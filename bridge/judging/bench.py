@@ -7,12 +7,14 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
-from bridge.judging import heat, preprocess
+from bridge.judging import heat, preprocess, spots
 from bridge.judging.engine import Engine, Heats, Scores, Unfit
+from bridge.judging.finder import Finder
 from bridge.judging.frames import Answer, Load, Opinion, Reference, Request
 from bridge.judging.headers import Data, Unreadable
 from bridge.judging.inbox import Inbox
@@ -52,7 +54,7 @@ class Bench:
         """
         cv2.setNumThreads(load.threads)
         self._load = load
-        self._engine = Engine(load)
+        self._engine = Finder(load) if load.detection else Engine(load)
         self._aligners = tuple(map(_aligner, load.references))
         self._inbox = inbox
         self._memory_bytes = 0
@@ -119,13 +121,27 @@ class Bench:
         onto = None if shown.onto is None else self._aligners[shown.onto]
         return preprocess.cut(shown.data, self._load.input, shown.roi, self._load.max_pixels, onto)
 
-    def infer(self, tensors: Sequence[Tensor]) -> tuple[Scores, Heats | None]:
-        """Return the model's probabilities, a row for each, and where it looked."""
+    def infer(self, tensors: Sequence[Tensor]) -> tuple[Scores, Any]:
+        """Return the model's probabilities, a row for each, and where it looked or what it found."""
         return self._engine.explain(tensors)
 
     def _opinions(self, cuts: Sequence[tuple[Cut, float | None]], tensors: Sequence[Tensor]) -> list[Opinion]:
-        rows, heats = self.infer(tensors)
+        rows, more = self.infer(tensors)
         opinions = [self._scored(row) for row in rows]
+        if self._load.detection is not None:
+            return [
+                replace(opinion, boxes=spots.placed(finds, self._load.names, cut))
+                for opinion, finds, (cut, _) in zip(opinions, more, cuts, strict=True)
+            ]
+        return self._all_explained(opinions, rows, more, cuts)
+
+    def _all_explained(
+        self,
+        opinions: list[Opinion],
+        rows: Scores,
+        heats: Heats | None,
+        cuts: Sequence[tuple[Cut, float | None]],
+    ) -> list[Opinion]:
         if heats is None or self._load.heat_map is None:
             return opinions
         for place, (opinion, (cut, explain)) in enumerate(zip(opinions, cuts, strict=True)):

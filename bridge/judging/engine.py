@@ -52,18 +52,24 @@ class Engine:
         core = ov.Core()
         check_precision(load.precision, core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
         try:
-            model = _wanted(core.read_model(load.model), load)
-            self._channels_first = _fit(model, load)
+            model = self._fitted(core.read_model(load.model))
             self._model = core.compile_model(model, "CPU", _settings(load))
         except RuntimeError as exc:
             raise Unfit(f"OpenVINO cannot load it ({str(exc).strip().splitlines()[-1]})") from exc
         self._request = self._model.create_infer_request()
-        self.batch = BATCH
+        self.batch = self._most
         """The most views to infer at once."""
+
+    def _fitted(self, model: Any) -> Any:
+        """Return the model as it is compiled; set how its channels lie, and the largest batch that it takes."""
+        wanted = _wanted(model, self._load)
+        self._channels_first = _fit(wanted, self._load)
+        self._most = BATCH
+        return wanted
 
     def warm_up(self) -> None:
         """Run the batch sizes that come in daily life, so that no part pays for the first time; sets ``batch``."""
-        self.batch = batch_for([self._timed(1) for _ in range(3)][-1])
+        self.batch = min(self._most, batch_for([self._timed(1) for _ in range(3)][-1]))
         for size in {4, BATCH}:
             if size <= self.batch:
                 self._timed(size)
@@ -82,18 +88,22 @@ class Engine:
         """
         return self.explain(views)[0]
 
-    def explain(self, views: Sequence[npt.NDArray[np.float32]]) -> tuple[Scores, Heats | None]:
-        """Return the same, and where the model looked; the heat maps hold until the next call."""
-        batch = np.stack(views)
-        if self._channels_first:
-            batch = np.ascontiguousarray(batch.transpose(0, 3, 1, 2))
-        self._request.infer([batch], share_inputs=True)
-        raw = np.asarray(self._request.get_output_tensor(0).data, np.float64)
+    def explain(self, views: Sequence[npt.NDArray[np.float32]]) -> tuple[Scores, Any]:
+        """Return the same, and where the model looked: ``Heats`` or None; they hold until the next call."""
+        raw = np.asarray(self._run(views), np.float64)
         raw = raw.reshape(len(views), self._load.classes)
         heats = None if self._load.heat_map is None else self._request.get_output_tensor(1).data
         if self._load.logits:
             return softmax(raw / self._load.temperature), heats
         return checked(raw, _SUM_TOLERANCE[self._load.precision]), heats
+
+    def _run(self, views: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+        """Return the first output, which holds until the next call."""
+        batch = np.stack(views)
+        if self._channels_first:
+            batch = np.ascontiguousarray(batch.transpose(0, 3, 1, 2))
+        self._request.infer([batch], share_inputs=True)
+        return np.asarray(self._request.get_output_tensor(0).data)
 
 
 def batch_for(ms_per_view: float) -> int:
@@ -140,9 +150,19 @@ def _wanted(model: Any, load: Load) -> Any:
     kept = [scores]
     if load.heat_map is not None:
         kept += [_output(model, load.heat_map.output, flat=False)]
-    if kept == list(model.outputs):
+    return with_outputs(model, kept)
+
+
+def with_outputs(model: Any, kept: Sequence[Any]) -> Any:
+    """Return the model with these outputs and no other, in this order."""
+    if list(kept) == list(model.outputs):
         return model
     return ov.Model([one.node.input_value(0) for one in kept], model.get_parameters(), model.get_friendly_name())
+
+
+def free(model: Any, size: Sequence[int]) -> None:
+    """Have a model take any batch up to ``BATCH`` of inputs of this size."""
+    model.reshape([ov.Dimension(1, BATCH), *size])
 
 
 def _output(model: Any, name: str, *, flat: bool) -> Any:
@@ -156,27 +176,46 @@ def _output(model: Any, name: str, *, flat: bool) -> Any:
     return found[0]
 
 
-def _fit(model: Any, load: Load) -> bool:
-    """Free the batch size and return whether channels come first."""
-    shown, classes = load.input, load.classes
+def only_input(model: Any) -> list[int | None]:
+    """Return the sizes of the one input, None for each that is free.
+
+    Raises:
+        Unfit: it has several.
+    """
     if len(model.inputs) != 1:
         raise Unfit(f"it has {len(model.inputs)} inputs instead of one")
-    have = [_size(one) for one in model.input().get_partial_shape()]
+    return sizes(model.input())
+
+
+def channels_first(have: Sequence[int | None], load: Load) -> tuple[bool, list[int]]:
+    """Return whether channels come first in an input, and its sizes without the batch.
+
+    Raises:
+        Unfit: it takes other pictures than the manifest says.
+    """
+    shown = load.input
     last = [shown.height, shown.width, shown.channels]
     first = [shown.channels, shown.height, shown.width]
     if len(have) != 1 + len(last) or not (_agrees(have[1:], last) or _agrees(have[1:], first)):
         raise Unfit(f"its input is {have} and the manifest says {last} (height, width, channels)")
-    channels_first = not _agrees(have[1:], last)
-    model.reshape([ov.Dimension(1, BATCH), *(first if channels_first else last)])
+    return (False, last) if _agrees(have[1:], last) else (True, first)
+
+
+def _fit(model: Any, load: Load) -> bool:
+    """Free the batch size and return whether channels come first."""
+    classes = load.classes
+    turned, size = channels_first(only_input(model), load)
+    free(model, size)
     for output, what in zip(model.outputs, ("outputs", "heat maps"), strict=False):
-        found = [_size(one) for one in output.get_partial_shape()]
+        found = sizes(output)
         if found[-1] != classes:
             raise Unfit(f"it has {found[-1]} {what} and the manifest names {classes} classes")
-    return channels_first
+    return turned
 
 
-def _size(one: Any) -> int | None:
-    return None if one.is_dynamic else int(one.get_length())
+def sizes(end: Any) -> list[int | None]:
+    """Return the sizes of an input or output, None for each that is free."""
+    return [None if one.is_dynamic else int(one.get_length()) for one in end.get_partial_shape()]
 
 
 def _agrees(have: Sequence[int | None], wanted: Sequence[int]) -> bool:

@@ -30,3 +30,10 @@ def meaning(
     )
     then = "A view is OK from the threshold on, a part is as its worst view."
     return f"p(OK) of one view = {good}, from {how}; {known}. {then}"
+
+
+def of_boxes(classes: Sequence[ModelClass]) -> str:
+    """Return what the score of a detector is."""
+    bad = ", ".join(one.name for one in classes if one.verdict is Verdict.NG)
+    then = "A view is OK from the threshold on, so that threshold 0.2 means: NG if any box scores over 0.8."
+    return f"1 - (how sure the surest box of {bad} is), 1 where there is none. {then} A part is as its worst view."

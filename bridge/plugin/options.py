@@ -176,6 +176,8 @@ class JudgeOptions(Options):
     """The highest score the judge ever gives, None where there is none; a threshold above it is a mistake."""
     harmless: ClassVar[frozenset[str]] = frozenset({"when_unreachable"})
     """Options that move no verdict: on a live line they change without a reason given."""
+    sample_name: ClassVar[str] = "pins"
+    """What the judge is called in its sample; judges whose samples share a file differ in it."""
 
     def pinned(self) -> tuple[Self, str]:
         """Return the same options with every pointer followed, and the identity of the model that they then name.

@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 
 from bridge.plugin.api import Kind
 from bridge.plugin.discovery import Plugged, find
-from bridge.plugin.options import Options
+from bridge.plugin.options import JudgeOptions, Options
 
 WIDTH = 100
 HIDDEN = {"home", "fingerprint"}
@@ -96,7 +96,8 @@ def plugin_sample(kind: Kind, name: str) -> str:
 
 def model_sample(kind: Kind, name: str, model: type[Options]) -> str:
     """Return the text of a plugin's ``sample.toml``, header included."""
-    header = {"source": "[line.source]", "reporter": "[[line.reporter]]", "judge": "[judge.pins]"}[kind]
+    called = model.sample_name if issubclass(model, JudgeOptions) else ""
+    header = {"source": "[line.source]", "reporter": "[[line.reporter]]", "judge": f"[judge.{called}]"}[kind]
     return f"{header}\n{_model_table(name, model, place=header.strip('[]'))}"
 
 

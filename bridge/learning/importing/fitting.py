@@ -32,17 +32,27 @@ def fit(graph: Graph, wanted: Wanted) -> tuple[Graph, tuple[str, ...]]:
         ConfigError: it has other inputs or outputs than the user says, or a batch that cannot be freed.
     """
     where = str(wanted.model)
-    if len(graph.inputs) != 1:
-        raise ConfigError(where, f"has {len(graph.inputs)} inputs", "export it with one picture as its only input")
-    shape = _ways(wanted.into)[_layout(graph, wanted)]
+    shape = size(graph, wanted)
     chosen = _chosen(graph, wanted).get_index()
     try:
         graph.reshape([ov.Dimension(1, BATCH), *shape])
-        graph = _in_float32(graph, chosen)
+        graph = in_float32(graph, chosen)
     except RuntimeError as exc:
         write = "export it with a free batch, or check --size"
         raise ConfigError(where, f"does not take pictures of {shape} in batches", write) from exc
     return _with_classes(graph, chosen, wanted)
+
+
+def size(graph: Graph, wanted: Wanted) -> list[int]:
+    """Return the sizes of the only input in its own order, without the batch.
+
+    Raises:
+        ConfigError: it has several inputs, or takes other pictures than the user says.
+    """
+    if len(graph.inputs) != 1:
+        found = f"has {len(graph.inputs)} inputs"
+        raise ConfigError(str(wanted.model), found, "export it with one picture as its only input")
+    return _ways(wanted.into)[_layout(graph, wanted)]
 
 
 def _layout(graph: Graph, wanted: Wanted) -> Layout:
@@ -96,7 +106,7 @@ def _chosen(graph: Graph, wanted: Wanted) -> Any:
     raise ConfigError(str(wanted.model), f"has the outputs {', '.join(sorted(named))}", write)
 
 
-def _in_float32(graph: Graph, chosen: int) -> Graph:
+def in_float32(graph: Graph, chosen: int) -> Graph:
     """Return the graph with float32 at both ends, also of a model that computes in 16 bits."""
     ends = ov.preprocess.PrePostProcessor(graph)
     ends.input().tensor().set_element_type(ov.Type.f32)

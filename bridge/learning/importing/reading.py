@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from bridge.errors import ConfigError
-from bridge.learning.importing import fitting, outside, trial
+from bridge.learning.importing import boxes, fitting, outside, trial
 from bridge.learning.importing.wanted import Graph, Imported, Wanted
 
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # else the import looks up a host and sends
@@ -30,14 +30,20 @@ def read(wanted: Wanted) -> Imported:
         ConfigError: it cannot be read, is not what the user says, or cannot run in batches.
     """
     files, form = _files(wanted.model)
-    graph, remarks = fitting.fit(_converted(wanted.model, form), wanted)
-    remarks = (*remarks, *trial.hold(graph, wanted))
+    graph, remarks = _fitted(_converted(wanted.model, form), wanted)
     told = hashlib.sha256()
     for path in files:
         with path.open("rb") as file:
             told.update(hashlib.file_digest(file, "sha256").digest())
     facts = {"imported": wanted.model.name, "form": form, "sha256": told.hexdigest()}
     return Imported(graph=graph, facts=facts, remarks=remarks)
+
+
+def _fitted(graph: Graph, wanted: Wanted) -> tuple[Graph, tuple[str, ...]]:
+    if wanted.detection is not None:
+        return boxes.fit(graph, wanted, wanted.detection)
+    graph, remarks = fitting.fit(graph, wanted)
+    return graph, (*remarks, *trial.hold(graph, wanted))
 
 
 def _files(model: Path) -> tuple[list[Path], str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bridge.judging.bundle import ModelClass
-from bridge.judging.spec import Input, Normalisation
+from bridge.judging.spec import Detection, Input, Normalisation
 
 Output = Literal["logits", "probabilities"]
 Layout = Literal["nhwc", "nchw"]
@@ -29,7 +29,9 @@ class Wanted:
     layout: Layout | None = None
     """The order of its input's axes; None: as its shape says."""
     tensor: str = ""
-    """The name of the output that holds the classes, where it has several."""
+    """The name of the output that holds the classes or boxes, where it has several."""
+    detection: Detection | None = None
+    """How its boxes are read; None for a classifier. The last of the classes is then none of its outputs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +39,8 @@ class Imported:
     """A graph that the engine of the line can run, and where it came from."""
 
     graph: Graph
-    """Input of the stated size with a free batch, output (batch, classes), both float32."""
+    """Input of the stated size, output (batch, classes) or boxes as their layout says, both float32; the batch is
+    free, or of boxes it may be 1."""
     facts: Mapping[str, str]
     """For the manifest's recipe."""
     remarks: tuple[str, ...]
