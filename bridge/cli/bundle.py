@@ -1,4 +1,4 @@
-"""``aoi-bridge bundle``: make one of a model that was trained elsewhere; show and verify any."""
+"""``aoi-bridge bundle``: make one of a model that was trained elsewhere or of a picture; show and verify any."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bridge.cli import detecting
+from bridge.cli import detecting, templating
 from bridge.cli.detecting import LAYOUTS, ORDERS
 from bridge.cli.numbers import size
 
@@ -19,9 +19,10 @@ _STARTS_WITH_A_DIGIT = re.compile(r"^-\d")
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Declare the three actions and their flags."""
+    """Declare the actions and their flags."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     _import_options(actions.add_parser("import", help="make a bundle of an ONNX file or a SavedModel folder"))
+    templating.options(actions.add_parser("template", help="make a bundle of a golden picture, without learning"))
     for name, summary in (
         ("show", "say in words what is in a bundle, and hold its files to their hashes"),
         ("verify", "hold its files to their hashes, run it, and judge its golden pictures"),
@@ -79,9 +80,11 @@ def _import_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Import, show or verify; exit status 2 with one line where that fails."""
+    """Import, compare, show or verify; exit status 2 with one line where that fails."""
     if args.action == "import":
         return _import(args)
+    if args.action == "template":
+        return templating.run(args)
     from bridge.judging import shelf  # noqa: PLC0415 - the help does not need it
 
     folder = shelf.located(args.bundle)

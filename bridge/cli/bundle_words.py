@@ -9,7 +9,7 @@ from typing import Any
 from bridge.cli.shown import amount, plain
 from bridge.judging import claim
 from bridge.judging.bundle import ANY_VIEW, Bundle, Manifest
-from bridge.judging.spec import Detection, HeatMapOutput, Input, Normalisation
+from bridge.judging.spec import Comparison, Detection, HeatMapOutput, Input, Normalisation
 from bridge.learning import seen
 from bridge.messages import Verdict
 
@@ -34,6 +34,8 @@ def _all(found: Bundle) -> Iterator[tuple[str, str]]:
     yield "promise", _promise(one)
     if one.detection:
         yield "boxes", _found(one.detection, one.input)
+    if one.comparison:
+        yield "differs", _differs(one.comparison)
     if one.heat_map:
         yield "heat map", _boxes(one.heat_map)
     yield "golden", _golden(one)
@@ -52,6 +54,13 @@ def _boxes(one: HeatMapOutput) -> str:
 def _found(one: Detection, into: Input) -> str:
     counts = f"from {one.least_score:g} on, the surer of two that share more than {one.largest_overlap:g}"
     return f"as {one.layout}, {counts}, at most {one.most_boxes}; a picture lies in the input as {into.fit}"
+
+
+def _differs(one: Comparison) -> str:
+    counts = (
+        f"from {one.least_difference:g} grey levels on, edges {one.tolerance_pixels} pixels beside their place not"
+    )
+    return f"{counts}; {one.allowed_area:g} pixels score 0.5, fewer than {one.least_area:g} are nothing"
 
 
 def _layer(name: str) -> str:

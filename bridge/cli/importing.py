@@ -38,7 +38,7 @@ def imported(args: argparse.Namespace) -> tuple[Bundle, tuple[str, ...]]:
         ConfigError: the model is not what the user says, or failed its trial.
     """
     wanted = _wanted(args)
-    golden = _golden(args.golden)
+    golden = known_bad(args.golden, "--golden")
     found = importing.read(wanted)
     out = outlet.folder(args.out or Path("models") / args.name)
     manifest = _manifest(args, wanted, found, tuple(golden), shelf.next_version(out))
@@ -51,14 +51,14 @@ def imported(args: argparse.Namespace) -> tuple[Bundle, tuple[str, ...]]:
             **{k.file: v for k, v in golden.items()},
         }
         draft = bundle.write(Path(scratch) / "bundle", manifest, files)
-        ms = _tried(draft)
+        ms = tried(draft)
         made = bundle.write(out / str(manifest.version), manifest, files)
     if not (out / "live").exists():
         bundle.make_live(made.folder)
-    return made, (*found.remarks, ms, *_without_golden(manifest))
+    return made, (*found.remarks, ms, *without_golden(manifest))
 
 
-def _tried(draft: Bundle) -> str:
+def tried(draft: Bundle) -> str:
     """Run the bundle as the line would; return how fast it is."""
     configure(level="error")
     try:
@@ -73,7 +73,8 @@ def _tried(draft: Bundle) -> str:
     return f"it runs here: {findings[-1].said.partition(';')[0]}"
 
 
-def _without_golden(manifest: Manifest) -> list[str]:
+def without_golden(manifest: Manifest) -> list[str]:
+    """Return the warning that a bundle has nothing to prove itself by, if that is so."""
     if manifest.golden:
         return []
     return ["it carries no picture of a bad part to prove itself by; give some with --golden"]
@@ -107,10 +108,15 @@ def _classes(words: Sequence[str]) -> tuple[ModelClass, ...]:
     return tuple(found)
 
 
-def _golden(paths: Sequence[Path]) -> dict[Golden, Path]:
+def known_bad(paths: Sequence[Path], flag: str) -> dict[Golden, Path]:
+    """Return pictures of bad parts as a bundle carries them.
+
+    Raises:
+        ConfigError: one is no file.
+    """
     for path in paths:
         if not path.is_file():
-            raise ConfigError(f"--golden {path}", "is no file", "write pictures of bad parts")
+            raise ConfigError(f"{flag} {path}", "is no file", "write pictures of bad parts")
     return {
         Golden(file=f"golden-{number}{path.suffix.lower()}", verdict=Verdict.NG): path
         for number, path in enumerate(paths, 1)

@@ -10,6 +10,7 @@ hiring.py      the options of whoever runs a bundle, and the workers that it is 
 verdicts.py    from a worker's opinions to judgements
 classifier.py  the judge ``type = "classifier"``
 detector.py    the judge ``type = "detector"``
+template.py    the judge ``type = "template"``
 kinds.py       which judge runs which kind of bundle
 relief.py      a fresh worker in the place of one that has outgrown its memory
 golden.py      the pictures that a bundle must get right before it may judge
@@ -38,5 +39,7 @@ engine.py      OpenVINO at the bundle's numeric precision: scores, and where the
 heat.py        from a heat map to boxes
 detections.py  from a detector's output to boxes: layouts, non-maximum suppression (pure)
 finder.py      OpenVINO once more: models whose output is boxes
+differences.py where a picture differs from its template (pure)
+comparer.py    pictures beside their templates, judged like a detector's
 spots.py       from boxes in the model's input to boxes in the original picture
 """

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from bridge.judging import heat, preprocess, spots
+from bridge.judging.comparer import Comparer
 from bridge.judging.engine import Engine, Heats, Scores, Unfit
 from bridge.judging.finder import Finder
 from bridge.judging.frames import Answer, Load, Opinion, Reference, Request
@@ -54,8 +55,9 @@ class Bench:
         """
         cv2.setNumThreads(load.threads)
         self._load = load
-        self._engine = Finder(load) if load.detection else Engine(load)
         self._aligners = tuple(map(_aligner, load.references))
+        self._comparer = Comparer(load, self._aligners) if load.comparison else None
+        self._engine = self._comparer or (Finder(load) if load.detection else Engine(load))
         self._inbox = inbox
         self._memory_bytes = 0
 
@@ -108,7 +110,7 @@ class Bench:
             try:
                 cut = self._cut(shown)
                 cuts.append((cut, shown.explain))
-                tensors.append(preprocess.normalise(cut.picture, self._load.normalisation))
+                tensors.append(self._tensor(cut, shown))
                 opinions.append(Opinion(ms=_since(started)))
             except Unreadable as exc:
                 opinions.append(Opinion(failure=Failure.IMAGE_UNREADABLE, why=str(exc), ms=_since(started)))
@@ -121,6 +123,12 @@ class Bench:
         onto = None if shown.onto is None else self._aligners[shown.onto]
         return preprocess.cut(shown.data, self._load.input, shown.roi, self._load.max_pixels, onto)
 
+    def _tensor(self, cut: Cut, shown: Shown) -> Any:
+        """Return what the engine takes: numbers, or the picture with its template."""
+        if self._comparer is not None and shown.onto is not None:
+            return self._comparer.pair(cut.picture, shown.onto, shown.roi)
+        return preprocess.normalise(cut.picture, self._load.normalisation)
+
     def infer(self, tensors: Sequence[Tensor]) -> tuple[Scores, Any]:
         """Return the model's probabilities, a row for each, and where it looked or what it found."""
         return self._engine.explain(tensors)
@@ -128,7 +136,7 @@ class Bench:
     def _opinions(self, cuts: Sequence[tuple[Cut, float | None]], tensors: Sequence[Tensor]) -> list[Opinion]:
         rows, more = self.infer(tensors)
         opinions = [self._scored(row) for row in rows]
-        if self._load.detection is not None:
+        if self._load.names:
             return [
                 replace(opinion, boxes=spots.placed(finds, self._load.names, cut))
                 for opinion, finds, (cut, _) in zip(opinions, more, cuts, strict=True)

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, m
 
 from bridge.durable import keep_names
 from bridge.errors import ConfigError
-from bridge.judging.spec import Detection, HeatMapOutput, Input, Normalisation, Registration
+from bridge.judging.spec import Comparison, Detection, HeatMapOutput, Input, Normalisation, Registration
 from bridge.messages import Box, Goal, Verdict
 from bridge.plugin import BoxOptions, Name
 
@@ -110,11 +110,11 @@ class Manifest(_Frozen):
     """the model's name, as in ``judge.NAME.model``"""
     version: Annotated[int, Field(ge=1, le=65535)]
     """a number from 1, one more at each training; a PLC is told it in one register"""
-    kind: Literal["classifier", "detector"] = "classifier"
-    """classifier or detector: which type of judge runs it"""
+    kind: Literal["classifier", "detector", "template"] = "classifier"
+    """classifier, detector or template: which type of judge runs it"""
     classes: Annotated[tuple[ModelClass, ...], Field(min_length=2, max_length=1000)]
-    """the classes in the order of the model's output, each called OK or NG; a detector has one more, the last, for
-    views in which nothing was found"""
+    """the classes in the order of the model's output, each called OK or NG; a detector and a template have one
+    more, the last, for views in which nothing was found"""
     threshold: Annotated[float, Field(gt=0, le=1)]
     """a number above 0 and up to 1: a view is OK if p(OK) is at least this"""
     input: Input
@@ -138,6 +138,8 @@ class Manifest(_Frozen):
     """the output that shows where the model looked, and how it becomes boxes; null where it has none"""
     detection: Detection | None = None
     """how the boxes of a detector are read, and which count; null for all others"""
+    comparison: Comparison | None = None
+    """what counts as a difference from a template, onto which every view is registered; null for all others"""
     operating_point: OperatingPoint | None = None
     """what the threshold promises; null where nothing was shown"""
     files: dict[FileName, Sha256] = {}
@@ -169,14 +171,21 @@ class Manifest(_Frozen):
                 raise ValueError(f"normalisation.{what} needs 1 or {self.input.channels} numbers")
         if self.temperature != 1.0 and self.output != "logits":
             raise ValueError("temperature needs output = logits")
-        if (self.kind == "detector") != (self.detection is not None):
-            raise ValueError("kind = detector needs detection, and no other kind has it")
-        if self.detection and (self.output, self.classes[-1].verdict) != ("probabilities", Verdict.OK):
-            raise ValueError("a detector needs output = probabilities and a last class called OK, of no box")
+        self._hold_kind()
         anchors = (one.anchor for one in self.registration.values() if one.anchor)
         if not all(one.w > 0 and one.h > 0 for one in anchors):
             raise ValueError("registration: an anchor needs a width and a height above 0")
         return self
+
+    def _hold_kind(self) -> None:
+        for kind, part in (("detector", self.detection), ("template", self.comparison)):
+            if (self.kind == kind) != (part is not None):
+                what = "detection" if kind == "detector" else "comparison"
+                raise ValueError(f"kind = {kind} needs {what}, and no other kind has it")
+            if part and (self.output, self.classes[-1].verdict) != ("probabilities", Verdict.OK):
+                raise ValueError(f"a {kind} needs output = probabilities and a last class called OK, of no box")
+        if self.comparison and ANY_VIEW not in self.registration:
+            raise ValueError("a template needs a registration for every view, *")
 
     def region(self, view: str) -> Box | None:
         """Return where to look in this view, in pixels of the original picture; None: everywhere."""
@@ -272,7 +281,8 @@ def write(folder: Path, manifest: Manifest, files: Mapping[str, bytes | Path]) -
     Args:
         folder: where it will lie; it must not exist yet, because a bundle is never changed.
         manifest: everything but ``files``.
-        files: name in the bundle → content, or a path to copy from; ``model.xml`` must be among them.
+        files: name in the bundle → content, or a path to copy from; ``model.xml`` must be among them, unless it
+            is a template's.
 
     Raises:
         ConfigError: the folder exists, a name is no plain file name, or the disk refuses.
@@ -340,7 +350,7 @@ def _read_manifest(folder: Path) -> bytes:
 def _verify(folder: Path, manifest: Manifest) -> None:
     """Hold the folder to the manifest: the same names, plain files, the same bytes."""
     found = {path.name for path in folder.iterdir()} - {MANIFEST}
-    if MODEL not in manifest.files:
+    if MODEL not in manifest.files and manifest.kind != "template":
         raise ConfigError(str(folder / MANIFEST), f"names no {MODEL}")
     for one in manifest.golden:
         if one.file not in manifest.files:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final, TypeAlias
 
-from bridge.judging.spec import Detection, HeatMapOutput, Input, Normalisation, Registration
+from bridge.judging.spec import Comparison, Detection, HeatMapOutput, Input, Normalisation, Registration
 from bridge.messages import Box, Failure, Spot
 
 PREFIX: Final = struct.Struct(">II")
@@ -82,6 +82,8 @@ class Load:
     """What loose parts are registered onto."""
     detection: Detection | None = None
     """None: the model says classes, not boxes. Of boxes the last class is that of a view without any."""
+    comparison: Comparison | None = None
+    """Set: there is no model, and parts are compared with what they are registered onto."""
     names: tuple[str, ...] = ()
     """What the classes are called, where boxes are to say so."""
 
@@ -262,6 +264,7 @@ def _load(facts: dict[str, Any]) -> Load:
     golden = tuple(Sample(one["path"], _box(one["roi"]), one["onto"]) for one in facts.pop("golden"))
     references = tuple(map(_reference, facts.pop("references")))
     heat, shown, found = facts.pop("heat_map"), Input(**facts.pop("input")), facts.pop("detection")
+    compared = facts.pop("comparison")
     return Load(
         input=shown,
         normalisation=normalisation,
@@ -270,6 +273,7 @@ def _load(facts: dict[str, Any]) -> Load:
         references=references,
         heat_map=HeatMapOutput(**heat) if heat else None,
         detection=Detection(**found) if found else None,
+        comparison=Comparison(**compared) if compared else None,
         names=tuple(facts.pop("names")),
         **facts,
     )

@@ -142,7 +142,8 @@ def workload(options: BundleOptions, model: Bundle) -> Load:
         heat_map=manifest.heat_map if options.explains else None,
         references=tuple(map(partial(_reference, model), manifest.references)),
         detection=manifest.detection,
-        names=tuple(one.name for one in manifest.classes) if manifest.detection else (),
+        comparison=manifest.comparison,
+        names=tuple(one.name for one in manifest.classes) if manifest.kind in {"detector", "template"} else (),
     )
 
 

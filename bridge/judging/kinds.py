@@ -9,8 +9,11 @@ from bridge.judging.bundle import Bundle
 from bridge.judging.classifier import ClassifierOptions
 from bridge.judging.detector import DetectorOptions
 from bridge.judging.hiring import BundleOptions
+from bridge.judging.template import TemplateOptions
 
-KINDS: Final[Mapping[str, type[BundleOptions]]] = {one.kind: one for one in (ClassifierOptions, DetectorOptions)}
+KINDS: Final[Mapping[str, type[BundleOptions]]] = {
+    one.kind: one for one in (ClassifierOptions, DetectorOptions, TemplateOptions)
+}
 
 
 def options(model: Bundle) -> BundleOptions:

@@ -117,3 +117,25 @@ class Detection:
     """Of two boxes of one class whose intersection is a larger share of their union, the surer one is kept."""
     most_boxes: Annotated[int, Ge(1), Le(16)] = 16
     """The surest so many are kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What counts as a difference from the golden picture, in pixels of the input and of 255 grey levels."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid", "allow_inf_nan": False}
+
+    least_difference: Annotated[float, Gt(0), Le(255)] = 40.0
+    """A pixel differs from so many grey levels on, in any channel."""
+    tolerance_pixels: Annotated[int, Ge(0), Le(32)] = 3
+    """An edge may lie so far beside its place."""
+    blur_pixels: Annotated[float, Ge(0), Le(16)] = 0.7
+    """Both pictures are blurred so much (sigma) before."""
+    join_pixels: Annotated[int, Ge(0), Le(64)] = 3
+    """What differs within so many pixels of each other is one thing."""
+    margin_pixels: Annotated[int, Ge(0), Le(256)] = 2
+    """A box is told so much larger on each side: what is wrong is seen by what is around it."""
+    least_area: Annotated[float, Gt(0)] = 6.0
+    """What has fewer pixels is nothing."""
+    allowed_area: Annotated[float, Gt(0)] = 20.0
+    """What has so many pixels scores 0.5, and more of them less."""

@@ -1,4 +1,4 @@
-"""How the contract kit sets judges up: the classifier with the demo's bundle, the detector with one of its own."""
+"""How the contract kit sets judges up: the classifier with the demo's bundle, others with one of their own."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from tempfile import TemporaryDirectory
 
 from bridge.judging import bundle
 from bridge.judging.bundle import Manifest, ModelClass
-from bridge.judging.spec import Detection, Input, Normalisation
+from bridge.judging.spec import Comparison, Detection, Input, Normalisation, Registration
 from bridge.messages import Verdict
-from bridge.plugin import Place, Trial
+from bridge.plugin import BoxOptions, Place, Trial
 
 BUNDLE = Path(__file__).parents[1] / "simulate" / "demo_bundle"
 
@@ -52,10 +52,50 @@ def _write_detector(folder: Path) -> None:
         bundle.write(folder, manifest, {bundle.MODEL: path, "model.bin": path.with_suffix(".bin")})
 
 
+@asynccontextmanager
+async def _with_template(place: Place) -> AsyncIterator[None]:
+    """Write the bundle of a picture with a square in it."""
+    await asyncio.to_thread(_write_template, place.folder / "square")
+    yield
+
+
+def _write_template(folder: Path) -> None:
+    manifest = Manifest(
+        name="square",
+        version=1,
+        kind="template",
+        classes=(ModelClass(name="different", verdict=Verdict.NG), ModelClass(name="ok", verdict=Verdict.OK)),
+        threshold=0.5,
+        input=Input(width=48, height=48, colour="gray"),
+        roi={bundle.ANY_VIEW: BoxOptions(cx=32, cy=32, w=48, h=48)},
+        registration={bundle.ANY_VIEW: Registration(golden="template.png")},
+        comparison=Comparison(),
+    )
+    bundle.write(folder, manifest, {"template.png": _square(64, 20)})
+
+
+def _square(size: int, side: int) -> bytes:
+    """Return a dark square on a bright ground, as PNG."""
+    import cv2  # noqa: PLC0415 - only a trial needs it
+    import numpy as np  # noqa: PLC0415 - same
+
+    picture = np.full((size, size), 220, np.uint8)
+    low = (size - side) // 2
+    picture[low : low + side, low : low + side] = 40
+    return cv2.imencode(".png", picture)[1].tobytes()
+
+
 DEMO = Trial(options=lambda _: {"model": str(BUNDLE), "threads": 1}, road="none", seconds=60)
 CELL = Trial(
     options=lambda place: {"model": str(place.folder / "cell"), "threads": 1},
     road="none",
     around=_with_detector,
     seconds=60,
+)
+SQUARE = Trial(
+    options=lambda place: {"model": str(place.folder / "square"), "threads": 1},
+    road="none",
+    around=_with_template,
+    seconds=60,
+    pictures=lambda: tuple(_square(64, size) for size in (20, 21, 18)),
 )

@@ -37,3 +37,9 @@ def of_boxes(classes: Sequence[ModelClass]) -> str:
     bad = ", ".join(one.name for one in classes if one.verdict is Verdict.NG)
     then = "A view is OK from the threshold on, so that threshold 0.2 means: NG if any box scores over 0.8."
     return f"1 - (how sure the surest box of {bad} is), 1 where there is none. {then} A part is as its worst view."
+
+
+def of_differences(allowed_area: float) -> str:
+    """Return what the score of a comparison with a golden picture is."""
+    then = "threshold 0.5 lets pass what is allowed and no more. A part is as its worst view."
+    return f"1 / (1 + a / {allowed_area:g}), a being the area of the largest difference in pixels: {then}"

@@ -1,4 +1,4 @@
-"""The kit's contract, held by the classifier with the demo's model, and by the detector with one of its own."""
+"""The kit's contract, held by the classifier with the demo's model, and by the others with their own."""
 
 from __future__ import annotations
 
@@ -6,3 +6,4 @@ from bridge.plugin.testkit import contract
 
 test_the_classifier_keeps_the_contract = contract("judge", "classifier")
 test_the_detector_keeps_the_contract = contract("judge", "detector")
+test_the_template_keeps_the_contract = contract("judge", "template")
