@@ -26,13 +26,13 @@ class Exhibits:
     """A few pictures, judged once more with the question why."""
 
     def __init__(self, model: Bundle, items: Sequence[Item]) -> None:
-        """Ask for heat maps, if the bundle has them; blocks."""
-        self._model = model
-        explained = seeing.seen(model, items) if model.manifest.heat_map and items else []
+        """Ask for heat maps or boxes, if the bundle has them; blocks."""
+        self._model, tells = model, model.manifest.heat_map or model.manifest.kind in {"detector", "template"}
+        explained = seeing.seen(model, items, maps=False) if tells and items else []
         self._seen: Mapping[Path, Seen] = {one.item.path: one for one in explained}
 
     def picture(self, item: Item) -> Picture | None:
-        """Return one, and with a heat map it once more with that beside it, for a map may hide what it shows.
+        """Return one, and with a heat map or boxes it once more with them beside it, for they may hide something.
 
         None if it cannot be read any more.
         """
@@ -44,7 +44,7 @@ class Exhibits:
         heat, boxes = (seen.heat, seen.boxes) if seen else (None, ())
         plain, scale = overlay.sized(image)
         corners = np.array(heat.corners) if heat else self._region(item)
-        drawn = [plain, overlay.drawn(image, heat, boxes)] if heat else [plain]
+        drawn = [plain, overlay.drawn(image, heat, boxes)] if heat or boxes else [plain]
         return _beside(drawn if corners is None else [_cut(one, corners * scale) for one in drawn])
 
     def _region(self, item: Item) -> NDArray[np.float64] | None:

@@ -45,13 +45,19 @@ class Seen:
     """Why it could not be judged."""
 
 
-def seen(model: Bundle, items: Sequence[Item], told: Told = silent) -> list[Seen]:
+def seen(model: Bundle, items: Sequence[Item], told: Told = silent, *, maps: bool = True) -> list[Seen]:
     """Judge every picture and ask of each where the likeliest defect would be; blocks.
 
+    Args:
+        model: the bundle.
+        items: the pictures.
+        told: how far it is.
+        maps: whether heat maps are wanted; without, boxes will do.
+
     Raises:
-        ConfigError: the bundle has no heat map, or cannot run here.
+        ConfigError: heat maps are wanted and the bundle has none, or it cannot run here.
     """
-    if model.manifest.heat_map is None:
+    if maps and model.manifest.heat_map is None:
         raise ConfigError(str(model.folder), "has no heat map", "train it again, or leave it out")
     try:
         bench = Bench(_load(model), cast("Inbox", None))  # nobody asks through a socket

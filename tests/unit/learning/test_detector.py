@@ -21,6 +21,8 @@ from bridge.judging.bundle import Bundle, Manifest
 from bridge.judging.check import check
 from bridge.judging.classifier import ClassifierOptions
 from bridge.judging.detector import DetectorOptions, open_detector
+from bridge.learning.data import Item
+from bridge.learning.exhibits import Exhibits
 from bridge.messages import Box, Failure, Judgement, Spot, Verdict, View
 from bridge.simulate.factory import DEMO_BUNDLE
 
@@ -252,6 +254,20 @@ def test_a_manifest_is_a_detectors_in_all_or_nothing(tmp_path: Path) -> None:
     ):
         with pytest.raises(ValidationError):
             Manifest.model_validate({**facts, **wrong})
+
+
+def test_a_page_shows_the_boxes_beside_the_picture(tmp_path: Path) -> None:
+    """White, on the picture once more; one without boxes stands alone."""
+    model = made(tmp_path)
+    items = []
+    for name, spots in (("ok", ()), ("chip", (("chip", 32, 32, 16, 16),))):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), drawn(*spots) // 2)
+        items.append(Item(path=tmp_path / f"{name}.png", label=name, part=name, view="1", group=name))
+    shown = Exhibits(model, items)
+    good, bad = (shown.picture(item) for item in items)
+    assert good is not None
+    assert bad is not None
+    assert bad.shape[1] > 1.9 * good.shape[1]
 
 
 def test_it_is_evaluated_and_calibrated_like_any_other(
