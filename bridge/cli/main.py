@@ -32,6 +32,7 @@ COMMANDS = {
     "data": "check labelled pictures, and see where and how a model will look",
     "cam": "see where a judge looks in labelled pictures",
     "train": "train a judge on labelled pictures",
+    "teacher": "distil or import what an anomaly judge learns from",
     "compare": "train several judges and see which to choose",
     "adapt": "fit a judge to a new line with unlabelled pictures",
     "evaluate": "show what a judge is worth on parts that it has never seen",

@@ -11,7 +11,7 @@ from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.progress import Progress, TaskID
 
@@ -73,13 +73,20 @@ def split_options(parser: argparse.ArgumentParser) -> None:
     add("--allow-leak", action="store_true", help="go on although copies of one photograph lie on two sides")
 
 
-def read(args: argparse.Namespace, known: tuple[ModelClass, ...] = (), where: Path | None = None) -> Collection:
+def read(
+    args: argparse.Namespace,
+    known: tuple[ModelClass, ...] = (),
+    where: Path | None = None,
+    *,
+    good_only: bool = False,
+) -> Collection:
     """Find the pictures that the command line means; print what a person should know of how they were read.
 
     Args:
         args: with what ``options`` adds.
         known: the classes of the bundle that the set is read for.
         where: another set than ``args.data``, read in the same way.
+        good_only: whether it may lack bad pictures.
 
     Raises:
         ConfigError: as ``items.read``.
@@ -93,6 +100,7 @@ def read(args: argparse.Namespace, known: tuple[ModelClass, ...] = (), where: Pa
         views=args.views,
         labels=args.labels,
         classes=known,
+        good_only=good_only,
         own_split=args.split == "own",
     )
     collection = items.read(where or args.data, choice)
@@ -182,6 +190,22 @@ def shares(args: argparse.Namespace) -> Shares:
     from bridge.learning.data import Shares  # noqa: PLC0415 - as above
 
     return Shares(validation=args.validation, held_out=args.hold_out)
+
+
+def shares_said(args: argparse.Namespace, *, leak_allowed: bool = False) -> dict[str, Any]:
+    """Return in JSON values how the set was read and divided, for a bundle's recipe."""
+    return {
+        "ok": list(args.ok),
+        "labels": str(args.labels or ""),
+        "seed": args.seed,
+        "validation": args.validation,
+        "held_out": args.hold_out,
+        "own": args.split == "own",
+        "groups": list(args.groups),
+        "parts": args.parts,
+        "views": args.views,
+        "leak_allowed": args.allow_leak or leak_allowed,
+    }
 
 
 def _some(text: str) -> float:

@@ -9,9 +9,9 @@ import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from bridge.cli import boxing, looking, outlet, reading, teaching
+from bridge.cli import boxing, looking, outlet, reading, teaching, train_anomaly
 from bridge.cli.numbers import of_a_hundred, said_auc, share
 from bridge.errors import ConfigError
 from bridge.judging.bundle import Precision
@@ -35,6 +35,12 @@ def options(parser: argparse.ArgumentParser) -> None:
     reading.options(parser)
     reading.split_options(parser)
     add("--out", type=Path, help="the model's folder; the bundle goes to OUT/VERSION (default: models/pins)")
+    add(
+        "--kind",
+        choices=("classifier", "anomaly"),
+        default="classifier",
+        help="classifier: tells good from bad parts; anomaly: learns good ones alone (default: classifier)",
+    )
     add("--name", help="the model's name (default: the name of OUT)")
     teaching.choices(parser, several=False)
     teaching.options(parser)
@@ -63,12 +69,15 @@ def options(parser: argparse.ArgumentParser) -> None:
     add(
         "--test", type=Path, metavar="FOLDER", help="a set of the same classes to measure the bundle on at the end"
     )
+    train_anomaly.options(parser)
     add("--track", choices=("tensorboard", "wandb"), help="note figures of each epoch; W&B stays offline")
     add("--runs", type=Path, default=Path("runs"), metavar="FOLDER", help="where a tracker writes (default: runs)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Train and export; Ctrl-C keeps what is finished, and the same command goes on."""
+    if args.kind == "anomaly":
+        return train_anomaly.run(args)
     task = _from_bundle(args) if args.parent else _from_weights(args)
     outlet.folder(task.out)
     make = _begun(args, task)
@@ -253,7 +262,7 @@ def _exported(
         int8_loss=args.int8_loss,
         parent=task.parent.identity if task.parent else "",
         seen=seen.read(task.parent.folder) if task.parent else seen.Seen(),
-        recipe=recipe | {"split": _shares(args, task.parent)},
+        recipe=recipe | {"split": reading.shares_said(args, leak_allowed=_leak_allowed(task.parent))},
         files=transfer.files(net),
         boxes=task.boxes,
     )
@@ -263,21 +272,10 @@ def _exported(
         )
 
 
-def _shares(args: argparse.Namespace, parent: Bundle | None) -> dict[str, Any]:
+def _leak_allowed(parent: Bundle | None) -> bool:
     from bridge.learning import unseen  # noqa: PLC0415 - as above
 
-    return {
-        "ok": list(args.ok),
-        "labels": str(args.labels or ""),
-        "seed": args.seed,
-        "validation": args.validation,
-        "held_out": args.hold_out,
-        "own": args.split == "own",
-        "groups": list(args.groups),
-        "parts": args.parts,
-        "views": args.views,
-        "leak_allowed": args.allow_leak or bool(parent and unseen.leak_allowed(parent.manifest.recipe)),
-    }
+    return bool(parent and unseen.leak_allowed(parent.manifest.recipe))
 
 
 def _close(task: _Task, found: Sequence[Made], progress: Progress) -> None:

@@ -168,7 +168,8 @@ class Bench:
         """Add what speaks for the likeliest NG class: what an NG rests on."""
         assert self._load.heat_map is not None  # noqa: S101 - asked by the caller
         explains = max(set(range(len(row))) - set(self._load.ok_outputs), key=row.__getitem__)
-        seen, size = heats[:, :, explains], (self._load.input.width, self._load.input.height)
+        seen = heats[:, :, min(explains, heats.shape[2] - 1)]
+        size = (self._load.input.width, self._load.input.height)
         if not np.isfinite(seen).all():
             return opinion
         found = heat.boxes(seen, self._load.heat_map, cut.placement, *size)

@@ -110,8 +110,8 @@ class Manifest(_Frozen):
     """the model's name, as in ``judge.NAME.model``"""
     version: Annotated[int, Field(ge=1, le=65535)]
     """a number from 1, one more at each training; a PLC is told it in one register"""
-    kind: Literal["classifier", "detector", "template"] = "classifier"
-    """classifier, detector or template: which type of judge runs it"""
+    kind: Literal["classifier", "anomaly", "detector", "template"] = "classifier"
+    """classifier, anomaly (learnt from good parts alone), detector or template: which type of judge runs it"""
     classes: Annotated[tuple[ModelClass, ...], Field(min_length=2, max_length=1000)]
     """the classes in the order of the model's output, each called OK or NG; a detector and a template have one
     more, the last, for views in which nothing was found"""
@@ -127,8 +127,11 @@ class Manifest(_Frozen):
     """how loose parts are found before the ROI is cut, by view; ``*`` for the others; empty: they lie still"""
     precision: Precision = Precision.F32
     """f32, bf16 or int8: the precision under which the threshold was validated"""
-    output: Literal["probabilities", "logits"] = "probabilities"
-    """probabilities, or logits to be put through a softmax"""
+    output: Literal["probabilities", "logits", "anomaly"] = "probabilities"
+    """probabilities, logits to be put through a softmax, or one number that is higher the stranger a picture is"""
+    limit: Annotated[float | None, Field(allow_inf_nan=False)] = None
+    """the anomaly a that is as likely OK as NG: p(OK) = 1 / (1 + exp((a - limit) / temperature)); only with output
+    = anomaly"""
     temperature: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)] = 1.0
     """the logits are divided by this before the softmax, so that p(OK) is as often right as it says; never baked
     into the model"""
@@ -169,8 +172,8 @@ class Manifest(_Frozen):
         for what in ("mean", "std"):
             if len(getattr(self.normalisation, what)) not in {1, self.input.channels}:
                 raise ValueError(f"normalisation.{what} needs 1 or {self.input.channels} numbers")
-        if self.temperature != 1.0 and self.output != "logits":
-            raise ValueError("temperature needs output = logits")
+        if self.temperature != 1.0 and self.output == "probabilities":
+            raise ValueError("temperature needs output = logits or anomaly")
         self._hold_kind()
         anchors = (one.anchor for one in self.registration.values() if one.anchor)
         if not all(one.w > 0 and one.h > 0 for one in anchors):
@@ -186,6 +189,10 @@ class Manifest(_Frozen):
                 raise ValueError(f"a {kind} needs output = probabilities and a last class called OK, of no box")
         if self.comparison and ANY_VIEW not in self.registration:
             raise ValueError("a template needs a registration for every view, *")
+        if len({self.kind == "anomaly", self.output == "anomaly", self.limit is not None}) > 1:
+            raise ValueError("kind = anomaly, output = anomaly and a limit belong together")
+        if self.kind == "anomaly" and (len(self.classes), self.ok_outputs) != (2, (0,)):
+            raise ValueError("kind = anomaly has two classes, the first of them OK")
 
     def region(self, view: str) -> Box | None:
         """Return where to look in this view, in pixels of the original picture; None: everywhere."""

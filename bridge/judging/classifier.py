@@ -67,6 +67,24 @@ async def open_classifier(options: ClassifierOptions) -> AsyncIterator[Judge]:
         yield judge
 
 
+class AnomalyOptions(ClassifierOptions):
+    """A bundle that was learnt from good parts alone, and how to run it."""
+
+    kind: ClassVar[str] = "anomaly"
+
+
+@asynccontextmanager
+async def open_anomaly(options: AnomalyOptions) -> AsyncIterator[Judge]:
+    """Load a bundle of an anomaly model, in the same way: its map is its heat map.
+
+    Raises:
+        ConfigError: as ``open_classifier``.
+        Unavailable: same.
+    """
+    async with opened(options) as judge:
+        yield judge
+
+
 @asynccontextmanager
 async def opened(options: ClassifierOptions, program: Sequence[str] = PROGRAM) -> AsyncIterator[Classifier]:
     """Open the judge with a worker that runs this program."""

@@ -23,7 +23,8 @@ import openvino as ov  # noqa: E402 - after the line above
 Scores = npt.NDArray[np.float64]
 """Shape (views, classes): probabilities."""
 Heats = npt.NDArray[np.float32]
-"""Shape (views, rows, columns, classes): how much each place speaks for each class, from 0 on."""
+"""Shape (views, rows, columns, classes): how much each place speaks for each class, from 0 on; an anomaly map has
+one channel."""
 
 BATCH: Final = 8
 """The most views inferred at once; it bounds memory."""
@@ -64,7 +65,7 @@ class Engine:
         """Return the model as it is compiled; set how its channels lie, and the largest batch that it takes."""
         wanted = _wanted(model, self._load)
         self._channels_first = _fit(wanted, self._load)
-        self._most = BATCH
+        self._most = BATCH if self._load.limit is None else min(BATCH, self._load.threads)
         return wanted
 
     def warm_up(self) -> None:
@@ -91,8 +92,10 @@ class Engine:
     def explain(self, views: Sequence[npt.NDArray[np.float32]]) -> tuple[Scores, Any]:
         """Return the same, and where the model looked: ``Heats`` or None; they hold until the next call."""
         raw = np.asarray(self._run(views), np.float64)
-        raw = raw.reshape(len(views), self._load.classes)
+        raw = raw.reshape(len(views), _outputs(self._load))
         heats = None if self._load.heat_map is None else self._request.get_output_tensor(1).data
+        if self._load.limit is not None:
+            raw = np.hstack([np.zeros_like(raw), raw - self._load.limit])
         if self._load.logits:
             return softmax(raw / self._load.temperature), heats
         return checked(raw, _SUM_TOLERANCE[self._load.precision]), heats
@@ -104,6 +107,11 @@ class Engine:
             batch = np.ascontiguousarray(batch.transpose(0, 3, 1, 2))
         self._request.infer([batch], share_inputs=True)
         return np.asarray(self._request.get_output_tensor(0).data)
+
+
+def _outputs(load: Load) -> int:
+    """Return how many numbers the model says of a view."""
+    return load.classes if load.limit is None else 1
 
 
 def batch_for(ms_per_view: float) -> int:
@@ -203,13 +211,14 @@ def channels_first(have: Sequence[int | None], load: Load) -> tuple[bool, list[i
 
 def _fit(model: Any, load: Load) -> bool:
     """Free the batch size and return whether channels come first."""
-    classes = load.classes
+    said = _outputs(load)
     turned, size = channels_first(only_input(model), load)
     free(model, size)
     for output, what in zip(model.outputs, ("outputs", "heat maps"), strict=False):
         found = sizes(output)
-        if found[-1] != classes:
-            raise Unfit(f"it has {found[-1]} {what} and the manifest names {classes} classes")
+        if found[-1] != said:
+            named = f"the manifest names {said} classes" if load.limit is None else "an anomaly model has 1"
+            raise Unfit(f"it has {found[-1]} {what} and {named}")
     return turned
 
 

@@ -76,6 +76,8 @@ class Load:
     """To be judged when warm."""
     temperature: float = 1.0
     """What logits are divided by."""
+    limit: float | None = None
+    """The model says one number, an anomaly; at this one p(OK) is a half. None: it says one for each class."""
     heat_map: HeatMapOutput | None = None
     """None: the model has none, or nobody wants it and it is not computed."""
     references: tuple[Reference, ...] = ()

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from bridge.judging.frames import LARGEST_MAP, Heat
 from bridge.judging.spec import HeatMapOutput
 from bridge.judging.transforms import Matrix, frame, moved
-from bridge.messages import Box
+from bridge.messages import Box, Spot
 
 Map: TypeAlias = npt.NDArray[np.float32]
 """Shape (rows, columns), from 0 on."""
@@ -36,6 +36,8 @@ class _Rectangle:
     right: int
     bottom: int
     heat: float
+    cells: int
+    """So many of them are hot."""
 
     @property
     def area(self) -> int:
@@ -52,6 +54,7 @@ class _Rectangle:
             max(self.right, other.right),
             max(self.bottom, other.bottom),
             max(self.heat, other.heat),
+            self.cells + other.cells,
         )
 
 
@@ -69,7 +72,7 @@ def boxes(heat: Map, how: HeatMapOutput, placement: Matrix, width: int, height: 
     if not (peak > 0 and np.isfinite(heat).all()):
         return ()
     grid = _grid(heat, width, height)
-    found = _merged(_hot(grid, how.peak_share * float(grid.max())))
+    found = _merged(_hot(grid, _limit(how, float(grid.max()))))
     share = {one: one.area / grid.size for one in found}
     kept = [one for one in found if how.smallest_share <= share[one] <= how.largest_share]
     kept.sort(key=lambda one: (-one.heat, one.top, one.left))
@@ -101,6 +104,11 @@ def _grid(heat: Map, width: int, height: int) -> Map:
     )
 
 
+def _limit(how: HeatMapOutput, peak: float) -> float:
+    """Return from which value on it is hot."""
+    return how.hot_from if how.hot_from is not None and how.hot_from <= peak else how.peak_share * peak
+
+
 def _hot(grid: Map, limit: float) -> list[_Rectangle]:
     mask = (grid >= limit).astype(np.uint8)
     total, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
@@ -109,7 +117,7 @@ def _hot(grid: Map, limit: float) -> list[_Rectangle]:
         left, top, wide, high = (int(value) for value in stats[label, :4])
         inside = labels[top : top + high, left : left + wide] == label
         heat = float(grid[top : top + high, left : left + wide][inside].max())
-        found.append(_Rectangle(left, top, left + wide, top + high, heat))
+        found.append(_Rectangle(left, top, left + wide, top + high, heat, int(inside.sum())))
     return found
 
 
@@ -126,11 +134,12 @@ def _merged(rectangles: Sequence[_Rectangle]) -> list[_Rectangle]:
     return apart
 
 
-def _box(one: _Rectangle, there: Matrix) -> Box:
-    """Return the upright box around where a rectangle lies in the original picture."""
+def _box(one: _Rectangle, there: Matrix) -> Spot:
+    """Return the upright box around where a rectangle lies in the original picture, and the area that is hot."""
     corners = [(one.left, one.top), (one.right, one.top), (one.right, one.bottom), (one.left, one.bottom)]
     across, down = zip(*moved(there, corners), strict=True)
     left, right, top, bottom = min(across), max(across), min(down), max(down)
     told = ((left + right) / 2, (top + bottom) / 2, right - left, bottom - top)
     cx, cy, w, h = (round(value, 2) for value in told)  # hundredths of a pixel are enough for anybody
-    return Box(cx=cx, cy=cy, w=max(w, 0.01), h=max(h, 0.01))
+    area = round(one.cells * abs(float(np.linalg.det(there[:2, :2]))), 2)
+    return Spot(cx=cx, cy=cy, w=max(w, 0.01), h=max(h, 0.01), area=max(area, 0.01))

@@ -66,7 +66,7 @@ class BundleOptions(JudgeOptions):
         """
         kind = found.manifest.kind
         if kind != self.kind:
-            what = f"is a {kind}, and this judge is a {self.kind}"
+            what = f"is of kind {kind}, and this judge runs {self.kind}"
             raise ConfigError(str(found.folder), what, f'write type = "{kind}", or another model')
 
 
@@ -128,7 +128,7 @@ def workload(options: BundleOptions, model: Bundle) -> Load:
         input=manifest.input,
         normalisation=manifest.normalisation,
         precision=manifest.precision,
-        logits=manifest.output == "logits",
+        logits=manifest.output != "probabilities",
         classes=len(manifest.classes),
         ok_outputs=manifest.ok_outputs,
         threads=options.threads or max(1, len(os.sched_getaffinity(0)) - 1),
@@ -139,6 +139,7 @@ def workload(options: BundleOptions, model: Bundle) -> Load:
             for one in manifest.golden
         ),
         temperature=manifest.temperature,
+        limit=manifest.limit,
         heat_map=manifest.heat_map if options.explains else None,
         references=tuple(map(partial(_reference, model), manifest.references)),
         detection=manifest.detection,

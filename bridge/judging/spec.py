@@ -90,6 +90,9 @@ class HeatMapOutput:
     """Whose features it shows."""
     peak_share: Annotated[float, Gt(0), Le(1)] = 0.5
     """What is at least this share of the map's highest value is hot."""
+    hot_from: Annotated[float | None, Gt(0)] = None
+    """What is at least this is hot, however high the peak, where the peak reaches it; anomaly maps have a scale of
+    their own."""
     smallest_share: Annotated[float, Ge(0), Le(1)] = 0.001
     """Boxes below this share of the ROI's area are left out."""
     largest_share: Annotated[float, Gt(0), Le(1)] = 1.0

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from bridge.judging import bundle
 from bridge.judging.bundle import Manifest, ModelClass
@@ -23,6 +24,37 @@ async def _with_detector(place: Place) -> AsyncIterator[None]:
     """Write a detector for which a picture is one cell, sure of a defect as far as it is dark."""
     await asyncio.to_thread(_write_detector, place.folder / "cell")
     yield
+
+
+@asynccontextmanager
+async def _with_surface(place: Place) -> AsyncIterator[None]:
+    """Write a model for which a picture is as strange as it is dark."""
+    await asyncio.to_thread(_write_surface, place.folder / "surface")
+    yield
+
+
+def _write_surface(folder: Path) -> None:
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # as above
+    import numpy as np  # noqa: PLC0415 - only a trial needs it
+    import openvino as ov  # noqa: PLC0415 - same
+    from openvino import opset13 as op  # noqa: PLC0415 - same
+
+    shown = op.parameter([-1, 16, 16, 3], np.float32, name="picture")
+    dark = op.subtract(op.constant(np.float32(1)), op.reduce_mean(shown, op.constant([1, 2, 3], np.int64)))
+    strange = op.reshape(dark, op.constant([-1, 1], np.int64), special_zero=False)
+    manifest = Manifest(
+        name="surface",
+        version=1,
+        kind="anomaly",
+        classes=(ModelClass(name="good", verdict=Verdict.OK), ModelClass(name="strange", verdict=Verdict.NG)),
+        threshold=0.5,
+        input=Input(width=16, height=16),
+        normalisation=Normalisation(scale=1 / 255),
+        output="anomaly",
+        limit=0.5,
+        temperature=0.1,
+    )
+    _written(folder, manifest, ov.Model([strange], [shown], "surface"))
 
 
 def _write_detector(folder: Path) -> None:
@@ -46,9 +78,15 @@ def _write_detector(folder: Path) -> None:
         normalisation=Normalisation(scale=1 / 255),
         detection=Detection(layout="yolov5"),
     )
+    _written(folder, manifest, ov.Model([boxes], [shown], "cell"))
+
+
+def _written(folder: Path, manifest: Manifest, model: Any) -> None:
+    import openvino as ov  # noqa: PLC0415 - as above
+
     with TemporaryDirectory() as scratch:
         path = Path(scratch) / bundle.MODEL
-        ov.save_model(ov.Model([boxes], [shown], "cell"), path, compress_to_fp16=False)
+        ov.save_model(model, path, compress_to_fp16=False)
         bundle.write(folder, manifest, {bundle.MODEL: path, "model.bin": path.with_suffix(".bin")})
 
 
@@ -98,4 +136,10 @@ SQUARE = Trial(
     around=_with_template,
     seconds=60,
     pictures=lambda: tuple(_square(64, size) for size in (20, 21, 18)),
+)
+SURFACE = Trial(
+    options=lambda place: {"model": str(place.folder / "surface"), "threads": 1},
+    road="none",
+    around=_with_surface,
+    seconds=60,
 )

@@ -16,26 +16,31 @@ import openvino as ov  # noqa: E402 - after the line above
 
 LOGITS: Final = "logits"
 """Output of shape (batch, classes)."""
+ANOMALY: Final = "anomaly"
+"""Output of shape (batch, 1), of a model that knows only good parts."""
 HEAT_MAP: Final = "heat_map"
 """Output of shape (batch, rows, columns, classes), where the graph explains itself."""
-_RANKS = {2: LOGITS, 4: HEAT_MAP}
+
+_FLAT = 2
 
 Graph = Any
 """An ``openvino.Model``; OpenVINO's types are not complete."""
 
 
-def convert(net: Model, scratch: Path) -> Graph:
+def convert(net: Model, scratch: Path, says: str = LOGITS) -> Graph:
     """Return the network as an OpenVINO graph in float32, its outputs named by what they are.
 
     Args:
-        net: of one input (batch, height, width, channels) and the output logits, or logits and heat map.
+        net: of one input (batch, height, width, channels) and a flat output, with or without a heat map.
         scratch: a folder that exists; hundreds of megabytes may be written to it.
+        says: what the flat output is called.
     """
     with redirect_stdout(StringIO()):  # Keras prints the signature, which nobody asked for
         net.export(scratch / "saved", format="tf_saved_model", verbose=False)
         graph = ov.convert_model(scratch / "saved")
     for output in graph.outputs:
-        output.get_tensor().set_names({_RANKS[len(output.get_partial_shape())]})
+        flat = len(output.get_partial_shape()) == _FLAT
+        output.get_tensor().set_names({says if flat else HEAT_MAP})
     graph.input().get_tensor().set_names({"picture"})
     return graph
 

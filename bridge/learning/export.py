@@ -113,7 +113,7 @@ class _Exporter:
         self._network, self._dataset, self._split, self._target = network, dataset, split, target
         self._scratch, self._told = scratch, told
         self._wiring = Wiring(into=target.look.into, normalisation=network.normalisation, classes=dataset.classes)
-        self._seen = target.seen | _seen(dataset, split)
+        self._seen = target.seen | remembered(dataset, split)
         told("converting", 0, 1)
         self._graph: Graph = conversion.convert(_told_why(network, dataset.classes), scratch)
         told("converting", 1, 1)
@@ -205,7 +205,7 @@ class _Exporter:
             recipe={**target.recipe, "precision": self._recipe(one)},
             metrics={**facts, **_metrics(outcome, target, points.auc(one.views, dataset.bad[chosen]))},
             made_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            tools=_tools(one.precision),
+            tools=tools(one.precision),
             heat_map=heat_map(self._graph, target.boxes),
             **places,
         )
@@ -237,7 +237,8 @@ def disagreement(network: Exportable, pictures: NDArray[np.uint8], rows: Rows) -
     return float(np.abs(softmax(logits) - rows).max())
 
 
-def _tools(precision: Precision) -> dict[str, str]:
+def tools(precision: Precision) -> dict[str, str]:
+    """Return what a bundle was made with."""
     tools = {"keras": keras.__version__, "backend": keras.config.backend(), "openvino": ov.__version__}
     return tools | ({"nncf": version("nncf")} if precision is Precision.INT8 else {})
 
@@ -254,7 +255,8 @@ def _metrics(outcome: Outcome, target: Target, view_auc: float) -> dict[str, flo
     }
 
 
-def _seen(dataset: Dataset, split: Split) -> Seen:
+def remembered(dataset: Dataset, split: Split) -> Seen:
+    """Return what a bundle says of the pictures that it was made with."""
     hashes = dataset.hashes or ("",) * len(dataset.labels)
 
     def known(chosen: Indices) -> tuple[tuple[str, str], ...]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bridge.judging import preprocess
 from bridge.judging.bundle import Bundle, ModelClass, Precision
-from bridge.judging.engine import BATCH, Engine
+from bridge.judging.engine import Engine
 from bridge.judging.frames import Load
 from bridge.judging.preprocess import MAX_PIXELS
 from bridge.judging.softmax import softmax
@@ -40,6 +40,8 @@ class Wiring:
     into: Input
     normalisation: Normalisation
     classes: Sequence[ModelClass]
+    limit: float | None = None
+    """As in a manifest."""
 
     @property
     def good(self) -> tuple[int, ...]:
@@ -50,7 +52,7 @@ class Wiring:
 def wiring(found: Bundle) -> Wiring:
     """Return what a bundle says of its model."""
     one = found.manifest
-    return Wiring(into=one.input, normalisation=one.normalisation, classes=one.classes)
+    return Wiring(into=one.input, normalisation=one.normalisation, classes=one.classes, limit=one.limit)
 
 
 def probabilities(
@@ -69,13 +71,15 @@ def probabilities(
         logits=True,
         classes=len(wired.classes),
         ok_outputs=wired.good,
+        limit=wired.limit,
         threads=len(os.sched_getaffinity(0)),
         max_pixels=MAX_PIXELS,
     )
     engine, rows = Engine(load), []
-    for at in range(0, len(pictures), BATCH):
+    batch = engine.batch
+    for at in range(0, len(pictures), batch):
         told(f"judging in {precision}", at, len(pictures))
-        rows.append(engine.infer(list(preprocess.normalise(pictures[at : at + BATCH], wired.normalisation))))
+        rows.append(engine.infer(list(preprocess.normalise(pictures[at : at + batch], wired.normalisation))))
     told(f"judging in {precision}", len(pictures), len(pictures))
     return np.concatenate(rows) if rows else np.empty((0, len(wired.classes)))
 

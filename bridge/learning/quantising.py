@@ -14,6 +14,7 @@ from __future__ import annotations
 import itertools
 import logging
 import sys
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from enum import StrEnum
@@ -89,7 +90,9 @@ def sample(labels: NDArray[np.int64], train: Indices, seed: int = 0) -> Indices:
     return np.asarray(drawn[np.argsort(rank, kind="stable")][:MOST_PICTURES], np.intp)
 
 
-def quantise(graph: Graph, shown: NDArray[np.float32], scope: Scope, told: Told = silent) -> Graph:
+def quantise(
+    graph: Graph, shown: NDArray[np.float32], scope: Scope, told: Told = silent, exact: Sequence[str] = ()
+) -> Graph:
     """Return the graph in 8 bits; the given one stays as it is.
 
     Args:
@@ -97,12 +100,21 @@ def quantise(graph: Graph, shown: NDArray[np.float32], scope: Scope, told: Told 
         shown: calibration pictures, normalised; shape (N, height, width, channels).
         scope: which layers to round.
         told: hears how many pictures it has seen.
+        exact: what is part of the name of an operation that is never rounded.
 
     Raises:
         ConfigError: NNCF is not installed.
     """
     nncf, ranges = _nncf()
-    left_out = nncf.IgnoredScope(names=sorted(_only_explaining(graph) | _outer(graph, scope)))
+    kept = {
+        name
+        for op in graph.get_ordered_ops()
+        for name in [op.get_friendly_name()]
+        if any(one in name for one in exact)
+    }
+    left_out = nncf.IgnoredScope(
+        names=sorted(_only_explaining(graph) | _outer(graph, scope) | kept), validate=False
+    )
     count = itertools.count(1)
 
     def picture(one: NDArray[np.float32]) -> NDArray[np.float32]:

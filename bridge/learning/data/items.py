@@ -108,6 +108,8 @@ class Choice:
     """The table of labels of a journal."""
     classes: tuple[ModelClass, ...] = ()
     """Those of a bundle that the set is read for: their order and verdicts hold."""
+    good_only: bool = False
+    """Whether a set without any bad class is one; a single class is then good, whatever its name."""
     own_split: bool = True
     """Whether the set's own split counts, where it has one."""
 
@@ -171,7 +173,7 @@ def classes(names: Sequence[str], choice: Choice) -> tuple[ModelClass, ...]:
     added = (ModelClass(name=name, verdict=Verdict.OK if name in ok else Verdict.NG) for name in new)
     known = (*choice.classes, *added)
     for verdict in Verdict:
-        if all(one.verdict is not verdict for one in known):
+        if all(one.verdict is not verdict for one in known) and not (choice.good_only and verdict is Verdict.NG):
             raise ConfigError("--ok", f"leaves no class that is {verdict}", f"the classes are {_listed(names)}")
     return known
 
@@ -193,6 +195,8 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _called_ok(new: Sequence[str], choice: Choice) -> tuple[str, ...]:
+    if choice.good_only and len(new) == 1:
+        return tuple(new)
     ok = tuple(name for name in new if name.lower() in OK_NAMES)
     clear = len(ok) == 1 if not choice.classes else not new
     if not clear:

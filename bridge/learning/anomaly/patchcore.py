@@ -1,0 +1,232 @@
+"""PatchCore (Roth et al., CVPR 2022): how far every place of a picture is from all that good pictures showed.
+
+A place is described by two layers of a pretrained backbone, in the paper an eighth and a sixteenth of the
+picture's size, each averaged over 3 x 3, the coarser one laid over the finer. A memory of such descriptions,
+thinned to a coreset, goes into the graph; the map is the distance to the nearest of them.
+
+Otherwise than in the paper: each number of a description is measured in units of its deviation over good places,
+without which the channels that vary most decide alone; the picture's anomaly is the map's highest value (or the
+mean of a share of it), without the paper's weight for how dense the memory is around the nearest; and the map is
+left on the backbone's grid, for the live path to stretch, without a Gaussian.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bridge.errors import ConfigError
+from bridge.judging import preprocess
+from bridge.judging.spec import Input, Normalisation
+from bridge.learning.anomaly import memory, network
+from bridge.learning.anomaly.network import AnomalyNetwork
+from bridge.learning.backend import keras
+from bridge.learning.networks import applications, weights
+from bridge.learning.networks.trunk import Model, Tensor
+
+LAYERS: Final = {
+    "vgg16": ("block3_conv3", "block4_conv3", "block5_conv3", "block5_pool"),
+    "vgg19": ("block3_conv4", "block4_conv4", "block5_conv4", "block5_pool"),
+    "resnet50": ("conv2_block3_out", "conv3_block4_out", "conv4_block6_out", "conv5_block3_out"),
+    "xception": (
+        "block3_sepconv1_act",
+        "block4_sepconv1_act",
+        "block13_sepconv1_act",
+        "block14_sepconv2_act",
+    ),
+    "mobilenet_v2": ("block_3_expand_relu", "block_6_expand_relu", "block_13_expand_relu", "out_relu"),
+    "efficientnet_v2_b0": ("block2b_add", "block3b_add", "block5e_add", "top_activation"),
+}
+"""By backbone: what is read at a quarter, an eighth, a sixteenth and a thirty-second of the picture's size."""
+
+
+class Depth(StrEnum):
+    """Which two layers describe a place: texture, or what it is a part of."""
+
+    FINE = "fine"
+    """A quarter and an eighth."""
+    MIDDLE = "middle"
+    """An eighth and a sixteenth, as in the paper."""
+    DEEP = "deep"
+    """A sixteenth and a thirty-second."""
+
+
+_FROM: Final = {Depth.FINE: 0, Depth.MIDDLE: 1, Depth.DEEP: 2}
+CANDIDATES: Final = 100_000
+"""Places that the coreset is chosen from, as many of each picture."""
+_BATCH = 8
+
+Told = Callable[[str, int, int], None]
+
+
+def silent(what: str, done: int, total: int) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How a memory is made."""
+
+    backbone: str = "mobilenet_v2"
+    source: str | Path = weights.IMAGENET
+    depth: Depth = Depth.MIDDLE
+    memory: int = 4_000
+    """Places that are remembered."""
+    share: float = 0.0
+    """The picture's anomaly is the mean of the highest share of its map; 0: the highest value."""
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Describer:
+    """From a normalised picture to what its places are like."""
+
+    model: Model
+    """To (batch, rows, columns, numbers)."""
+    normalisation: Normalisation
+    colour: str
+
+
+def describer(backbone: str, into: Input, source: str | Path, depth: Depth = Depth.MIDDLE) -> Describer:
+    """Return what describes places.
+
+    Raises:
+        ConfigError: the backbone is not one of ``LAYERS``, or its weights cannot be had or need other colours.
+    """
+    if backbone not in LAYERS:
+        raise ConfigError("--backbone", f"{backbone} cannot describe places", f"write one of {', '.join(LAYERS)}")
+    one = applications.APPLICATIONS[backbone]
+    if source == weights.NONE:
+        raise ConfigError("--weights", "without any, places look alike", f"write {weights.IMAGENET} or a file")
+    if into.colour != one.colour:
+        raise ConfigError("--colour", f"{into.colour} does not suit {backbone}", f"write {one.colour}")
+    model = _pretrained(backbone, into, source)
+    fine, coarse = (model.get_layer(name).output for name in LAYERS[backbone][_FROM[depth] :][:2])
+    joined = keras.layers.Concatenate(name="places")([_smoothed(fine), _over(_smoothed(coarse), fine)])
+    return Describer(
+        model=keras.Model(model.input, joined, name="describer"),
+        normalisation=one.normalisation,
+        colour=one.colour,
+    )
+
+
+def _pretrained(backbone: str, into: Input, source: str | Path) -> Model:
+    smallest = max(64, applications.APPLICATIONS[backbone].smallest)
+    if min(into.width, into.height) < smallest:
+        said = f"{into.width}x{into.height} leaves too few places"
+        raise ConfigError("--size", said, f"write {smallest}x{smallest} or more")
+    if source == weights.IMAGENET:
+        with weights.downloading(backbone):
+            return applications.whole(backbone, into, weights.IMAGENET)
+    model = applications.whole(backbone, into, None)
+    weights.load(model, Path(source), backbone)
+    return model
+
+
+def _smoothed(features: Tensor) -> Tensor:
+    return keras.layers.AveragePooling2D(3, 1, padding="same")(features)
+
+
+def _over(coarse: Tensor, fine: Tensor) -> Tensor:
+    return keras.layers.Resizing(fine.shape[1], fine.shape[2], interpolation="bilinear")(coarse)
+
+
+def places(
+    one: Describer, pictures: NDArray[np.uint8], most: int, seed: int, told: Told = silent
+) -> NDArray[np.float32]:
+    """Return what places of good pictures are like, drawn evenly from each picture.
+
+    Args:
+        one: describes them.
+        pictures: shape (N, height, width, channels), as the model is shown them.
+        most: how many places at most; at least one of each picture.
+        seed: decides which.
+        told: hears of every batch.
+
+    Returns:
+        Shape (M, numbers).
+    """
+    rng = np.random.default_rng(seed)
+    found = []
+    for at in range(0, len(pictures), _BATCH):
+        told("describing good places", at, len(pictures))
+        shown = preprocess.normalise(pictures[at : at + _BATCH], one.normalisation)
+        rows = np.asarray(one.model.predict_on_batch(shown), np.float32)
+        flat = rows.reshape(len(rows), -1, rows.shape[-1])
+        each = min(flat.shape[1], max(1, most // len(pictures)))
+        found += [here[rng.choice(flat.shape[1], each, replace=False)] for here in flat]
+    told("describing good places", len(pictures), len(pictures))
+    return np.concatenate(found)
+
+
+def train(settings: Settings, into: Input, pictures: NDArray[np.uint8], told: Told = silent) -> AnomalyNetwork:
+    """Return a network that remembers these good pictures; minutes for hundreds.
+
+    Args:
+        settings: how.
+        into: what it is shown.
+        pictures: of good parts alone, shape (N, height, width, channels), N above 0.
+        told: hears how far it is.
+
+    Raises:
+        ConfigError: as ``describer``.
+    """
+    one = describer(settings.backbone, into, settings.source, settings.depth)
+    found = places(one, pictures, CANDIDATES, settings.seed, told)
+    spread = np.maximum(found.std(axis=0), 1e-6 + 1e-3 * float(found.std()))
+    found /= spread
+    kept = memory.coreset(
+        found, settings.memory, settings.seed, lambda done, total: told("choosing what to remember", done, total)
+    )
+    return assembled(one, spread, found[kept], settings.share)
+
+
+def assembled(
+    one: Describer, spread: NDArray[np.float32], remembered: NDArray[np.float32], share: float
+) -> AnomalyNetwork:
+    """Return the network of a memory.
+
+    Args:
+        one: describes places.
+        spread: what each of their numbers is divided by, shape (numbers,).
+        remembered: the memory, so divided, shape (M, numbers).
+        share: as in ``Settings``.
+    """
+    seen = keras.Input(one.model.input.shape[1:], name="picture")
+    raw = Farness(remembered, spread, name="farness")(one.model(seen))
+    return AnomalyNetwork(
+        whole=network.scored(seen, raw, share),
+        normalisation=one.normalisation,
+        colour="bgr" if one.colour == "bgr" else "rgb",
+        unit="distance to the nearest remembered place",
+        exact=("farness",),
+    )
+
+
+@keras.saving.register_keras_serializable("aoi_bridge")
+class Farness(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
+    """From descriptions of places to their distance from the nearest that is remembered."""
+
+    def __init__(self, remembered: NDArray[np.float32], spread: NDArray[np.float32], **named: Any) -> None:
+        super().__init__(**named, trainable=False)
+        self._shape, self._spread = remembered.shape, np.asarray(1 / spread, np.float32)
+        self._memory = np.ascontiguousarray(remembered.T)
+        self._lengths = np.einsum("ij,ij->i", remembered, remembered)[None]
+
+    def call(self, inputs: Tensor) -> Tensor:
+        """Return distances, shape (batch, rows, columns, 1)."""
+        ops, (_, rows, columns, numbers) = keras.ops, inputs.shape
+        flat = ops.reshape(inputs, (-1, numbers)) * self._spread
+        own = ops.sum(flat * flat, axis=1)
+        other = ops.min(self._lengths - 2 * ops.matmul(flat, self._memory), axis=1)
+        return ops.reshape(ops.sqrt(ops.maximum(own + other, 0.0)), (-1, rows, columns, 1))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return the shape of the map."""
+        return (*input_shape[:3], 1)

@@ -1,0 +1,61 @@
+"""What a training keeps of itself, so that the same command goes on where it was interrupted."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bridge.durable import replace_bytes
+from bridge.judging.spec import Input
+from bridge.learning.networks.trunk import Model
+
+if TYPE_CHECKING:
+    from bridge.learning.anomaly.efficientad import Material
+    from bridge.learning.anomaly.teachers import Teacher
+
+_RUN, _STEP = "run", "step"
+
+
+def fingerprint(settings: dict[str, Any], into: Input, teacher: Teacher, material: Material) -> str:
+    """Return a hash over all that a training follows from."""
+    told = hashlib.sha256(repr((sorted(settings.items()), asdict(into), teacher.digest)).encode())
+    for array in (material.good, material.validation, material.bad, material.other):
+        told.update(b"none" if array is None else np.ascontiguousarray(array).data)
+    return told.hexdigest()
+
+
+class Kept:
+    """The file of a training's weights and its optimizer's numbers."""
+
+    def __init__(self, path: Path, model: Model, run: str) -> None:
+        self._path, self._model, self._run = path, model, run
+
+    def restore(self) -> int:
+        """Fill the model with what was kept of the same run; return how many steps that were, 0 for none."""
+        try:
+            with np.load(self._path, allow_pickle=False) as file:
+                if str(file[_RUN]) != self._run:
+                    return 0
+                for at, one in enumerate(self._variables):
+                    one.assign(file[f"v{at}"])
+                return int(file[_STEP])
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+            return 0
+
+    def write(self, step: int) -> None:
+        """Keep the model as it is after so many steps."""
+        packed = io.BytesIO()
+        arrays: dict[str, Any] = {f"v{at}": np.asarray(one) for at, one in enumerate(self._variables)}
+        np.savez(packed, **arrays, run=np.array(self._run), step=np.array(step))
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        replace_bytes(self._path, packed.getvalue())
+
+    @property
+    def _variables(self) -> list[Any]:
+        return [*self._model.trainable_variables, *self._model.optimizer.variables]

@@ -1,0 +1,341 @@
+"""Anomaly judges: what they learn, what they export, and what the line then says; real Keras, real OpenVINO."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
+
+from bridge.errors import ConfigError
+from bridge.judging import bundle, preprocess
+from bridge.judging.bundle import Precision
+from bridge.judging.classifier import AnomalyOptions, ClassifierOptions, open_anomaly, open_classifier
+from bridge.judging.spec import Input
+from bridge.learning.anomaly import (
+    autoencoder,
+    dividing,
+    efficientad,
+    export,
+    limits,
+    memory,
+    network,
+    patchcore,
+    pdn,
+    teachers,
+)
+from bridge.learning.anomaly.autoencoder import Decoder
+from bridge.learning.anomaly.pdn import Size
+from bridge.learning.anomaly.teachers import Teacher
+from bridge.learning.backend import keras
+from bridge.learning.data import Choice, Dataset, Look, Shares, items, pictures
+from bridge.learning.levels import SYMMETRIC
+from bridge.learning.target import Target
+from bridge.messages import Spot, Verdict, View
+
+pytestmark = pytest.mark.learning
+
+SIDE = 96
+INTO = Input(width=SIDE, height=SIDE)
+
+
+def texture(rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return a good surface: fine stripes under changing light."""
+    across = np.sin(np.arange(SIDE) / 3 + rng.uniform(0, 6))[None, :, None]
+    noise = rng.normal(0, 4, (SIDE, SIDE, 3))
+    return np.clip(128 + rng.uniform(-10, 10) + 40 * across + noise, 0, 255).astype(np.uint8)
+
+
+def spoilt(rng: np.random.Generator) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+    """Return a bad one, and where its spot is."""
+    x, y = (int(one) for one in rng.integers(28, SIDE - 28, 2))
+    picture = texture(rng)
+    cv2.circle(picture, (x, y), 8, (20, 20, 160), -1)
+    return picture, (x, y)
+
+
+@pytest.fixture(scope="module")
+def surfaces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of 30 good and 8 bad surfaces, each a part of its own."""
+    where = tmp_path_factory.mktemp("surfaces")
+    rng = np.random.default_rng(5)
+    for kind, count in (("good", 30), ("spot", 8)):
+        (where / kind).mkdir()
+        for number in range(count):
+            picture = texture(rng) if kind == "good" else spoilt(rng)[0]
+            cv2.imwrite(str(where / kind / f"{number:02}.png"), picture)
+    return where
+
+
+def read(where: Path) -> Dataset:
+    return pictures.read(items.read(where, Choice(good_only=True)), Look(into=INTO))
+
+
+def describes(into: Input) -> patchcore.Describer:
+    """Return a describer of random convolutions: enough to tell a red spot from stripes, and no download."""
+    keras.utils.set_random_seed(1)
+    seen = keras.Input((into.height, into.width, 3))
+    flow = keras.layers.Conv2D(16, 7, strides=4, padding="same", activation="relu", name="random_conv")(seen)
+    return patchcore.Describer(model=keras.Model(seen, flow), normalisation=SYMMETRIC, colour="rgb")
+
+
+@pytest.fixture(scope="module")
+def made(surfaces: Path, tmp_path_factory: pytest.TempPathFactory) -> list[bundle.Bundle]:
+    """Return bundles of a memory in three precisions where the processor has them."""
+    dataset = read(surfaces)
+    sides = dividing.divided(dataset, Shares(validation=0.3, held_out=0.2), 0)
+    one = describes(INTO)
+    found = patchcore.places(one, dataset.pictures[sides.train], 5_000, 0)
+    spread = np.maximum(found.std(axis=0), 1e-3)
+    kept = memory.coreset(found / spread, 200, 0)
+    net = patchcore.assembled(one, spread, (found / spread)[kept], 0.0)
+    target = Target(
+        models=tmp_path_factory.mktemp("models") / "surface",
+        name="surface",
+        look=Look(into=INTO),
+        precisions=(Precision.F32, Precision.INT8),
+    )
+    refused: list[str] = []
+    written = export.export(net, dataset, sides, target, 0.2, refused.append)
+    assert not refused
+    return [one.bundle for one in written]
+
+
+def judged(model: bundle.Bundle, picture: NDArray[np.uint8]) -> tuple[Verdict | None, float, tuple[object, ...]]:
+    async def ask() -> tuple[Verdict | None, float, tuple[object, ...]]:
+        async with open_anomaly(AnomalyOptions(model=str(model.folder), threads=1)) as judge:
+            said = (await judge([View(image=cv2.imencode(".png", picture)[1].tobytes())]))[0]
+            assert said.score is not None
+            return said.verdict, said.score, said.boxes
+
+    return asyncio.run(ask())
+
+
+def test_the_line_calls_a_spot_strange_and_says_where(made: list[bundle.Bundle]) -> None:
+    picture, (x, y) = spoilt(np.random.default_rng(77))
+    for model in made:
+        verdict, score, boxes = judged(model, picture)
+        assert verdict is Verdict.NG
+        assert score < 0.5
+        (first, *_) = boxes
+        assert isinstance(first, Spot)
+        assert abs(first.cx - x) < first.w / 2 + 8
+        assert abs(first.cy - y) < first.h / 2 + 8
+        assert first.area
+        assert 0 < first.area <= first.w * first.h * 1.01
+
+
+def test_the_line_lets_another_good_one_pass(made: list[bundle.Bundle]) -> None:
+    for model in made:
+        verdict, score, boxes = judged(model, texture(np.random.default_rng(78)))
+        assert verdict is Verdict.OK
+        assert score > 0.5
+        assert boxes == ()
+
+
+def test_a_bundle_tells_what_its_limit_holds(made: list[bundle.Bundle]) -> None:
+    manifest = made[0].manifest
+    assert manifest.kind == manifest.output == "anomaly"
+    assert manifest.threshold == 0.5
+    point = manifest.operating_point
+    assert point is not None
+    assert point.goal == 2
+    assert point.good == 9
+    assert not point.holds  # nine cannot show a fifth: 0 of 14 would
+    assert point.missing == 5
+    assert "nearest remembered place" in manifest.score
+    assert manifest.golden  # the clearly strange ones of validation
+
+
+def test_a_judge_of_another_kind_refuses_it(made: list[bundle.Bundle]) -> None:
+    async def ask() -> None:
+        async with open_classifier(ClassifierOptions(model=str(made[0].folder))):
+            pass
+
+    with pytest.raises(ConfigError, match=r'write type = "anomaly"'):
+        asyncio.run(ask())
+
+
+def test_nothing_bad_is_learnt_from(surfaces: Path) -> None:
+    dataset = read(surfaces)
+    for seed in range(5):
+        sides = dividing.divided(dataset, Shares(validation=0.3, held_out=0.3), seed)
+        assert not dataset.bad[sides.train].any()
+        assert dataset.bad[sides.validation].any() or dataset.bad[sides.held_out].any()
+        every = np.concatenate([sides.train, sides.validation, sides.held_out])
+        assert sorted(every.tolist()) == list(range(len(dataset.labels)))
+
+
+def test_a_set_of_good_ones_alone_is_a_set(surfaces: Path, tmp_path: Path) -> None:
+    alone = tmp_path / "parts"
+    alone.mkdir()
+    (alone / "anything").symlink_to(surfaces / "good")
+    dataset = read(alone)
+    assert not dataset.bad.any()
+    sides = dividing.divided(dataset, Shares(validation=0.3, held_out=0.0), 0)
+    assert len(sides.train) + len(sides.validation) == 30
+    with pytest.raises(ConfigError, match="leaves no class that is NG"):
+        items.read(alone, Choice(ok=("anything",)))
+
+
+@pytest.mark.parametrize("parts", [30, 59, 300, 473])
+def test_a_limit_holds_as_often_as_it_says(parts: int) -> None:
+    """Of many sets drawn at random, nearly 95 % keep the share above the limit within what was allowed."""
+    rng = np.random.default_rng(parts)
+    kept = 0
+    found = limits.of_good(rng.exponential(size=parts), 0.05)
+    for _ in range(400):
+        one = limits.of_good(rng.exponential(size=parts), 0.05)
+        kept += np.exp(-one.value) <= 0.05
+    assert found.holds == (parts >= 59)
+    if found.holds:
+        assert kept >= 367  # of 400: 380 less three standard errors
+        assert found.bound <= 0.05
+    else:
+        assert found.missing == 29
+
+
+def test_more_good_parts_lower_the_limit() -> None:
+    ranked = np.linspace(0, 1, 2000)
+    values = [limits.of_good(ranked[:: 2000 // count], 0.05).value for count in (100, 400, 2000)]
+    assert all(later < before for before, later in pairwise(values))
+    with pytest.raises(ValueError, match="not finite"):
+        limits.of_good(np.array([0.1, np.nan]), 0.05)
+
+
+def test_a_coreset_reaches_everywhere() -> None:
+    rng = np.random.default_rng(0)
+    crowds = np.concatenate([rng.normal(at, 0.05, (500, 4)) for at in range(5)] + [np.full((1, 4), 9.0)])
+    kept = memory.coreset(crowds.astype(np.float32), 6, 3)
+    assert len(set(kept.tolist())) == 6
+    assert {round(float(one)) for one in crowds[kept][:, 0]} == {0, 1, 2, 3, 4, 9}
+    assert memory.coreset(crowds[:3].astype(np.float32), 10).tolist() == [0, 1, 2]
+
+
+def test_farness_is_the_distance_to_the_nearest() -> None:
+    rng = np.random.default_rng(0)
+    remembered, spread = rng.normal(size=(7, 5)).astype(np.float32), rng.uniform(0.5, 2, 5).astype(np.float32)
+    seen = rng.normal(size=(2, 3, 4, 5)).astype(np.float32)
+    said = np.asarray(patchcore.Farness(remembered, spread)(seen))[..., 0]
+    true = np.linalg.norm((seen / spread)[..., None, :] - remembered, axis=-1).min(axis=-1)
+    np.testing.assert_allclose(said, true, rtol=1e-4, atol=1e-4)
+
+
+def test_a_picture_is_as_strange_as_its_strangest_places() -> None:
+    grid = np.arange(24, dtype=np.float32).reshape(1, 4, 6, 1) - 5
+    assert np.asarray(network.Summed(0.0)(grid)).tolist() == [[18.0]]
+    assert np.asarray(network.Summed(0.125)(grid)).tolist() == [[17.0]]
+    assert np.asarray(network.Summed(1.0)(grid)).tolist() == [[pytest.approx(6.5)]]
+
+
+@pytest.fixture(scope="module")
+def teacher() -> Teacher:
+    keras.utils.set_random_seed(3)
+    kept = pdn.build(Size.SMALL, 64, 64).get_weights()
+    return Teacher(size=Size.SMALL, convolutions=tuple(zip(kept[::2], kept[1::2], strict=True)))
+
+
+def test_a_pdn_is_the_papers() -> None:
+    small, medium = pdn.build(Size.SMALL, 256, 256), pdn.build(Size.MEDIUM, 256, 256)
+    assert small.output.shape == medium.output.shape == (None, 56, 56, 384)
+    assert small.count_params() == 2_694_144
+    assert pdn.described(256) == 56
+
+
+@pytest.mark.parametrize("decoder", list(Decoder))
+def test_an_autoencoder_ends_where_a_teacher_does(decoder: Decoder) -> None:
+    for height, width in ((256, 256), (96, 160)):
+        built = autoencoder.build(decoder, height, width)
+        assert built.output.shape == (None, pdn.described(height), pdn.described(width), pdn.NUMBERS)
+    dropped = [one for one in built.layers if isinstance(one, keras.layers.Dropout)]
+    assert bool(dropped) is (decoder is Decoder.BILINEAR)
+
+
+def test_a_window_is_described_as_in_the_whole(teacher: Teacher) -> None:
+    rng = np.random.default_rng(0)
+    whole = rng.normal(size=(1, SIDE, SIDE, 3)).astype(np.float32)
+    said = np.asarray(teacher.built(SIDE, SIDE)(whole))
+    part = np.asarray(teacher.built(48, 48)(whole[:, 8:56, 20:68]))
+    np.testing.assert_allclose(part, said[:, 2:6, 5:9], atol=1e-4)
+
+
+def material(count: int = 6) -> efficientad.Material:
+    rng = np.random.default_rng(2)
+    good = np.stack([texture(rng) for _ in range(count)])
+    bad = np.stack([spoilt(rng)[0] for _ in range(3)])
+    validation = np.concatenate([good[3:], bad])
+    return efficientad.Material(good=good[:3], validation=validation, bad=np.arange(len(validation)) >= count - 3)
+
+
+def trained(
+    teacher: Teacher, work: Path, steps: int, stop: int | None = None
+) -> tuple[network.AnomalyNetwork, list[str]]:
+    said: list[str] = []
+
+    def told(_doing: str, done: int, _total: int) -> None:
+        if done == stop:
+            raise KeyboardInterrupt
+
+    settings = efficientad.Settings(steps=steps, rate=1e-3, window=48)
+    return efficientad.train(settings, INTO, teacher, material(), work, told, said.append), said
+
+
+def test_efficientad_learns_goes_on_and_ends_the_same(teacher: Teacher, tmp_path: Path) -> None:
+    straight, said = trained(teacher, tmp_path / "straight", 40)
+    assert "step 40" in said[-1]
+    assert "AUROC" in said[-1]
+    with pytest.raises(KeyboardInterrupt):
+        trained(teacher, tmp_path / "torn", 40, stop=27)
+    resumed, said = trained(teacher, tmp_path / "torn", 40)
+    assert said[0] == "goes on after step 24"
+    shown = preprocess.normalise(material().validation, straight.normalisation)
+    one, other = (np.asarray(net.whole.predict(shown, verbose=0)[0]) for net in (straight, resumed))
+    np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
+    assert one[-3:].min() > one[:3].max()  # spots are stranger than all good ones of validation
+    assert straight.whole.output_shape[1] == (None, SIDE // 4, SIDE // 4, 1)
+
+
+def test_good_maps_are_scaled_to_a_tenth(teacher: Teacher, tmp_path: Path) -> None:
+    net, _ = trained(teacher, tmp_path, 5)
+    shown = preprocess.normalise(material().validation[:3], net.normalisation)
+    maps = np.asarray(net.whole.predict(shown, verbose=0)[1])
+    assert 0.02 < np.quantile(maps[:, 4:-4, 4:-4], 0.995) < 0.2
+
+
+def test_pictures_that_cannot_be_encoded_are_refused() -> None:
+    for into, what in (
+        (Input(width=100, height=96), "cannot be encoded"),
+        (Input(width=96, height=96, colour="bgr"), "write rgb"),
+    ):
+        with pytest.raises(ConfigError, match=what):
+            efficientad.suits(into)
+
+
+def test_a_teacher_comes_back_from_a_file_whoever_wrote_it(teacher: Teacher, tmp_path: Path) -> None:
+    teachers.write(tmp_path / "ours.npz", teacher)
+    torch = {}
+    for place, (kernel, bias) in zip((0, 3, 6, 8), teacher.convolutions, strict=True):
+        torch |= {f"{place}.weight": np.ascontiguousarray(kernel.transpose(3, 2, 0, 1)), f"{place}.bias": bias}
+    save_file(torch, tmp_path / "theirs.safetensors")
+    for name in ("ours.npz", "theirs.safetensors"):
+        assert teachers.read(tmp_path / name).digest == teacher.digest
+
+
+def test_no_teacher_is_unpickled(tmp_path: Path) -> None:
+    (tmp_path / "teacher.pth").write_bytes(b"PK")
+    with pytest.raises(ConfigError, match="may run code"):
+        teachers.read(tmp_path / "teacher.pth")
+    np.savez(tmp_path / "evil.npz", **{"0.weight": np.array([{}], object)})
+    with pytest.raises(ConfigError, match="cannot be read"):
+        teachers.read(tmp_path / "evil.npz")
+    np.savez(
+        tmp_path / "other.npz",
+        **{"0.weight": np.zeros((4, 3, 3, 3), np.float32), "0.bias": np.zeros(4, np.float32)},
+    )
+    with pytest.raises(ConfigError, match="no PDN's"):
+        teachers.read(tmp_path / "other.npz")
