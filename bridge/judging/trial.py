@@ -21,8 +21,7 @@ BUNDLE = Path(__file__).parents[1] / "simulate" / "demo_bundle"
 
 @asynccontextmanager
 async def _with_detector(place: Place) -> AsyncIterator[None]:
-    """Write a detector for which a picture is one cell, sure of a defect as far as it is dark."""
-    await asyncio.to_thread(_write_detector, place.folder / "cell")
+    await asyncio.to_thread(write_detector, place.folder / "cell")
     yield
 
 
@@ -57,7 +56,8 @@ def _write_surface(folder: Path) -> None:
     _written(folder, manifest, ov.Model([strange], [shown], "surface"))
 
 
-def _write_detector(folder: Path) -> None:
+def write_detector(folder: Path) -> None:
+    """Write a detector for which a picture is one box, sure of a defect as far as it is dark."""
     sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # else the import looks up a host and sends
     import numpy as np  # noqa: PLC0415 - only a trial needs it
     import openvino as ov  # noqa: PLC0415 - same
@@ -92,12 +92,12 @@ def _written(folder: Path, manifest: Manifest, model: Any) -> None:
 
 @asynccontextmanager
 async def _with_template(place: Place) -> AsyncIterator[None]:
-    """Write the bundle of a picture with a square in it."""
-    await asyncio.to_thread(_write_template, place.folder / "square")
+    await asyncio.to_thread(write_template, place.folder / "square")
     yield
 
 
-def _write_template(folder: Path) -> None:
+def write_template(folder: Path) -> None:
+    """Write the bundle of a picture with a square in it."""
     manifest = Manifest(
         name="square",
         version=1,

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from flow_kit import Insisting, a_line, configured, delivered, journal, tiny_bundle, until
 
+from bridge.judging.trial import write_detector
 from bridge.messages import Verdict
 from bridge.simulate.factory import open_bridge
 from bridge.simulate.parts import Played
@@ -54,3 +55,32 @@ async def test_an_mes_hears_where_the_defect_is_also_after_a_kill(tmp_path: Path
         assert judged.heat_map is not None
         assert (judged.heat_map.label, len(judged.heat_map.values)) == ("dark", 16)
     assert (told["P002"]["verdict"], told["P002"]["label"], told["P002"]["boxes"]) == ("OK", "lit", [])
+
+
+async def test_an_mes_hears_what_a_detector_found_with_its_class_and_how_sure_it_is(tmp_path: Path) -> None:
+    """And the journal keeps it: the same after all is closed."""
+    await asyncio.to_thread(write_detector, tmp_path / "model")
+    path, config = await configured(tmp_path, tmp_path / "model", a_line(goal=3))
+    text = await asyncio.to_thread(path.read_text, "utf-8")
+    await asyncio.to_thread(path.write_text, text.replace('type = "classifier"', 'type = "detector"'), "utf-8")
+    dark = np.zeros((40, 60, 3), np.uint8)
+    image: bytes = cv2.imencode(".png", dark)[1].tobytes()
+    bad = Played(serial="P004", truth=Verdict.NG, oddness=0.0, images={"top": image}, legacy=Verdict.OK)
+    options = config.line[0].reporter[1].options
+    async with tcp.serve_mes(options.framed, "127.0.0.1", options.port) as mes, open_bridge(path):
+        await Insisting(config.line[0].source.options.port).send([spotted("P002", -1, -1), bad])
+        await until(lambda: delivered(config, 2))
+    told = {document["part"]: document["views"][0] for document in mes.documents.values()}
+    assert (told["P002"]["verdict"], told["P002"]["label"], told["P002"]["boxes"]) == ("OK", "ok", [])
+    (box,) = told["P004"]["boxes"]
+    assert (told["P004"]["verdict"], told["P004"]["score"]) == ("NG", pytest.approx(1 - box["score"]))
+    assert box == {
+        "cx": 30,
+        "cy": 20,
+        "w": 60,
+        "h": 40,
+        "label": "dark",
+        "score": pytest.approx(1 - 5 / 16 * 114 / 255),
+    }
+    for decision in journal(config):
+        assert mes.documents[decision.id] == json.loads(json.dumps(decision.document()))
