@@ -71,6 +71,7 @@ class AnomalyOptions(ClassifierOptions):
     """A bundle that was learnt from good parts alone, and how to run it."""
 
     kind: ClassVar[str] = "anomaly"
+    sample_name: ClassVar[str] = "surfaces"
 
 
 @asynccontextmanager

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Final
 
 from bridge.judging.bundle import Bundle
-from bridge.judging.classifier import ClassifierOptions
+from bridge.judging.classifier import AnomalyOptions, ClassifierOptions
 from bridge.judging.detector import DetectorOptions
 from bridge.judging.hiring import BundleOptions
 from bridge.judging.template import TemplateOptions
 
 KINDS: Final[Mapping[str, type[BundleOptions]]] = {
-    one.kind: one for one in (ClassifierOptions, DetectorOptions, TemplateOptions)
+    one.kind: one for one in (AnomalyOptions, ClassifierOptions, DetectorOptions, TemplateOptions)
 }
 
 

@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from conftest import Make, brightness_manifest
@@ -16,6 +17,7 @@ from bridge import simulate
 from bridge.errors import ConfigError
 from bridge.judging import bundle
 from bridge.judging.bundle import Bundle, Manifest
+from bridge.judging.kinds import KINDS
 from bridge.messages import Box
 
 FILES = {"model.xml": b"<net/>", "model.bin": b"\0\1\2"}
@@ -241,3 +243,8 @@ def test_a_disk_that_takes_no_bundle_is_one_line_and_keeps_what_lies_there(
         bundle.write(made.folder.parent / "4", brightness_manifest(version=4), FILES)
     assert says in str(caught.value)
     assert [one.name for one in made.folder.parent.iterdir()] == ["3"]
+
+
+def test_every_kind_of_bundle_has_a_judge() -> None:
+    """``bundle verify`` and ``bundle import`` open whatever there is."""
+    assert set(KINDS) == set(get_args(Manifest.model_fields["kind"].annotation))

@@ -7,3 +7,4 @@ from bridge.plugin.testkit import contract
 test_the_classifier_keeps_the_contract = contract("judge", "classifier")
 test_the_detector_keeps_the_contract = contract("judge", "detector")
 test_the_template_keeps_the_contract = contract("judge", "template")
+test_the_anomaly_judge_keeps_the_contract = contract("judge", "anomaly")

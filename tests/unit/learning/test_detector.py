@@ -158,12 +158,12 @@ def test_a_model_of_one_picture_at_a_time_judges_a_part_of_many(
 def test_a_bundle_of_another_kind_is_one_clear_line(tmp_path: Path) -> None:
     """A classifier in a detector's judge and the other way round; which type to write stands there."""
     found = made(tmp_path)
-    wrong = r'is a classifier, and this judge is a detector; write type = "classifier"'
+    wrong = r'is of kind classifier, and this judge runs detector; write type = "classifier"'
     with pytest.raises(ConfigError, match=wrong):
         judged(bundle.load(DEMO_BUNDLE))
     with pytest.raises(ConfigError, match=wrong):
         DetectorOptions(model=str(DEMO_BUNDLE)).pinned()
-    other = r'is a detector, and this judge is a classifier; write type = "detector"'
+    other = r'is of kind detector, and this judge runs classifier; write type = "detector"'
     with pytest.raises(ConfigError, match=other):
         ClassifierOptions(model=str(found.folder)).pinned()
     assert DetectorOptions(model="cells", home=tmp_path / "models").pinned()[1] == found.identity

@@ -173,7 +173,9 @@ def test_a_picture_with_nothing_to_register_by_is_no_template(
 
 def test_a_template_is_no_detector_and_complete_or_nothing(tmp_path: Path) -> None:
     model = made(tmp_path)
-    with pytest.raises(ConfigError, match=r'is a template, and this judge is a detector; write type = "template"'):
+    with pytest.raises(
+        ConfigError, match=r'is of kind template, and this judge runs detector; write type = "template"'
+    ):
         DetectorOptions(model=str(model.folder)).pinned()
     facts = model.manifest.model_dump()
     for wrong in ({"kind": "detector"}, {"comparison": None}, {"registration": {}}, {"output": "logits"}):
