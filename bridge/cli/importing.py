@@ -55,7 +55,7 @@ def imported(args: argparse.Namespace) -> tuple[Bundle, tuple[str, ...]]:
         made = bundle.write(out / str(manifest.version), manifest, files)
     if not (out / "live").exists():
         bundle.make_live(made.folder)
-    return made, (*found.remarks, ms, *without_golden(manifest))
+    return made, (*found.remarks, ms, *without_golden(manifest, "--golden"))
 
 
 def tried(draft: Bundle) -> str:
@@ -73,11 +73,11 @@ def tried(draft: Bundle) -> str:
     return f"it runs here: {findings[-1].said.partition(';')[0]}"
 
 
-def without_golden(manifest: Manifest) -> list[str]:
+def without_golden(manifest: Manifest, flag: str) -> list[str]:
     """Return the warning that a bundle has nothing to prove itself by, if that is so."""
     if manifest.golden:
         return []
-    return ["it carries no picture of a bad part to prove itself by; give some with --golden"]
+    return [f"it carries no picture of a bad part to prove itself by; give some with {flag}"]
 
 
 def _wanted(args: argparse.Namespace) -> Wanted:

@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
         made = bundle.write(out / str(manifest.version), manifest, files)
     if not (out / "live").exists():
         bundle.make_live(made.folder)
-    _tell(made, (ms, *importing.without_golden(manifest)))
+    _tell(made, (ms, *importing.without_golden(manifest, "--bad")))
     return 0
 
 
