@@ -79,10 +79,10 @@ def run(args: argparse.Namespace) -> int:
     sides = dividing.divided(dataset, reading.shares(args), args.seed, torn=args.allow_leak)
     _tell(dataset, sides)
     reading.refuse_leak(args, task.collection, sides)
-    with outlet.held(task.out / ".training"):
+    with outlet.held(task.work):
         network = _trained(args, task, dataset, sides)
         made = _exported(args, task, dataset, sides, network)
-    _close(made)
+        _close(task, made)
     return 0
 
 
@@ -96,6 +96,11 @@ class _Task:
     name: str
     backbone: str
     teacher: Teacher | None = None
+
+    @property
+    def work(self) -> Path:
+        """Where an interrupted training leaves what it has."""
+        return self.out / ".training"
 
 
 def _task(args: argparse.Namespace) -> _Task:
@@ -273,9 +278,12 @@ def _taught(args: argparse.Namespace, teacher: Teacher) -> dict[str, Any]:
     }
 
 
-def _close(made: list[Made]) -> None:
-    from bridge.learning.anomaly import export  # noqa: PLC0415 - TensorFlow
+def _close(task: _Task, made: list[Made]) -> None:
+    """Say what was made, and clear away what an interruption would have needed."""
+    from bridge.learning import training  # noqa: PLC0415 - TensorFlow
+    from bridge.learning.anomaly import export  # noqa: PLC0415 - same
 
+    training.finished(task.work)
     for one in made:
         found, manifest, outcome = one.bundle, one.bundle.manifest, one.outcome
         print(f"written: {found.identity} ({manifest.precision}) in {found.folder}")

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-PROJECTED: Final = 128
+PROJECTED: Final = 64
 """Numbers of a place while the coreset is chosen; distances keep within some per cent (Johnson, Lindenstrauss)."""
 
 Told = Callable[[int, int], None]

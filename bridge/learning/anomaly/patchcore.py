@@ -58,8 +58,8 @@ class Depth(StrEnum):
 
 
 _FROM: Final = {Depth.FINE: 0, Depth.MIDDLE: 1, Depth.DEEP: 2}
-CANDIDATES: Final = 100_000
-"""Places that the coreset is chosen from, as many of each picture."""
+CANDIDATES: Final = 50_000
+"""Places that the coreset is chosen from, as many of each picture; so many, projected, fit a processor's cache."""
 _BATCH = 8
 
 Told = Callable[[str, int, int], None]
