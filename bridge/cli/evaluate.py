@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bridge.cli import measured, outlet
 from bridge.cli.numbers import said_auc, share
@@ -31,6 +31,12 @@ def options(parser: argparse.ArgumentParser) -> None:
         help="writes NAME.html and NAME.json (default: evaluation-MODEL-VERSION)",
     )
     add("--threshold", type=share, help="another threshold than the bundle's")
+    add(
+        "--polygons",
+        type=Path,
+        metavar="FOLDER",
+        help="anomaly: defects as labelme files, where there are no masks",
+    )
     add("--all", action="store_true", help="also what the bundle has seen: says how well it remembers")
 
 
@@ -52,12 +58,13 @@ def run(args: argparse.Namespace) -> int:
     if not len(one.parts.names):
         raise ConfigError(str(args.data), "holds no part that could be judged", _first_failure(one))
     _report(one)
+    mapped = _mapped(args, met, one)
     provenance = _provenance(met, one, said)
     shown = exhibits.Exhibits(met.model, evaluation_page.shown(one))
     page = evaluation_page.page_of(one, manifest, provenance, shown.picture)
     for path, text in (
         (_beside(out, ".html"), page),
-        (_beside(out, ".json"), evaluation.encoded(one, provenance)),
+        (_beside(out, ".json"), evaluation.encoded(one, provenance, mapped)),
     ):
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_text(path, text)
@@ -95,6 +102,21 @@ def _report(one: Evaluation) -> None:
         )
     if one.scored.failures:
         print(f"{len(one.scored.failures)} pictures could not be judged; {_first_failure(one)}")
+
+
+def _mapped(args: argparse.Namespace, met: Meeting, one: Evaluation) -> dict[str, Any]:
+    """Print what an anomaly bundle is worth by picture and by pixel, and return it for the JSON."""
+    if met.model.manifest.kind != "anomaly":
+        if args.polygons:
+            raise ConfigError("--polygons", "means something to anomaly bundles alone", "leave it out, or see cam")
+        return {}
+    from bridge.learning import map_evaluation, mapping  # noqa: PLC0415 - the help needs none of it
+
+    with measured.bar("mapping") as told:
+        found = mapping.evaluated(met.model, one.scored, one.threshold, args.polygons, told)
+    for line in map_evaluation.lines(found):
+        print(line)
+    return {"anomaly": map_evaluation.facts(found)}
 
 
 def _first_failure(one: Evaluation) -> str:

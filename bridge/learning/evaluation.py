@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Literal, TypeAlias
@@ -242,8 +242,16 @@ def _pieces(
     return tuple(made)
 
 
-def encoded(one: Evaluation, provenance: Iterable[tuple[str, object]]) -> str:
-    """Return the report as JSON: every figure with its interval, and every part's score, to count again from."""
+def encoded(
+    one: Evaluation, provenance: Iterable[tuple[str, object]], more: Mapping[str, Any] | None = None
+) -> str:
+    """Return the report as JSON: every figure with its interval, and every part's score, to count again from.
+
+    Args:
+        one: what was counted.
+        provenance: of what, by name.
+        more: what else belongs into it, in JSON values.
+    """
     parts = one.parts
     scored = one.scored
     facts = {
@@ -268,7 +276,7 @@ def encoded(one: Evaluation, provenance: Iterable[tuple[str, object]]) -> str:
             )
         ],
     }
-    return json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps({**facts, **(more or {})}, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def plain(one: Any) -> dict[str, Any]:

@@ -279,7 +279,8 @@ def _own_split(read: Collection, choice: Choice) -> Collection:
     learned: dict[str, bool] = defaultdict(bool)
     for item in read.items:
         learned[item.label] |= item.split in {"", "train"}
-    missing = sorted(label for label, there in learned.items() if not there)
+    ill = {one.name for one in read.classes if one.verdict is Verdict.NG} if choice.good_only else set()
+    missing = sorted(label for label, there in learned.items() if not there and label not in ill)
     if choice.own_split and not missing:
         return read
     said = f"the set's own split has no {', '.join(missing)} to train on; it is split anew" if missing else ""

@@ -17,6 +17,7 @@ from bridge.judging import bundle, preprocess
 from bridge.judging.bundle import Precision
 from bridge.judging.classifier import AnomalyOptions, ClassifierOptions, open_anomaly, open_classifier
 from bridge.judging.spec import Input
+from bridge.learning import mapping, scoring
 from bridge.learning.anomaly import (
     autoencoder,
     dividing,
@@ -161,6 +162,28 @@ def test_a_judge_of_another_kind_refuses_it(made: list[bundle.Bundle]) -> None:
         asyncio.run(ask())
 
 
+def test_it_is_evaluated_by_pixel_where_spots_are_drawn(made: list[bundle.Bundle], tmp_path: Path) -> None:
+    rng = np.random.default_rng(9)
+    for kind, count in (("good", 4), ("spot", 4)):
+        (tmp_path / "test" / kind).mkdir(parents=True)
+        (tmp_path / "ground_truth" / kind).mkdir(parents=True)
+        for number in range(count):
+            picture, spot = (texture(rng), None) if kind == "good" else spoilt(rng)
+            cv2.imwrite(str(tmp_path / "test" / kind / f"{number}.png"), picture)
+            if spot:
+                mask = cv2.circle(np.zeros((SIDE, SIDE), np.uint8), spot, 8, 255, -1)
+                cv2.imwrite(str(tmp_path / "ground_truth" / kind / f"{number}_mask.png"), mask)
+    known = made[0].manifest.classes
+    collection = items.read(tmp_path, Choice(ok=("good",), classes=known))
+    scored = scoring.score(made[0], collection)
+    found = mapping.evaluated(made[0], scored, 0.5)
+    assert found.image.auroc.value == 1.0
+    assert found.pixel is not None
+    assert found.pixel.drawn == found.pixel.regions == 4
+    assert found.pixel.figures.auroc.value > 0.97
+    assert found.pixel.figures.pro.value > 0.8
+
+
 def test_nothing_bad_is_learnt_from(surfaces: Path) -> None:
     dataset = read(surfaces)
     for seed in range(5):
@@ -169,6 +192,19 @@ def test_nothing_bad_is_learnt_from(surfaces: Path) -> None:
         assert dataset.bad[sides.validation].any() or dataset.bad[sides.held_out].any()
         every = np.concatenate([sides.train, sides.validation, sides.held_out])
         assert sorted(every.tolist()) == list(range(len(dataset.labels)))
+
+
+def test_a_set_in_the_layout_of_mvtec_keeps_its_sides(surfaces: Path, tmp_path: Path) -> None:
+    for side, kind in (("train", "good"), ("test", "good"), ("test", "spot")):
+        (tmp_path / side / kind).mkdir(parents=True)
+        for path in sorted((surfaces / kind).iterdir())[:: 2 if side == "test" else 1]:
+            picture = cv2.imread(str(path))
+            cv2.imwrite(str(tmp_path / side / kind / path.name), picture[:, :: -1 if side == "test" else 1])
+    dataset = read(tmp_path)
+    sides = dividing.divided(dataset, Shares(validation=0.2, held_out=0.5), 0)
+    assert len(sides.train) + len(sides.validation) == 30
+    assert not dataset.bad[sides.validation].any()
+    assert len(sides.held_out) == 15 + 4
 
 
 def test_a_set_of_good_ones_alone_is_a_set(surfaces: Path, tmp_path: Path) -> None:
