@@ -96,6 +96,8 @@ class _Task:
     name: str
     backbone: str
     teacher: Teacher | None = None
+    other: NDArray[np.uint8] | None = None
+    """Pictures of anything else."""
 
     @property
     def work(self) -> Path:
@@ -104,26 +106,49 @@ class _Task:
 
 
 def _task(args: argparse.Namespace) -> _Task:
-    for flag, given in (
-        ("--from", args.parent),
-        ("--test", args.test),
-        ("--head", args.head),
-        ("--tta", args.tta),
-    ):
-        if given:
-            raise ConfigError(flag, "means nothing to --kind anomaly", "leave it out")
+    _refuse(args)
     backbone = args.backbone or _PLACES
     teacher = _teacher(args)
     collection = reading.read(args, good_only=True)
     out: Path = args.out or Path("models/pins")
+    look = looking.look(args, collection, _SIZE if teacher else _standard(backbone))
     return _Task(
         collection=collection,
-        look=looking.look(args, collection, _SIZE if teacher else _standard(backbone)),
+        look=look,
+        other=_suited(args, backbone, look.into),
         out=out,
         name=outlet.model(out, args.name),
         backbone=backbone,
         teacher=teacher,
     )
+
+
+def _suited(args: argparse.Namespace, backbone: str, into: Input) -> NDArray[np.uint8] | None:
+    """Try what can be tried before the set is read; return the other pictures, where there are any."""
+    if args.method == "patchcore":
+        from bridge.learning.anomaly import patchcore  # noqa: PLC0415 - TensorFlow
+        from bridge.learning.networks import IMAGENET, weights  # noqa: PLC0415 - same
+
+        patchcore.describer(backbone, into, weights.given(args.weights or IMAGENET))
+        return None
+    from bridge.learning.anomaly import anything, efficientad  # noqa: PLC0415 - TensorFlow
+
+    efficientad.suits(into)
+    return None if args.other is None else anything.pictures(args.other, into, "--other")
+
+
+def _refuse(args: argparse.Namespace) -> None:
+    """Refuse flags that would change nothing.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    for flag in ("from", "test", "head", "tta"):
+        if getattr(args, "parent" if flag == "from" else flag):
+            raise ConfigError(f"--{flag}", "means nothing to --kind anomaly", "leave it out")
+    for flag in ("backbone", "weights") if args.method == "efficientad" else ("teacher", "steps", "other"):
+        if getattr(args, flag):
+            raise ConfigError(f"--{flag}", f"means nothing to --method {args.method}", "leave it out")
 
 
 def _teacher(args: argparse.Namespace) -> Teacher | None:
@@ -197,16 +222,10 @@ def _learning(args: argparse.Namespace, task: _Task, dataset: Dataset, sides: Sp
         good=dataset.pictures[sides.train],
         validation=dataset.pictures[sides.validation],
         bad=dataset.bad[sides.validation],
-        other=None if args.other is None else _other(args.other, task.look.into),
+        other=task.other,
     )
     work = task.out / ".training"
     return efficientad.train(settings, task.look.into, task.teacher, material, work, told, print)
-
-
-def _other(folder: Path, into: Input) -> NDArray[np.uint8]:
-    from bridge.learning.anomaly import anything  # noqa: PLC0415 - numpy and OpenCV
-
-    return anything.pictures(folder, into, "--other")
 
 
 def _exported(

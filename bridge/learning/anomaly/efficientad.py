@@ -57,6 +57,8 @@ _LATE = 0.95
 _LOOKS = 5
 """So often validation is looked at meanwhile."""
 _LOOKED_AT = 24
+_KEPT_EVERY = 25
+"""Steps; an interruption costs half a minute of a processor."""
 CPU_WINDOW: Final = 128
 """Pixels."""
 
@@ -136,8 +138,10 @@ def train(
     for step in range(begun, settings.steps):
         learner.train_on_batch(_shown(settings, material, step))
         told("learning", step + 1, settings.steps)
-        if (step + 1) % every == 0 or step + 1 == settings.steps:
+        last = step + 1 == settings.steps
+        if (step + 1) % _KEPT_EVERY == 0 or last:
             kept.write(step + 1)
+        if (step + 1) % every == 0 or last:
             say(_look(parts, material, step + 1, time.monotonic() - started))
     return parts.network(_scales(parts, material))
 

@@ -17,8 +17,16 @@ from bridge.learning.data.found import SPLITS, Found, files, folders
 MASKS: Final = "ground_truth"
 
 
-def read(folder: Path) -> list[Found]:
+GOOD: Final = "good"
+"""The class of what lies in no class folder, where only good parts are wanted."""
+
+
+def read(folder: Path, *, good_only: bool = False) -> list[Found]:
     """Return all pictures; folders without any are no classes.
+
+    Args:
+        folder: the set.
+        good_only: whether a folder without class folders is one of good parts.
 
     Raises:
         ConfigError: there are no class folders with pictures.
@@ -28,6 +36,8 @@ def read(folder: Path) -> list[Found]:
         found = [one for name, side in sides.items() for one in _classes(folder, folder / name, side)]
     else:
         found = list(_classes(folder, folder, ""))
+    if not found and good_only:
+        found = [Found(path=path, label=GOOD) for path in files(folder)]
     if not found:
         write = "write a folder that holds one folder of pictures per class, or a CSV file"
         raise ConfigError(str(folder), "holds no folder with pictures", write)

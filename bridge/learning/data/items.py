@@ -126,7 +126,7 @@ def read(where: Path, choice: Choice = Choice()) -> Collection:
         ConfigError: there is no set, a class or a group is not known, or there is not at least one class each of
             OK and NG.
     """
-    found, notes = _found(where, choice.labels)
+    found, notes = _found(where, choice)
     known = classes(sorted({one.label for one in found}), choice)
     order = {one.name: place for place, one in enumerate(known)}
     notes = (*notes, *_alike([one.name for one in known]))
@@ -145,13 +145,14 @@ def _alike(names: Sequence[str]) -> Iterator[str]:
             yield f"classes that differ by capitals alone: {' and '.join(same)}; are they one?"
 
 
-def _found(where: Path, labels: Path | None) -> tuple[list[Found], tuple[str, ...]]:
+def _found(where: Path, choice: Choice) -> tuple[list[Found], tuple[str, ...]]:
+    labels = choice.labels
     if (where / journal.FILE).is_file():
         return journal.read(where, labels)
     if labels is not None:
         raise ConfigError(f"--labels {labels}", f"is for a journal, and {where} holds none", "leave it out")
     if where.is_dir():
-        return folders.read(where), ()
+        return folders.read(where, good_only=choice.good_only), ()
     if where.is_file():
         return tables.read(where), ()
     raise ConfigError(str(where), "is not there", "write a folder with one folder per class, or a CSV file")

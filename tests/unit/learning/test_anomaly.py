@@ -215,6 +215,9 @@ def test_a_set_of_good_ones_alone_is_a_set(surfaces: Path, tmp_path: Path) -> No
     assert not dataset.bad.any()
     sides = dividing.divided(dataset, Shares(validation=0.3, held_out=0.0), 0)
     assert len(sides.train) + len(sides.validation) == 30
+    bare = read(surfaces / "good")
+    assert len(bare.labels) == 30
+    assert not bare.bad.any()
     with pytest.raises(ConfigError, match="leaves no class that is NG"):
         items.read(alone, Choice(ok=("anything",)))
 
@@ -328,7 +331,7 @@ def test_efficientad_learns_goes_on_and_ends_the_same(teacher: Teacher, tmp_path
     with pytest.raises(KeyboardInterrupt):
         trained(teacher, tmp_path / "torn", 40, stop=27)
     resumed, said = trained(teacher, tmp_path / "torn", 40)
-    assert said[0] == "goes on after step 24"
+    assert said[0] == "goes on after step 25"
     shown = preprocess.normalise(material().validation, straight.normalisation)
     one, other = (np.asarray(net.whole.predict(shown, verbose=0)[0]) for net in (straight, resumed))
     np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
