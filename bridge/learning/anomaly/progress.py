@@ -13,7 +13,6 @@ import numpy as np
 
 from bridge.durable import replace_bytes
 from bridge.judging.spec import Input
-from bridge.learning.networks import stored
 from bridge.learning.networks.trunk import Model
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ class Kept:
     def write(self, step: int) -> None:
         """Keep the model as it is after so many steps."""
         packed = io.BytesIO()
-        arrays: dict[str, Any] = {f"v{at}": stored.array(one) for at, one in enumerate(self._variables)}
+        arrays: dict[str, Any] = {f"v{at}": np.asarray(one) for at, one in enumerate(self._variables)}
         np.savez(packed, **arrays, run=np.array(self._run), step=np.array(step))
         self._path.parent.mkdir(parents=True, exist_ok=True)
         replace_bytes(self._path, packed.getvalue())
