@@ -79,10 +79,10 @@ def _distilled(args: argparse.Namespace) -> Teacher:
         pictures = anything.pictures(args.images, Input(width=side, height=side), "--images", told)
     if len(pictures) < _FEWEST:
         raise ConfigError("--images", f"{args.images} holds {len(pictures)} pictures", f"write {_FEWEST} or more")
-    print(f"{len(pictures)} pictures; every tenth is only measured on")
+    print(f"{len(pictures)} pictures; a tenth of them is only measured on")
     with teaching.shown() as shown:
         teacher, explained = distilling.distil(
             settings, pictures, lambda doing, done, total: shown(doing, done, total, None)
         )
-    print(f"it says {explained:.0%} of what {args.backbone} says of pictures it has not seen (1 - squared error)")
+    print(f"it says {explained:.0%} of what {args.backbone} says of pictures it has not seen (variance explained)")
     return teacher

@@ -186,7 +186,7 @@ class _Parts:
     def learner(self, settings: Settings, *, other: bool) -> Model:
         """Return the model that learns: from what ``_shown`` gives to its losses."""
         rows, columns = self._into.height, self._into.width
-        seen = (settings.window or rows, settings.window or columns)
+        seen = _window(settings, rows, columns)
         shapes = {
             "window": (*seen, 3),
             "varied_window": (*seen, 3),
@@ -281,7 +281,7 @@ def _shown(settings: Settings, material: Material, step: int) -> list[NDArray[np
     chosen = material.good[rng.integers(len(material.good), size=settings.batch)]
     shaken = np.stack([varied(one, rng) for one in chosen])
     height, width = chosen.shape[1:3]
-    side = (settings.window or height, settings.window or width)
+    side = _window(settings, height, width)
     at = [(_place(height, side[0], rng), _place(width, side[1], rng)) for _ in chosen]
 
     def windows(pictures: Pictures) -> NDArray[np.float32]:
@@ -296,6 +296,12 @@ def _shown(settings: Settings, material: Material, step: int) -> list[NDArray[np
     if material.other is not None:
         shown.append(windows(material.other[rng.integers(len(material.other), size=settings.batch)]))
     return shown
+
+
+def _window(settings: Settings, height: int, width: int) -> tuple[int, int]:
+    """Return how much of a picture student and teacher are shown."""
+    most = settings.window or max(height, width)
+    return min(most, height), min(most, width)
 
 
 def _place(whole: int, side: int, rng: np.random.Generator) -> int:

@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
+from bridge.cli.main import main
 from bridge.errors import ConfigError
 from bridge.judging import bundle, preprocess
 from bridge.judging.bundle import Precision
@@ -36,6 +37,7 @@ from bridge.learning.anomaly.teachers import Teacher
 from bridge.learning.backend import keras
 from bridge.learning.data import Choice, Dataset, Look, Shares, items, pictures
 from bridge.learning.levels import SYMMETRIC
+from bridge.learning.networks import applications
 from bridge.learning.target import Target
 from bridge.messages import Spot, Verdict, View
 
@@ -378,3 +380,52 @@ def test_no_teacher_is_unpickled(tmp_path: Path) -> None:
     )
     with pytest.raises(ConfigError, match="no PDN's"):
         teachers.read(tmp_path / "other.npz")
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a file of MobileNetV2's weights that nobody has trained."""
+    keras.utils.set_random_seed(4)
+    path = tmp_path_factory.mktemp("weights") / "random.weights.h5"
+    applications.whole("mobilenet_v2", INTO, None).save_weights(path)
+    return path
+
+
+@pytest.mark.filterwarnings("default")  # h5py and TensorFlow warn of their own affairs
+def test_the_commands_make_a_teacher_and_a_judge_of_it(
+    surfaces: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    teacher = tmp_path / "teacher.npz"
+    words = f"teacher distil --images {surfaces} --weights {weights} --steps 2 --out {teacher}"
+    assert main(words.split()) == 0
+    assert "variance explained" in capsys.readouterr().out
+    assert teachers.read(teacher).about["distilled from"] == "mobilenet_v2"
+    out = tmp_path / "models" / "surface"
+    same = f"train {surfaces} --kind anomaly --out {out} --allow-leak --size 96x96"
+    assert main([*same.split(), *f"--method efficientad --teacher {teacher} --steps 2".split()]) == 0
+    assert "the limit is a guess" in capsys.readouterr().out
+    assert not (out / ".training" / "efficientad.npz").exists()
+    assert main([*same.split(), *f"--weights {weights} --memory 50".split()]) == 0
+    first, second = (bundle.load(out / str(version)).manifest for version in (1, 2))
+    assert first.recipe["teacher"]["sha256"] == teachers.read(teacher).digest
+    assert second.recipe["network"]["memory"] == 50
+    assert {first.kind, second.kind} == {"anomaly"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "what"),
+    [
+        ("--head gap", "--head: means nothing to --kind anomaly"),
+        ("--teacher x.npz", "--teacher: means nothing to --method patchcore"),
+        ("--method efficientad", "--teacher: is missing"),
+        ("--weights none", "places look alike"),
+        ("--backbone small", "cannot describe places"),
+    ],
+)
+def test_what_cannot_work_is_one_line_at_once(
+    surfaces: Path, flags: str, what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", str(surfaces), "--kind", "anomaly", *flags.split()]) == 2
+    said = capsys.readouterr()
+    assert what in said.err
+    assert not said.out
