@@ -178,3 +178,36 @@ def test_probabilities_that_are_none_become_nan(row: list[float]) -> None:
     rows = engine.checked(np.array([row, [0.25, 0.75]]), 1e-3)
     assert np.isnan(rows[0]).all()
     assert rows[1].tolist() == [0.25, 0.75]
+
+
+def strange_model() -> ov.Model:
+    """One number for each view, 8 * (brightness - 0.5): the brighter, the stranger."""
+    return brightness_model(weights=(1.0,))
+
+
+def test_an_anomaly_is_a_half_at_its_limit(tmp_path: Path) -> None:
+    """By hand: p(OK) = 1 / (1 + exp((a - limit) / temperature)), with a of 3.2, 2 and -4."""
+    where = saved(tmp_path, strange_model())
+    rows = Engine(load(where, limit=2.0, temperature=1.5, threads=4)).infer([grey(0.9), grey(0.75), grey(0.0)])
+    assert rows[:, 0] == pytest.approx([1 / (1 + np.exp(0.8)), 0.5, 1 / (1 + np.exp(-4))], abs=1e-5)
+    assert rows.sum(axis=1) == pytest.approx([1, 1, 1])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_an_anomaly_that_is_no_number_is_no_score(tmp_path: Path, bad: float) -> None:
+    """Not even one that would be far below every limit: it must not pass."""
+    rows = Engine(load(saved(tmp_path, strange_model()), limit=0.0, threads=2)).infer([grey(bad), grey(0.1)])
+    assert np.isnan(rows[0]).all()
+    assert rows[1, 0] > 0.9
+
+
+def test_an_anomaly_model_says_one_number(tmp_path: Path) -> None:
+    with pytest.raises(Unfit, match="has 2 outputs and an anomaly model has 1"):
+        Engine(load(saved(tmp_path, brightness_model()), limit=0.0))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_of_an_anomaly_one_view_is_in_flight_per_core(tmp_path: Path, threads: int) -> None:
+    model = Engine(load(saved(tmp_path, strange_model()), limit=0.0, threads=threads))
+    model.warm_up()
+    assert model.batch == threads

@@ -12,7 +12,7 @@ from bridge.judging import heat
 from bridge.judging.frames import LARGEST_MAP
 from bridge.judging.spec import HeatMapOutput
 from bridge.judging.transforms import Matrix, frame, moved, turning
-from bridge.messages import Box
+from bridge.messages import Box, Spot
 
 HOW = HeatMapOutput(smallest_share=0.0)
 WIDTH = HEIGHT = 224
@@ -47,6 +47,26 @@ def test_one_hot_place_is_one_box_where_it_lies() -> None:
     assert edges(box) == pytest.approx(
         [100 + 8 * cell, 50 + 4 * cell, 100 + 10 * cell, 50 + 7 * cell], abs=cell / 2
     )
+
+
+def test_a_map_with_a_scale_of_its_own_is_hot_from_its_limit_on() -> None:
+    """However high the peak is: both places are above 2, though one is far below half the other."""
+    drawn = blank()
+    drawn[1:3, 1:3], drawn[8:10, 8:11] = 20.0, 3.0
+    assert len(boxes(drawn)) == 1
+    first, second = boxes(drawn, HeatMapOutput(smallest_share=0.0, hot_from=2.0))
+    assert first.cx < second.cx
+    assert len(boxes(drawn, HeatMapOutput(smallest_share=0.0, hot_from=50.0))) == 1  # never reached: as without
+
+
+def test_a_box_says_how_much_of_it_is_hot() -> None:
+    """An L of one cell's width fills its box by a third; a cell of the map is 32 x 32 pixels of the picture."""
+    drawn = blank()
+    drawn[2:8, 2], drawn[7, 2:8] = 1, 1
+    (box,) = boxes(drawn)
+    assert isinstance(box, Spot)
+    assert box.area == pytest.approx(11 * 32 * 32, rel=0.35)
+    assert box.area < 0.5 * box.w * box.h
 
 
 def test_a_map_finer_than_the_grid_shrinks_to_it() -> None:
