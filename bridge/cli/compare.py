@@ -1,5 +1,7 @@
 """``aoi-bridge compare``: several networks, heads and augmentations on the same pictures, and the table.
 
+With ``--bundles`` it compares what is finished, of any kind; see ``compare_bundles``.
+
 Heavy imports happen in ``run``, so that the help works at once and without any extra.
 """
 
@@ -17,7 +19,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from bridge.cli import looking, outlet, reading, teaching
+from bridge.cli import compare_bundles, looking, outlet, reading, teaching, written
 from bridge.cli.numbers import count
 from bridge.durable import replace_text
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add what ``aoi-bridge compare`` takes."""
+    written.noted(parser)
     add = parser.add_argument
     reading.options(parser)
     reading.split_options(parser)
@@ -51,10 +54,14 @@ def options(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="keeps each finished training, and the table as comparison.html and .json (default: comparison)",
     )
+    compare_bundles.options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Train each, print the table and write it; Ctrl-C keeps what is finished, and the same command goes on."""
+    if args.bundles:
+        return compare_bundles.run(args)
+    written.refuse(args, compare_bundles.FLAGS, "trainings that are compared")
     outlet.folder(args.out)
     collection = reading.read(args)
     _refuse_leak(args, collection)

@@ -33,7 +33,7 @@ COMMANDS = {
     "cam": "see where a judge looks in labelled pictures",
     "train": "train a judge on labelled pictures",
     "teacher": "distil or import what an anomaly judge learns from",
-    "compare": "train several judges and see which to choose",
+    "compare": "see which of several judges to choose: trained for it, or finished",
     "adapt": "fit a judge to a new line with unlabelled pictures",
     "evaluate": "show what a judge is worth on parts that it has never seen",
     "calibrate": "set a judge's threshold so that a stated risk is kept",

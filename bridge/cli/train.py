@@ -6,12 +6,13 @@ Heavy imports happen in ``run``, so that the help and every other command work w
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bridge.cli import boxing, looking, outlet, reading, teaching, train_anomaly
+from bridge.cli import boxing, looking, outlet, reading, teaching, train_anomaly, written
 from bridge.cli.numbers import of_a_hundred, said_auc, share
 from bridge.errors import ConfigError
 from bridge.judging.bundle import Precision
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add what ``aoi-bridge train`` takes."""
+    written.noted(parser)
     add = parser.add_argument
     reading.options(parser)
     reading.split_options(parser)
@@ -78,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
     """Train and export; Ctrl-C keeps what is finished, and the same command goes on."""
     if args.kind == "anomaly":
         return train_anomaly.run(args)
+    written.refuse(args, train_anomaly.FLAGS, "--kind classifier")
     task = _from_bundle(args) if args.parent else _from_weights(args)
     outlet.folder(task.out)
     make = _begun(args, task)
@@ -90,8 +93,10 @@ def run(args: argparse.Namespace) -> int:
     _tell_of_memory(task, dataset, sides)
     reading.refuse_leak(args, replace(task.collection, items=dataset.items), sides)
     with outlet.held(task.work):
+        started = time.monotonic()
         net, progress = _trained(args, task, (dataset, sides), make)
-        made = _exported(args, task, (dataset, sides), net, progress)
+        seconds = max(progress.seconds, time.monotonic() - started)  # epochs before an interruption count too
+        made = _exported(args, task, (dataset, sides), net, progress, seconds)
         _close(task, made, progress)
     if tested is not None:
         _test(args, made[0].bundle, tested, task.look)
@@ -247,7 +252,12 @@ def _trained(
 
 
 def _exported(
-    args: argparse.Namespace, task: _Task, data: tuple[Dataset, Split], net: Network, progress: Progress
+    args: argparse.Namespace,
+    task: _Task,
+    data: tuple[Dataset, Split],
+    net: Network,
+    progress: Progress,
+    seconds: float,
 ) -> list[Made]:
     from bridge.learning import export, seen, transfer  # noqa: PLC0415 - TensorFlow
 
@@ -265,6 +275,7 @@ def _exported(
         recipe=recipe | {"split": reading.shares_said(args, leak_allowed=_leak_allowed(task.parent))},
         files=transfer.files(net),
         boxes=task.boxes,
+        seconds=seconds,
     )
     with teaching.shown() as shown:
         return export.export(

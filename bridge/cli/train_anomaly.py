@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bridge.cli import boxing, looking, outlet, reading, teaching
+from bridge.cli import boxing, looking, outlet, reading, teaching, written
 from bridge.cli.numbers import count, said_auc, share
 from bridge.errors import ConfigError
 from bridge.judging.bundle import Precision
@@ -28,6 +28,42 @@ if TYPE_CHECKING:
 METHODS = ("patchcore", "efficientad")
 DEPTHS = ("fine", "middle", "deep")
 DECODERS = ("transposed", "bilinear")
+FLAGS = (
+    "--method",
+    "--false-calls",
+    "--teacher",
+    "--decoder",
+    "--steps",
+    "--other",
+    "--depth",
+    "--memory",
+    "--strangest",
+)
+"""What means nothing to other kinds."""
+FOR_CLASSIFIERS = (
+    "--head",
+    "--augment",
+    "--copies",
+    "--epochs",
+    "--patience",
+    "--rate",
+    "--fine-epochs",
+    "--fine-rate",
+    "--momentum",
+    "--batch",
+    "--class-weights",
+    "--mixed-precision",
+    "--any-angle",
+    "--tta",
+    "--from",
+    "--escapes",
+    "--test",
+    "--track",
+    "--runs",
+)
+"""What means nothing to this kind."""
+_FOR_PATCHCORE = ("--backbone", "--weights", "--depth", "--memory", "--strangest")
+_FOR_EFFICIENTAD = ("--teacher", "--decoder", "--steps", "--other")
 _SIZE = Input(width=256, height=256)
 _PLACES = "mobilenet_v2"
 _STRANGEST = (
@@ -143,12 +179,9 @@ def _refuse(args: argparse.Namespace) -> None:
     Raises:
         ConfigError: there is one.
     """
-    for flag in ("from", "test", "head", "tta"):
-        if getattr(args, "parent" if flag == "from" else flag):
-            raise ConfigError(f"--{flag}", "means nothing to --kind anomaly", "leave it out")
-    for flag in ("backbone", "weights") if args.method == "efficientad" else ("teacher", "steps", "other"):
-        if getattr(args, flag):
-            raise ConfigError(f"--{flag}", f"means nothing to --method {args.method}", "leave it out")
+    written.refuse(args, FOR_CLASSIFIERS, "--kind anomaly")
+    others = _FOR_PATCHCORE if args.method == "efficientad" else _FOR_EFFICIENTAD
+    written.refuse(args, others, f"--method {args.method}")
 
 
 def _teacher(args: argparse.Namespace) -> Teacher | None:
@@ -242,6 +275,7 @@ def _exported(
         int8_loss=args.int8_loss,
         recipe=_recipe(args, task, dataset, sides),
         boxes=boxing.limits(args, None),
+        seconds=network.seconds,
     )
     with teaching.shown() as shown:
         return export.export(

@@ -203,7 +203,11 @@ class _Exporter:
             parent=target.parent,
             training_data=dataset.digest,
             recipe={**target.recipe, "precision": self._recipe(one)},
-            metrics={**facts, **_metrics(outcome, target, points.auc(one.views, dataset.bad[chosen]))},
+            metrics={
+                **facts,
+                **target.took,
+                **_metrics(outcome, target, points.auc(one.views, dataset.bad[chosen])),
+            },
             made_at=datetime.now(UTC).isoformat(timespec="seconds"),
             tools=tools(one.precision),
             heat_map=heat_map(self._graph, target.boxes),

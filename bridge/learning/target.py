@@ -69,8 +69,15 @@ class Target:
     """What else each bundle takes along, by name."""
     boxes: HeatMapOutput = field(default_factory=HeatMapOutput)
     """How a heat map becomes boxes, where the network has one; its output and layer are the network's own."""
+    seconds: float = 0.0
+    """How long it was trained; 0: unknown."""
     seen: Seen = field(default_factory=Seen)
     """What the network had seen before: the pictures of the bundle that it goes on from."""
+
+    @property
+    def took(self) -> dict[str, float | int | str]:
+        """How long it was trained, for a bundle's metrics; empty where that is unknown."""
+        return {"training_seconds": round(self.seconds, 1)} if self.seconds else {}
 
 
 @dataclass(frozen=True, slots=True)

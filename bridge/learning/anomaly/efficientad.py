@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -125,25 +125,28 @@ def train(
         KeyboardInterrupt: passed through.
     """
     suits(into)
+    started = time.monotonic()
     keras.utils.set_random_seed(settings.seed)
     parts = _Parts(settings, into, teacher, material.good)
     learner = parts.learner(settings, other=material.other is not None)
     kept = progress.Kept(
         work / "efficientad.npz", learner, progress.fingerprint(asdict(settings), into, teacher, material)
     )
-    begun = kept.restore()
+    begun, spent = kept.restore()
+    started -= spent
     if begun:
         say(f"goes on after step {begun:,}")
-    every, started = max(1, settings.steps // _LOOKS), time.monotonic()
+    every = max(1, settings.steps // _LOOKS)
     for step in range(begun, settings.steps):
         learner.train_on_batch(_shown(settings, material, step))
         told("learning", step + 1, settings.steps)
         last = step + 1 == settings.steps
         if (step + 1) % _KEPT_EVERY == 0 or last:
-            kept.write(step + 1)
+            kept.write(step + 1, time.monotonic() - started)
         if (step + 1) % every == 0 or last:
             say(_look(parts, material, step + 1, time.monotonic() - started))
-    return parts.network(_scales(parts, material))
+    made = parts.network(_scales(parts, material))
+    return replace(made, seconds=time.monotonic() - started)
 
 
 def usual(steps: int | None) -> tuple[int, int | None]:

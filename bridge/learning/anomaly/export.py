@@ -245,7 +245,7 @@ class _Exporter:
             golden=known_bad,
             training_data=dataset.digest,
             recipe={**target.recipe, "precision": {"kind": str(one.precision), "scope": one.scope}},
-            metrics={**facts, **_metrics(outcome, one.limit)},
+            metrics={**facts, **target.took, **_metrics(outcome, one.limit)},
             made_at=datetime.now(UTC).isoformat(timespec="seconds"),
             tools=tools(one.precision),
             heat_map=heat_map(self._graph, boxes),

@@ -25,6 +25,8 @@ class AnomalyNetwork:
     """What the number counts, in a few words."""
     exact: tuple[str, ...] = ()
     """Parts of names of layers that are never rounded to 8 bits."""
+    seconds: float = 0.0
+    """So long its training took, interruptions left out."""
 
 
 @keras.saving.register_keras_serializable("aoi_bridge")

@@ -12,8 +12,9 @@ left on the backbone's grid, for the live path to stretch, without a Gaussian.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
@@ -177,6 +178,7 @@ def train(settings: Settings, into: Input, pictures: NDArray[np.uint8], told: To
     Raises:
         ConfigError: as ``describer``.
     """
+    started = time.monotonic()
     one = describer(settings.backbone, into, settings.source, settings.depth)
     found = places(one, pictures, CANDIDATES, settings.seed, told)
     spread = np.maximum(found.std(axis=0), 1e-6 + 1e-3 * float(found.std()))
@@ -184,7 +186,8 @@ def train(settings: Settings, into: Input, pictures: NDArray[np.uint8], told: To
     kept = memory.coreset(
         found, settings.memory, settings.seed, lambda done, total: told("choosing what to remember", done, total)
     )
-    return assembled(one, spread, found[kept], settings.share)
+    made = assembled(one, spread, found[kept], settings.share)
+    return replace(made, seconds=time.monotonic() - started)
 
 
 def assembled(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bridge.learning.anomaly.efficientad import Material
     from bridge.learning.anomaly.teachers import Teacher
 
-_RUN, _STEP = "run", "step"
+_RUN, _STEP, _SECONDS = "run", "step", "seconds"
 
 
 def fingerprint(settings: dict[str, Any], into: Input, teacher: Teacher, material: Material) -> str:
@@ -36,23 +36,24 @@ class Kept:
     def __init__(self, path: Path, model: Model, run: str) -> None:
         self._path, self._model, self._run = path, model, run
 
-    def restore(self) -> int:
-        """Fill the model with what was kept of the same run; return how many steps that were, 0 for none."""
+    def restore(self) -> tuple[int, float]:
+        """Fill the model with what was kept of the same run; return its steps, 0 for none, and its seconds."""
         try:
             with np.load(self._path, allow_pickle=False) as file:
                 if str(file[_RUN]) != self._run:
-                    return 0
+                    return 0, 0.0
                 for at, one in enumerate(self._variables):
                     one.assign(file[f"v{at}"])
-                return int(file[_STEP])
+                spent = float(file[_SECONDS]) if _SECONDS in file else 0.0
+                return int(file[_STEP]), spent
         except (OSError, KeyError, ValueError, zipfile.BadZipFile):
-            return 0
+            return 0, 0.0
 
-    def write(self, step: int) -> None:
-        """Keep the model as it is after so many steps."""
+    def write(self, step: int, seconds: float) -> None:
+        """Keep the model as it is after so many steps, which took so long."""
         packed = io.BytesIO()
         arrays: dict[str, Any] = {f"v{at}": np.asarray(one) for at, one in enumerate(self._variables)}
-        np.savez(packed, **arrays, run=np.array(self._run), step=np.array(step))
+        np.savez(packed, **arrays, run=np.array(self._run), step=np.array(step), seconds=np.array(seconds))
         self._path.parent.mkdir(parents=True, exist_ok=True)
         replace_bytes(self._path, packed.getvalue())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
+from bridge.cli import train_anomaly
 from bridge.cli.main import main
 from bridge.errors import ConfigError
 from bridge.judging import bundle, preprocess
@@ -410,12 +412,31 @@ def test_the_commands_make_a_teacher_and_a_judge_of_it(
     assert first.recipe["teacher"]["sha256"] == teachers.read(teacher).digest
     assert second.recipe["network"]["memory"] == 50
     assert {first.kind, second.kind} == {"anomaly"}
+    assert min(one.metrics["training_seconds"] for one in (first, second)) > 0  # type: ignore[type-var]
+
+
+def test_every_flag_of_train_is_of_one_kind_or_of_all(capsys: pytest.CaptureFixture[str]) -> None:
+    """A new flag is either taken by every kind or named among those that mean nothing to one."""
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    said = set(re.findall(r"(?m)^  (--[a-z][a-z0-9-]*)", capsys.readouterr().out))
+    common = """--ok --groups --parts --views --labels --split --validation --hold-out --seed --allow-leak --out
+        --kind --name --backbone --weights --roi --roi-of --look-of --margin --register --motion
+        --least-correlation --largest-shift --largest-turn --size --colour --hot --smallest-box --largest-box --most-boxes --precision
+        --int8-loss"""
+    apart = (set(common.split()), set(train_anomaly.FLAGS), set(train_anomaly.FOR_CLASSIFIERS))
+    assert set.union(*apart) == said
+    assert sum(map(len, apart)) == len(said)
 
 
 @pytest.mark.parametrize(
     ("flags", "what"),
     [
         ("--head gap", "--head: means nothing to --kind anomaly"),
+        ("--epochs 30", "--epochs: means nothing to --kind anomaly"),
+        ("--any-angle", "--any-angle: means nothing to --kind anomaly"),
+        ("--from models/pins", "--from: means nothing to --kind anomaly"),
+        ("--method efficientad --depth middle", "--depth: means nothing to --method efficientad"),
         ("--teacher x.npz", "--teacher: means nothing to --method patchcore"),
         ("--method efficientad", "--teacher: is missing"),
         ("--weights none", "places look alike"),

@@ -75,7 +75,9 @@ def test_the_command_trains_measures_and_cleans_up(tmp_path: Path, capsys: pytes
 
 def test_the_recipe_says_all_of_it(models: Path) -> None:
     """Whoever signs the report can build the same judge again."""
-    recipe = bundle.load(models / "1").manifest.recipe
+    made = bundle.load(models / "1").manifest
+    recipe = made.recipe
+    assert made.metrics["training_seconds"] >= round(recipe["epochs"]["seconds"], 1)
     assert recipe["network"] == {"backbone": "small", "head": "avgmax", "tta": 1}
     assert recipe["weights"] == {"source": "none", "sha256": "none"}
     assert recipe["split"] == {
@@ -232,6 +234,18 @@ def test_two_trainings_into_one_folder_do_not_meet(tmp_path: Path) -> None:
         said = _run([*words, "--colour", "gray", "--epochs", "1", "--allow-leak"])
     assert "another command is at work in" in said
     assert not (tmp_path / "pins" / "live").exists()
+
+
+@pytest.mark.parametrize("flag", ["--method patchcore", "--memory 4000", "--false-calls 0.01", "--steps 5"])
+def test_what_only_anomaly_judges_take_is_not_taken_silently(
+    flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Even where the value is the one that holds anyway."""
+    assert main(["train", "nowhere", *flag.split()]) == 2
+    assert (
+        capsys.readouterr().err
+        == f"{flag.split(maxsplit=1)[0]}: means nothing to --kind classifier; leave it out\n"
+    )
 
 
 @pytest.mark.parametrize("said", ["nan", "-1", "inf", "101"])
