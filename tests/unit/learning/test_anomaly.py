@@ -422,8 +422,8 @@ def test_every_flag_of_train_is_of_one_kind_or_of_all(capsys: pytest.CaptureFixt
     said = set(re.findall(r"(?m)^  (--[a-z][a-z0-9-]*)", capsys.readouterr().out))
     common = """--ok --groups --parts --views --labels --split --validation --hold-out --seed --allow-leak --out
         --kind --name --backbone --weights --roi --roi-of --look-of --margin --register --motion
-        --least-correlation --largest-shift --largest-turn --size --colour --hot --smallest-box --largest-box --most-boxes --precision
-        --int8-loss"""
+        --least-correlation --largest-shift --largest-turn --size --colour --hot --smallest-box --largest-box
+        --most-boxes --precision --int8-loss"""
     apart = (set(common.split()), set(train_anomaly.FLAGS), set(train_anomaly.FOR_CLASSIFIERS))
     assert set.union(*apart) == said
     assert sum(map(len, apart)) == len(said)
