@@ -1,13 +1,15 @@
 """Judges from good parts alone, on real parts: which layers and which score find what was never shown.
 
     python benchmarks/anomaly.py SETS --weights FILE [--sets impeller bsdata magnetic_tile] [--seeds 3]
+    python benchmarks/anomaly.py SETS --weights FILE --backbone resnet152 --depths fine middle
 
 SETS and FILE are as for ``real_data.py``: a set's own sides hold, and training pictures that are copies of test
 ones are left out. Learnt from are good pictures of the training side alone; those of some groups, another draw
 for each seed, validate, beside bad pictures of groups that are not learnt from. PatchCore describes places by two
-layers (``--depth`` of ``train``) of MobileNetV2, and a picture is as strange as the mean of a share of its
-strangest places (``--strangest``). Told of each: image AUROC of validation and test, mean and spread over seeds;
-which one validation chose; and of that one, where there are masks, AUROC by pixel and PRO to 30 % false alarms.
+layers (``--depth`` of ``train``) of a backbone, MobileNetV2 unless another is named, compares them
+(``--metric``), and a picture is as strange as the mean of a share of its strangest places (``--strangest``).
+Told of each: image AUROC of validation and test, mean and spread over seeds; which one validation chose; and of
+that one, where there are masks, AUROC by pixel and PRO to 30 % false alarms.
 
 The bar is nearest-neighbour patches on MobileNetV2 as others measured it. Needs the train extra.
 """
@@ -17,6 +19,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,8 +35,9 @@ from bridge.judging import preprocess
 from bridge.judging.spec import Input
 from bridge.learning import map_evaluation, masks, points
 from bridge.learning.anomaly import dividing, patchcore
-from bridge.learning.anomaly.patchcore import Depth, Settings
+from bridge.learning.anomaly.patchcore import Depth, Metric, Settings
 from bridge.learning.data import Collection, Dataset, Look, Shares, pictures
+from bridge.learning.networks import applications
 
 SHARES = (0.0, 0.005, 0.1, 1.0)
 BAR = {"impeller": 0.81, "bsdata": 0.89, "magnetic_tile": 0.59}
@@ -47,6 +51,7 @@ class Tried:
     """One memory, asked."""
 
     depth: Depth
+    metric: Metric
     seed: int
     seconds: float
     validation: dict[float, float]
@@ -64,6 +69,8 @@ def main() -> None:
     parser.add_argument("data", type=Path, metavar="SETS")
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--sets", nargs="+", choices=TASKS, default=list(TASKS))
+    parser.add_argument("--backbone", default="mobilenet_v2")
+    parser.add_argument("--metrics", nargs="+", type=Metric, default=list(Metric))
     parser.add_argument("--depths", nargs="+", type=Depth, default=list(Depth))
     parser.add_argument("--memory", type=int, default=2000)
     parser.add_argument("--seeds", type=int, default=3)
@@ -74,31 +81,34 @@ def main() -> None:
 def of_set(name: str, args: argparse.Namespace) -> dict[str, Any]:
     """Return what all of one set came to."""
     width, height = SIZES[name]
-    look = Look(into=Input(width=width, height=height))
+    colour = applications.APPLICATIONS[args.backbone].colour
+    look = Look(into=Input(width=width, height=height, colour=colour))
     collection = collected(name, args.data)
     dataset = pictures.read(collection, look)
-    runs = [(depth, seed) for depth in args.depths for seed in range(args.seeds)]
-    tried = [tell(one(dataset, look, depth, seed, args)) for depth, seed in runs]
+    ways = [(depth, metric) for depth in args.depths for metric in args.metrics]
+    tried = [tell(one(dataset, look, *way, seed, args)) for way in ways for seed in range(args.seeds)]
     print(f"| {name} | validation | test |\n|---|---|---|")
-    best, highest = (args.depths[0], SHARES[0]), 0.0
-    for depth in args.depths:
+    best, highest = (ways[0], SHARES[0]), 0.0
+    for way in ways:
         for share in SHARES:
-            mine = [run for run in tried if run.depth is depth]
+            mine = [run for run in tried if (run.depth, run.metric) == way]
             validation = [run.validation[share] for run in mine]
             test = [run.test[share] for run in mine]
-            print(f"| {depth}, share {share:g} | {spread(validation)} | {spread(test)} |")
+            print(f"| {', '.join(way)}, share {share:g} | {spread(validation)} | {spread(test)} |")
             if np.mean(validation) > highest:
-                best, highest = (depth, share), float(np.mean(validation))
-    chosen = [run for run in tried if run.depth is best[0]]
+                best, highest = (way, share), float(np.mean(validation))
+    chosen = [run for run in tried if (run.depth, run.metric) == best[0]]
     facts: dict[str, Any] = {
-        "chosen": f"{best[0]}, share {best[1]:g}",
+        "chosen": f"{', '.join(best[0])}, share {best[1]:g}",
         "validation": highest,
         "test": [run.test[best[1]] for run in chosen],
         "bar": BAR[name],
         "target": TARGET[name],
         "seconds": [round(run.seconds) for run in tried],
     }
-    facts |= by_pixel(collection, look, dataset, chosen, SHARES.index(best[1]), args.data / name)
+    at = SHARES.index(best[1])
+    told = [(run.scores[at], run.maps) for run in chosen]
+    facts |= by_pixel(collection, look, dataset, told, args.data / name)
     print(f"{name}: {facts}\n", flush=True)
     return facts
 
@@ -108,10 +118,17 @@ def spread(values: list[float]) -> str:
     return f"{np.mean(values):.3f} ± {np.std(values, ddof=1) if len(values) > 1 else 0:.3f}"
 
 
-def one(dataset: Dataset, look: Look, depth: Depth, seed: int, args: argparse.Namespace) -> Tried:
+def one(dataset: Dataset, look: Look, depth: Depth, metric: Metric, seed: int, args: argparse.Namespace) -> Tried:
     """Train one memory and ask it."""
     sides = dividing.divided(dataset, Shares(validation=0.25, held_out=0.25), seed, torn=True)
-    settings = Settings(source=args.weights, depth=depth, memory=args.memory, seed=seed)
+    settings = Settings(
+        backbone=args.backbone,
+        source=args.weights,
+        depth=depth,
+        metric=metric,
+        memory=args.memory,
+        seed=seed,
+    )
     started = time.monotonic()
     net = patchcore.train(settings, look.into, dataset.pictures[sides.train])
     seconds = time.monotonic() - started
@@ -128,7 +145,16 @@ def one(dataset: Dataset, look: Look, depth: Depth, seed: int, args: argparse.Na
     said = {share: points.auc(-strangeness(seen, share), bad[sides.validation]) for share in SHARES}
     scores = np.stack([strangeness(tested, share) for share in SHARES])
     told = {share: points.auc(-row, bad[sides.held_out]) for share, row in zip(SHARES, scores, strict=True)}
-    return Tried(depth=depth, seed=seed, seconds=seconds, validation=said, test=told, scores=scores, maps=tested)
+    return Tried(
+        depth=depth,
+        metric=metric,
+        seed=seed,
+        seconds=seconds,
+        validation=said,
+        test=told,
+        scores=scores,
+        maps=tested,
+    )
 
 
 def strangeness(maps: NDArray[np.float32], share: float) -> NDArray[np.float64]:
@@ -140,14 +166,20 @@ def strangeness(maps: NDArray[np.float32], share: float) -> NDArray[np.float64]:
 def tell(run: Tried) -> Tried:
     """Say how one went."""
     told = ", ".join(f"{share:g}: {run.validation[share]:.3f} {run.test[share]:.3f}" for share in SHARES)
-    print(f"{run.depth} {run.seed} in {run.seconds:.0f} s, share: validation test: {told}", flush=True)
+    print(
+        f"{run.depth} {run.metric} {run.seed} in {run.seconds:.0f} s, share: validation test: {told}", flush=True
+    )
     return run
 
 
 def by_pixel(
-    collection: Collection, look: Look, dataset: Dataset, chosen: list[Tried], share: int, where: Path
+    collection: Collection,
+    look: Look,
+    dataset: Dataset,
+    told: Sequence[tuple[NDArray[np.float64], NDArray[np.float32]]],
+    where: Path,
 ) -> dict[str, Any]:
-    """Return AUROC by pixel and PRO of the chosen one, where defects are drawn."""
+    """Return AUROC by pixel and PRO of some judges' scores and maps of the test side, where defects are drawn."""
     tested = [at for at, side in enumerate(dataset.splits) if side == "test"]
     items, bad = [collection.items[at] for at in tested], dataset.bad[tested]
     drawn = masks.read(items, bad.tolist(), look, where / "label" if (where / "label").is_dir() else None)
@@ -155,10 +187,10 @@ def by_pixel(
         return {}
     height, width = look.into.height, look.into.width
     figures = []
-    for run in chosen:
-        sized = [map_evaluation.sized(one, height, width) for one in run.maps]
+    for scores, maps in told:
+        sized = [map_evaluation.sized(one, height, width) for one in maps]
         groups = [dataset.groups[at] for at in tested]
-        found = map_evaluation.evaluated(-run.scores[share], bad, groups, -np.inf, sized, drawn)
+        found = map_evaluation.evaluated(-scores, bad, groups, -np.inf, sized, drawn)
         assert found.pixel is not None
         figures.append(found.pixel.figures)
     return {

@@ -25,18 +25,16 @@ from typing import Any
 import cv2
 import numpy as np
 from bare_product import product
+from efficientad_gpu import noise, untaught
 from harness import finish
 from inference import precisions
-from numpy.typing import NDArray
 
 from bridge.judging.bundle import Bundle
 from bridge.judging.classifier import AnomalyOptions, Explained, opened
 from bridge.judging.spec import Input
-from bridge.learning.anomaly import efficientad, export, patchcore, pdn
-from bridge.learning.anomaly.efficientad import Material
+from bridge.learning.anomaly import export, patchcore
 from bridge.learning.anomaly.network import AnomalyNetwork
 from bridge.learning.anomaly.pdn import Size
-from bridge.learning.anomaly.teachers import Teacher
 from bridge.learning.data import Choice, Look, Split, items, pictures
 from bridge.learning.networks import cost
 from bridge.learning.target import Target
@@ -60,7 +58,7 @@ def main() -> None:
     configure("error")
     facts: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as work:
-        networks = {"efficientad": efficientad_small(Path(work))}
+        networks = {"efficientad": untaught(Size.SMALL, Path(work))}
         if args.weights:
             started = time.monotonic()
             networks["patchcore"] = memory(args.weights)
@@ -74,26 +72,9 @@ def main() -> None:
     finish(facts)
 
 
-def efficientad_small(work: Path) -> AnomalyNetwork:
-    """Return EfficientAD-S that has learnt nothing."""
-    kept = pdn.build(Size.SMALL, 64, 64).get_weights()
-    teacher = Teacher(size=Size.SMALL, convolutions=tuple(zip(kept[::2], kept[1::2], strict=True)))
-    few = noise(4)
-    material = Material(good=few[:2], validation=few[2:], bad=np.array([False, False]))
-    settings = efficientad.Settings(steps=0)
-    return efficientad.train(settings, INTO, teacher, material, work / "none", lambda *_: None, lambda _: None)
-
-
 def memory(weights: Path) -> AnomalyNetwork:
     """Return a PatchCore of 400 pictures."""
     return patchcore.train(patchcore.Settings(source=weights), INTO, noise(PICTURES))
-
-
-def noise(count: int) -> NDArray[np.uint8]:
-    """Return pictures with detail at some scales."""
-    rng = np.random.default_rng(0)
-    small = rng.integers(0, 256, (count, 64, 64, 3), np.uint8)
-    return np.stack([cv2.resize(one, (256, 256), interpolation=cv2.INTER_CUBIC) for one in small])
 
 
 def bundles(name: str, network: AnomalyNetwork, work: Path) -> list[Bundle]:

@@ -28,9 +28,8 @@ def options(parser: argparse.ArgumentParser) -> None:
     add("--backbone", default="mobilenet_v2", help="whose knowledge it is (default: mobilenet_v2)")
     add("--weights", default="imagenet", help="imagenet (downloaded once) or a file (default: imagenet)")
     add("--size", choices=SIZES, default="small", help="how large the teacher is (default: small)")
-    add(
-        "--steps", type=count, default=1000, help="steps of two pictures (default: 1000; the paper's: 60000 of 16)"
-    )
+    add("--steps", type=count, default=1000, help="of learning (default: 1000; the paper's: 60000)")
+    add("--batch", type=count, help="pictures of each step (default: 2; on a GPU 16, as in the paper)")
     add("--seed", type=seed, default=0, help="decides what is drawn (default: 0)")
     _out(distil)
     taken = commands.add_parser("import", help="take a teacher's weights from .npz or .safetensors")
@@ -72,6 +71,7 @@ def _distilled(args: argparse.Namespace) -> Teacher:
         backbone=args.backbone,
         source=weights.given(args.weights),
         steps=args.steps,
+        batch=distilling.usual(args.batch),
         seed=args.seed,
     )
     side = 2 * distilling.SIDE

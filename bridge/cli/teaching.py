@@ -28,6 +28,7 @@ BACKBONES = (
     "vgg16",
     "vgg19",
     "resnet50",
+    "resnet152",
     "resnext50",
     "se_resnet50",
     "se_resnext50",

@@ -36,6 +36,7 @@ FLAGS = (
     "--steps",
     "--other",
     "--depth",
+    "--metric",
     "--memory",
     "--strangest",
 )
@@ -62,13 +63,15 @@ FOR_CLASSIFIERS = (
     "--runs",
 )
 """What means nothing to this kind."""
-_FOR_PATCHCORE = ("--backbone", "--weights", "--depth", "--memory", "--strangest")
+_FOR_PATCHCORE = ("--backbone", "--weights", "--depth", "--metric", "--memory", "--strangest")
 _FOR_EFFICIENTAD = ("--teacher", "--decoder", "--steps", "--other")
+METRICS = ("euclidean", "cosine")
 _SIZE = Input(width=256, height=256)
 _PLACES = "mobilenet_v2"
 _STRANGEST = (
     "patchcore: a part is as strange as the mean of this share of its places; 0: as the strangest (default: 0)"
 )
+_METRIC = "patchcore: how places are compared; cosine where light and contrast vary (default: euclidean)"
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -101,6 +104,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         default="middle",
         help="patchcore: the layers that describe a place (default: middle)",
     )
+    add("--metric", choices=METRICS, default=METRICS[0], help=_METRIC)
     add("--memory", type=count, default=4000, help="patchcore: places that are remembered (default: 4000)")
     add("--strangest", type=share, default=0.0, metavar="SHARE", help=_STRANGEST)
 
@@ -233,6 +237,7 @@ def _remembering(
         backbone=task.backbone,
         source=weights.given(args.weights or IMAGENET),
         depth=patchcore.Depth(args.depth),
+        metric=patchcore.Metric(args.metric),
         memory=args.memory,
         share=args.strangest,
         seed=args.seed,
@@ -311,6 +316,7 @@ def _remembered(args: argparse.Namespace, task: _Task) -> dict[str, Any]:
         "network": {
             "backbone": task.backbone,
             "depth": args.depth,
+            "metric": args.metric,
             "memory": args.memory,
             "strangest": args.strangest,
         },

@@ -48,7 +48,21 @@ except ImportError as exc:
         "train", "Keras and TensorFlow are not installed", "write pip install 'aoi-bridge[train]'"
     ) from exc
 
-__all__ = ["gradient", "keras"]
+__all__ = ["gradient", "keras", "on_gpu"]
+
+
+def on_gpu() -> bool:
+    """Say whether Keras computes on a GPU."""
+    match keras.backend.backend():
+        case "jax":  # which raises where it is asked for devices that it has not
+            import jax  # noqa: PLC0415 - only where it is the backend
+
+            return bool(jax.default_backend() == "gpu")
+        case "torch":
+            import torch  # noqa: PLC0415 - only where it is the backend
+
+            return bool(torch.cuda.is_available())
+    return bool(keras.distribution.list_devices("gpu"))
 
 
 def gradient(

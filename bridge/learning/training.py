@@ -24,7 +24,7 @@ from bridge.judging.bundle import ModelClass
 from bridge.judging.softmax import softmax
 from bridge.judging.spec import Input
 from bridge.learning import features, networks, points
-from bridge.learning.backend import keras
+from bridge.learning.backend import keras, on_gpu
 from bridge.learning.data import Dataset, Indices
 from bridge.learning.features import Feed, Kept, Pictures, Places
 from bridge.learning.networks import Network, stored
@@ -331,7 +331,7 @@ class _Learner:
         networks.thaw(network, block=phase.learns is not Share.HEAD)
         self.parts = (HEAD,) if phase.learns is Share.HEAD else (BLOCK, HEAD)
         self.model = _model(network, phase.learns, kept=kept)
-        jit = "auto" if keras.distribution.list_devices("gpu") else False  # on a processor XLA is the slower one
+        jit = "auto" if on_gpu() else False  # on a processor XLA is the slower one
         self.model.compile(_optimizer(phase, batches), network.head.loss(), jit_compile=jit)
         self.model.optimizer.build(self.model.trainable_variables)
 

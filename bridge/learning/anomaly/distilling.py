@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import cv2
 import numpy as np
@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from bridge.judging import preprocess
 from bridge.judging.spec import Input
-from bridge.learning.anomaly import patchcore, pdn
+from bridge.learning.anomaly import ahead, patchcore, pdn
 from bridge.learning.anomaly.patchcore import Describer
 from bridge.learning.anomaly.pdn import BORDER, NUMBERS, STEP, Size
 from bridge.learning.anomaly.teachers import Teacher
-from bridge.learning.backend import keras
+from bridge.learning.backend import keras, on_gpu
 from bridge.learning.levels import UNIT
 from bridge.learning.networks import applications, weights
 from bridge.learning.networks.trunk import Tensor
@@ -31,6 +31,11 @@ from bridge.learning.networks.trunk import Tensor
 SIDE: Final = 256
 """Pixels of what the teacher is shown."""
 _TWICE = 2
+_MEASURED: Final = 500
+"""Pictures at most whose descriptions say what is level."""
+BATCH: Final = 2
+GPU_BATCH: Final = 16
+"""As in the paper."""
 
 Told = Callable[[str, int, int], None]
 Pictures = NDArray[np.uint8]
@@ -44,7 +49,7 @@ class Settings:
     backbone: str = "mobilenet_v2"
     source: str | Path = weights.IMAGENET
     steps: int = 1_000
-    batch: int = 2
+    batch: int = BATCH
     rate: float = 1e-3
     seed: int = 0
 
@@ -61,23 +66,28 @@ def distil(settings: Settings, pictures: Pictures, told: Told) -> tuple[Teacher,
         ConfigError: as ``patchcore.describer``.
     """
     keras.utils.set_random_seed(settings.seed)
-    rng = np.random.default_rng(settings.seed)
-    pictures = pictures[rng.permutation(len(pictures))]
+    order = np.random.default_rng(settings.seed).permutation(len(pictures))
     one = _backbone(settings)
     apart = len(pictures) - max(1, len(pictures) // 10)
-    mean, variance = _statistics(one, pictures[:apart])
+    mean, variance = _statistics(one, pictures, order[: min(apart, _MEASURED)])
     model = pdn.build(settings.size, SIDE, SIDE, name="teacher")
     rate = keras.optimizers.schedules.CosineDecay(settings.rate, settings.steps)
     model.compile(keras.optimizers.Adam(rate), "mse", jit_compile=False)
-    for step in range(settings.steps):
-        chosen = pictures[rng.integers(apart, size=settings.batch)]
-        chosen = np.stack([_turned(picture, rng) for picture in chosen])
-        model.train_on_batch(_small(chosen), _said(one, chosen, mean, variance))
-        told("distilling", step + 1, settings.steps)
+
+    def shown(step: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        rng = np.random.default_rng([settings.seed, step])
+        chosen = order[rng.integers(apart, size=settings.batch)]
+        turned = np.stack([_turned(pictures[at], rng) for at in chosen])
+        return _small(turned), _normalised(one, turned)
+
+    for step, (small, large) in enumerate(ahead.made(shown, 0, settings.steps), 1):
+        model.train_on_batch(small, (_plain(one, large) - mean) / np.sqrt(variance))
+        told("distilling", step, settings.steps)
     wrong, there = 0.0, 0.0
-    for at in range(apart, len(pictures)):
-        said = _said(one, pictures[at : at + 1], mean, variance)
-        wrong += float(np.square(model.predict_on_batch(_small(pictures[at : at + 1])) - said).mean())
+    for at in order[apart:]:
+        picture = pictures[at][None]
+        said = (_plain(one, _normalised(one, picture)) - mean) / np.sqrt(variance)
+        wrong += float(np.square(model.predict_on_batch(_small(picture)) - said).mean())
         there += float(np.square(said).mean())
     kept = model.get_weights()
     about = {
@@ -88,6 +98,11 @@ def distil(settings: Settings, pictures: Pictures, told: Told) -> tuple[Teacher,
     }
     pairs = tuple(zip(kept[::2], kept[1::2], strict=True))
     return Teacher(size=settings.size, convolutions=pairs, about=about), 1 - wrong / there
+
+
+def usual(batch: int | None) -> int:
+    """Return the pictures of a step where perhaps nothing is said: the paper's, but on a processor few."""
+    return batch or (GPU_BATCH if on_gpu() else BATCH)
 
 
 def _backbone(settings: Settings) -> Describer:
@@ -111,21 +126,25 @@ def _fewer(flow: Tensor) -> Tensor:
     return ops.matmul(flow, onto)
 
 
-def _statistics(one: Describer, pictures: Pictures) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    seen = [_plain(one, pictures[at : at + 1]).reshape(-1, NUMBERS) for at in range(min(len(pictures), 100))]
-    every = np.concatenate(seen)
-    return every.mean(axis=0), np.maximum(every.var(axis=0), 1e-8)
+def _statistics(
+    one: Describer, pictures: Pictures, chosen: NDArray[np.intp]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return mean and variance of each number, over all places of the chosen pictures."""
+    total = squares = np.zeros(NUMBERS)
+    for at in chosen:
+        said = _plain(one, _normalised(one, pictures[at][None])).reshape(-1, NUMBERS).astype(np.float64)
+        total, squares = total + said.mean(axis=0), squares + np.square(said).mean(axis=0)
+    mean = total / len(chosen)
+    return mean.astype(np.float32), np.maximum(squares / len(chosen) - mean**2, 1e-8).astype(np.float32)
 
 
-def _plain(one: Describer, pictures: Pictures) -> NDArray[Any]:
+def _plain(one: Describer, normalised: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(one.model.predict_on_batch(normalised), np.float32)
+
+
+def _normalised(one: Describer, pictures: Pictures) -> NDArray[np.float32]:
     shown = pictures if one.colour == "rgb" else pictures[..., ::-1]
-    return np.asarray(one.model.predict_on_batch(preprocess.normalise(shown, one.normalisation)), np.float32)
-
-
-def _said(
-    one: Describer, pictures: Pictures, mean: NDArray[np.float32], variance: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    return np.asarray((_plain(one, pictures) - mean) / np.sqrt(variance), np.float32)
+    return np.asarray(preprocess.normalise(shown, one.normalisation), np.float32)
 
 
 def _small(pictures: Pictures) -> NDArray[np.float32]:

@@ -37,11 +37,12 @@ from bridge.errors import ConfigError
 from bridge.judging import preprocess
 from bridge.judging.spec import Input
 from bridge.learning import points
-from bridge.learning.anomaly import autoencoder, network, pdn, progress
+from bridge.learning.anomaly import ahead, autoencoder, network, pdn, progress, tiling
 from bridge.learning.anomaly.autoencoder import Decoder
 from bridge.learning.anomaly.network import AnomalyNetwork
 from bridge.learning.anomaly.teachers import Teacher
-from bridge.learning.backend import keras
+from bridge.learning.anomaly.tiling import Tiling
+from bridge.learning.backend import keras, on_gpu
 from bridge.learning.levels import UNIT
 from bridge.learning.networks.trunk import Model, Tensor
 
@@ -58,7 +59,7 @@ _LOOKS = 5
 """So often validation is looked at meanwhile."""
 _LOOKED_AT = 24
 _KEPT_EVERY = 25
-"""Steps; an interruption costs half a minute of a processor."""
+"""Steps, or more where they are fast; an interruption costs half a minute of a processor."""
 CPU_WINDOW: Final = 128
 """Pixels."""
 
@@ -84,6 +85,12 @@ class Settings:
     seed: int = 0
     window: int | None = None
     """Student and teacher are shown a window of so many pixels a side in each step, a multiple of 4; None: all."""
+    tiling: Tiling | None = None
+    """How a picture larger than the networks are shown is cut; None: they are shown the whole."""
+
+
+OVERLAP: Final = 2 * pdn.BORDER * pdn.STEP
+"""Pixels that tiles share at least: what one does not describe at its edge, its neighbour does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,9 +120,9 @@ def train(
 
     Args:
         settings: how.
-        into: what it is shown; rgb, both sides multiples of 32.
+        into: what it is shown; rgb, both sides of it, or of its tiles, multiples of 32.
         teacher: whose descriptions are learnt.
-        material: pictures.
+        material: pictures, as large as ``into``; other pictures as large as a tile.
         work: a folder of its own for what an interruption leaves.
         told: hears of every step.
         say: hears a line at each look.
@@ -124,48 +131,51 @@ def train(
         ConfigError: a picture of this size or these colours cannot be encoded.
         KeyboardInterrupt: passed through.
     """
-    suits(into)
+    suits(into, settings.tiling)
     started = time.monotonic()
     keras.utils.set_random_seed(settings.seed)
+    run = progress.fingerprint(asdict(settings), into, teacher, material)
+    if settings.tiling:
+        material = replace(material, good=settings.tiling.cut(material.good))
     parts = _Parts(settings, into, teacher, material.good)
     learner = parts.learner(settings, other=material.other is not None)
-    kept = progress.Kept(
-        work / "efficientad.npz", learner, progress.fingerprint(asdict(settings), into, teacher, material)
-    )
+    kept = progress.Kept(work / "efficientad.npz", learner, run)
     begun, spent = kept.restore()
     started -= spent
     if begun:
         say(f"goes on after step {begun:,}")
     every = max(1, settings.steps // _LOOKS)
-    for step in range(begun, settings.steps):
-        learner.train_on_batch(_shown(settings, material, step))
-        told("learning", step + 1, settings.steps)
-        last = step + 1 == settings.steps
-        if (step + 1) % _KEPT_EVERY == 0 or last:
-            kept.write(step + 1, time.monotonic() - started)
-        if (step + 1) % every == 0 or last:
-            say(_look(parts, material, step + 1, time.monotonic() - started))
+    shown = ahead.made(lambda step: _shown(settings, material, step), begun, settings.steps)
+    for step, one in enumerate(shown, begun + 1):
+        learner.train_on_batch(one)
+        told("learning", step, settings.steps)
+        last = step == settings.steps
+        if step % _KEPT_EVERY == 0 or last:
+            kept.write(step, time.monotonic() - started, whatever=last)
+        if step % every == 0 or last:
+            say(_look(parts, material, step, time.monotonic() - started))
     made = parts.network(_scales(parts, material))
     return replace(made, seconds=time.monotonic() - started)
 
 
 def usual(steps: int | None) -> tuple[int, int | None]:
     """Return steps and window where perhaps nothing is said: the paper's, but on a processor few, and a window."""
-    if keras.distribution.list_devices("gpu"):
+    if on_gpu():
         return steps or FULL_STEPS, None
     return steps or CPU_STEPS, CPU_WINDOW
 
 
-def suits(into: Input) -> None:
-    """Refuse a picture that cannot be encoded.
+def suits(into: Input, tiling: Tiling | None = None) -> None:
+    """Refuse a picture, or a tile, that cannot be encoded.
 
     Raises:
         ConfigError: because of its size or colours.
     """
-    if not autoencoder.fits(into.height, into.width):
+    height, width = tiling.tile if tiling else (into.height, into.width)
+    if not autoencoder.fits(height, width):
         raise ConfigError(
-            "--size",
-            f"{into.width}x{into.height} cannot be encoded",
+            "--tile" if tiling else "--size",
+            f"{width}x{height} cannot be encoded",
             "write multiples of 32, at least 64, as 256x256",
         )
     if into.colour != "rgb":
@@ -176,8 +186,8 @@ class _Parts:
     """The three networks, and what they become."""
 
     def __init__(self, settings: Settings, into: Input, teacher: Teacher, good: Pictures) -> None:
-        self._into = into
-        size = (into.height, into.width)
+        self._into, self._tiling = into, settings.tiling
+        self._size = size = settings.tiling.tile if settings.tiling else (into.height, into.width)
         plain = teacher.built(*size)
         mean, variance = _statistics(plain, good)
         levelled = keras.layers.Normalization(mean=mean, variance=variance, name="levelled")
@@ -188,7 +198,7 @@ class _Parts:
 
     def learner(self, settings: Settings, *, other: bool) -> Model:
         """Return the model that learns: from what ``_shown`` gives to its losses."""
-        rows, columns = self._into.height, self._into.width
+        rows, columns = self._size
         seen = _window(settings, rows, columns)
         shapes = {
             "window": (*seen, 3),
@@ -211,7 +221,7 @@ class _Parts:
         late = keras.optimizers.schedules.PiecewiseConstantDecay(
             [round(_LATE * settings.steps)], [settings.rate, settings.rate / 10]
         )
-        jit = "auto" if keras.distribution.list_devices("gpu") else False
+        jit = "auto" if on_gpu() else False
         model.compile(keras.optimizers.Adam(late, weight_decay=settings.decay), jit_compile=jit)
         model.optimizer.build(model.trainable_variables)
         return model
@@ -230,7 +240,7 @@ class _Parts:
     @cached_property
     def maps(self) -> Model:
         """Return the model from pictures to the local and the global map, unscaled, as two channels."""
-        seen = keras.Input((self._into.height, self._into.width, 3), name="picture")
+        seen = keras.Input((*self._size, 3), name="picture")
         half, ops = pdn.NUMBERS, keras.ops
         student = self.student(seen)
         near = ops.mean(ops.square(self.teacher(seen) - student[..., :half]), axis=-1, keepdims=True)
@@ -243,9 +253,20 @@ class _Parts:
         lower, upper = scales
         scaled = 0.1 * (maps.output - lower) / np.maximum(upper - lower, 1e-12)
         both = ops.mean(scaled, axis=-1, keepdims=True)
-        return AnomalyNetwork(
-            whole=network.scored(maps.input, both, border=pdn.BORDER), normalisation=UNIT, unit=_UNIT
-        )
+        seen = maps.input
+        if self._tiling:
+            seen = keras.Input((self._into.height, self._into.width, 3), name="large")
+            both = tiling.over(seen, self._tiling, keras.Model(maps.input, both))
+        return AnomalyNetwork(whole=network.scored(seen, both, border=pdn.BORDER), normalisation=UNIT, unit=_UNIT)
+
+    def predicted(self, pictures: Sequence[Pictures] | Pictures) -> NDArray[np.float32]:
+        """Return both maps of each picture, unscaled; those of its tiles one below the other."""
+        found = []
+        for one in pictures:
+            shown = self._tiling.cut(one[None]) if self._tiling else one[None]
+            maps = [np.asarray(self.maps.predict_on_batch(_level(tile[None])))[0] for tile in shown]
+            found.append(np.concatenate(maps))
+        return np.stack(found)
 
 
 class _Losses(keras.Model):  # type: ignore[misc]  # Keras ships no types
@@ -332,7 +353,7 @@ def _look(parts: _Parts, material: Material, step: int, seconds: float) -> str:
     if not material.bad.any() or material.bad.all():
         return said
     chosen = _some(material.bad)
-    maps = _predicted(parts, material.validation[chosen])
+    maps = parts.predicted(material.validation[chosen])
     lower, upper = np.quantile(maps[~material.bad[chosen]], (LOWER, UPPER), axis=(0, 1, 2))
     scaled = (0.1 * (maps - lower) / np.maximum(upper - lower, 1e-12)).mean(axis=-1)
     area = points.auc(-scaled.max(axis=(1, 2)).astype(np.float64), material.bad[chosen])
@@ -351,10 +372,5 @@ def _evenly(places: NDArray[np.intp], most: int) -> NDArray[np.intp]:
 
 
 def _scales(parts: _Parts, material: Material) -> NDArray[np.float32]:
-    maps = _predicted(parts, material.validation[~material.bad])
+    maps = parts.predicted(material.validation[~material.bad])
     return np.quantile(maps, (LOWER, UPPER), axis=(0, 1, 2)).astype(np.float32)
-
-
-def _predicted(parts: _Parts, pictures: Sequence[Pictures] | Pictures) -> NDArray[np.float32]:
-    model = parts.maps
-    return np.concatenate([np.asarray(model.predict_on_batch(_level(one[None]))) for one in pictures])

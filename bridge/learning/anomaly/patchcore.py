@@ -5,9 +5,10 @@ picture's size, each averaged over 3 x 3, the coarser one laid over the finer. A
 thinned to a coreset, goes into the graph; the map is the distance to the nearest of them.
 
 Otherwise than in the paper: each number of a description is measured in units of its deviation over good places,
-without which the channels that vary most decide alone; the picture's anomaly is the map's highest value (or the
-mean of a share of it), without the paper's weight for how dense the memory is around the nearest; and the map is
-left on the backbone's grid, for the live path to stretch, without a Gaussian.
+without which the channels that vary most decide alone, or descriptions are compared by their directions; the
+picture's anomaly is the map's highest value (or the mean of a share of it), without the paper's weight for how
+dense the memory is around the nearest; and the map is left on the backbone's grid, for the live path to stretch,
+without a Gaussian.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ from numpy.typing import NDArray
 from bridge.errors import ConfigError
 from bridge.judging import preprocess
 from bridge.judging.spec import Input, Normalisation
-from bridge.learning.anomaly import memory, network
+from bridge.learning.anomaly import memory, network, tiling
 from bridge.learning.anomaly.network import AnomalyNetwork
+from bridge.learning.anomaly.tiling import Tiling
 from bridge.learning.backend import keras
 from bridge.learning.networks import applications, weights
 from bridge.learning.networks.trunk import Model, Tensor
@@ -35,6 +37,7 @@ LAYERS: Final = {
     "vgg16": ("block3_conv3", "block4_conv3", "block5_conv3", "block5_pool"),
     "vgg19": ("block3_conv4", "block4_conv4", "block5_conv4", "block5_pool"),
     "resnet50": ("conv2_block3_out", "conv3_block4_out", "conv4_block6_out", "conv5_block3_out"),
+    "resnet152": ("conv2_block3_out", "conv3_block8_out", "conv4_block12_out", "conv5_block3_out"),
     "xception": (
         "block3_sepconv1_act",
         "block4_sepconv1_act",
@@ -58,6 +61,15 @@ class Depth(StrEnum):
     """A sixteenth and a thirty-second."""
 
 
+class Metric(StrEnum):
+    """How far two descriptions are from each other."""
+
+    EUCLIDEAN = "euclidean"
+    """Each number in units of its deviation over good places."""
+    COSINE = "cosine"
+    """What is read of each layer is brought to length 1: more or less contrast makes no difference."""
+
+
 _FROM: Final = {Depth.FINE: 0, Depth.MIDDLE: 1, Depth.DEEP: 2}
 CANDIDATES: Final = 50_000
 """Places that the coreset is chosen from, as many of each picture; so many, projected, fit a processor's cache."""
@@ -77,11 +89,14 @@ class Settings:
     backbone: str = "mobilenet_v2"
     source: str | Path = weights.IMAGENET
     depth: Depth = Depth.MIDDLE
+    metric: Metric = Metric.EUCLIDEAN
     memory: int = 4_000
     """Places that are remembered."""
     share: float = 0.0
     """The picture's anomaly is the mean of the highest share of its map; 0: the highest value."""
     seed: int = 0
+    tiling: Tiling | None = None
+    """How a picture is cut that is described in tiles; None: as a whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +109,13 @@ class Describer:
     colour: str
 
 
-def describer(backbone: str, into: Input, source: str | Path, depth: Depth = Depth.MIDDLE) -> Describer:
+def describer(
+    backbone: str,
+    into: Input,
+    source: str | Path,
+    depth: Depth = Depth.MIDDLE,
+    metric: Metric = Metric.EUCLIDEAN,
+) -> Describer:
     """Return what describes places.
 
     Raises:
@@ -108,8 +129,10 @@ def describer(backbone: str, into: Input, source: str | Path, depth: Depth = Dep
     if into.colour != one.colour:
         raise ConfigError("--colour", f"{into.colour} does not suit {backbone}", f"write {one.colour}")
     model = _pretrained(backbone, into, source)
-    fine, coarse = (model.get_layer(name).output for name in LAYERS[backbone][_FROM[depth] :][:2])
-    joined = keras.layers.Concatenate(name="places")([_smoothed(fine), _over(_smoothed(coarse), fine)])
+    fine, coarse = (_smoothed(model.get_layer(name).output) for name in LAYERS[backbone][_FROM[depth] :][:2])
+    if metric is Metric.COSINE:
+        fine, coarse = (keras.layers.UnitNormalization()(one) for one in (fine, coarse))
+    joined = keras.layers.Concatenate(name="places")([fine, _over(coarse, fine)])
     return Describer(
         model=keras.Model(model.input, joined, name="describer"),
         normalisation=one.normalisation,
@@ -179,19 +202,28 @@ def train(settings: Settings, into: Input, pictures: NDArray[np.uint8], told: To
         ConfigError: as ``describer``.
     """
     started = time.monotonic()
-    one = describer(settings.backbone, into, settings.source, settings.depth)
+    if settings.tiling:
+        into = replace(into, height=settings.tiling.tile_height, width=settings.tiling.tile_width)
+        pictures = settings.tiling.cut(pictures)
+    one = describer(settings.backbone, into, settings.source, settings.depth, settings.metric)
     found = places(one, pictures, CANDIDATES, settings.seed, told)
-    spread = np.maximum(found.std(axis=0), 1e-6 + 1e-3 * float(found.std()))
-    found /= spread
+    spread = np.ones(found.shape[1], np.float32)
+    if settings.metric is Metric.EUCLIDEAN:
+        spread = np.maximum(found.std(axis=0), 1e-6 + 1e-3 * float(found.std()))
+        found /= spread
     kept = memory.coreset(
         found, settings.memory, settings.seed, lambda done, total: told("choosing what to remember", done, total)
     )
-    made = assembled(one, spread, found[kept], settings.share)
+    made = assembled(one, spread, found[kept], settings.share, settings.tiling)
     return replace(made, seconds=time.monotonic() - started)
 
 
 def assembled(
-    one: Describer, spread: NDArray[np.float32], remembered: NDArray[np.float32], share: float
+    one: Describer,
+    spread: NDArray[np.float32],
+    remembered: NDArray[np.float32],
+    share: float,
+    cut: Tiling | None = None,
 ) -> AnomalyNetwork:
     """Return the network of a memory.
 
@@ -200,9 +232,13 @@ def assembled(
         spread: what each of their numbers is divided by, shape (numbers,).
         remembered: the memory, so divided, shape (M, numbers).
         share: as in ``Settings``.
+        cut: the tiles it describes; None: the whole picture.
     """
     seen = keras.Input(one.model.input.shape[1:], name="picture")
     raw = Farness(remembered, spread, name="farness")(one.model(seen))
+    if cut:
+        judged, seen = keras.Model(seen, raw), keras.Input((cut.height, cut.width, seen.shape[-1]), name="large")
+        raw = tiling.over(seen, cut, judged)
     return AnomalyNetwork(
         whole=network.scored(seen, raw, share),
         normalisation=one.normalisation,

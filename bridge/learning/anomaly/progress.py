@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import time
 import zipfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from bridge.learning.anomaly.teachers import Teacher
 
 _RUN, _STEP, _SECONDS = "run", "step", "seconds"
+_SPARED: Final = 20
+"""So many times as long as keeping took, nothing is kept again."""
 
 
 def fingerprint(settings: dict[str, Any], into: Input, teacher: Teacher, material: Material) -> str:
@@ -35,6 +38,7 @@ class Kept:
 
     def __init__(self, path: Path, model: Model, run: str) -> None:
         self._path, self._model, self._run = path, model, run
+        self._next = 0.0
 
     def restore(self) -> tuple[int, float]:
         """Fill the model with what was kept of the same run; return its steps, 0 for none, and its seconds."""
@@ -49,13 +53,24 @@ class Kept:
         except (OSError, KeyError, ValueError, zipfile.BadZipFile):
             return 0, 0.0
 
-    def write(self, step: int, seconds: float) -> None:
-        """Keep the model as it is after so many steps, which took so long."""
+    def write(self, step: int, seconds: float, *, whatever: bool) -> None:
+        """Keep the model as it is after so many steps, unless most of the time would go into that.
+
+        Args:
+            step: how many.
+            seconds: that they took.
+            whatever: even if it does.
+        """
+        begun = time.monotonic()
+        if begun < self._next and not whatever:
+            return
         packed = io.BytesIO()
         arrays: dict[str, Any] = {f"v{at}": np.asarray(one) for at, one in enumerate(self._variables)}
         np.savez(packed, **arrays, run=np.array(self._run), step=np.array(step), seconds=np.array(seconds))
         self._path.parent.mkdir(parents=True, exist_ok=True)
         replace_bytes(self._path, packed.getvalue())
+        ended = time.monotonic()
+        self._next = ended + _SPARED * (ended - begun)
 
     @property
     def _variables(self) -> list[Any]:

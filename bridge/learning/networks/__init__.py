@@ -6,7 +6,7 @@ What "the last block" is:
 |---|---|---|---|
 | small | stages 4 and 5 | stage 3, halved | 7 x 7 x 64 |
 | vgg16, vgg19 | block 5 | block 4, halved | 14 x 14 x 512, halved by the head |
-| resnet50, resnext50, se_resnet50, se_resnext50 | stage conv5 | conv4 | 7 x 7 x 2048 |
+| resnet50, resnet152, resnext50, se_resnet50, se_resnext50 | stage conv5 | conv4 | 7 x 7 x 2048 |
 | xception | exit flow: blocks 13 and 14 | middle flow | 7 x 7 x 2048 |
 | googlenet | inception 5a and 5b | 4e, halved | 7 x 7 x 1024 |
 | mobilenet_v2 | block 16 and the last convolution | block 15 | 7 x 7 x 1280 |
@@ -46,6 +46,7 @@ class Backbone(StrEnum):
     VGG16 = "vgg16"
     VGG19 = "vgg19"
     RESNET50 = "resnet50"
+    RESNET152 = "resnet152"
     RESNEXT50 = "resnext50"
     SE_RESNET50 = "se_resnet50"
     SE_RESNEXT50 = "se_resnext50"

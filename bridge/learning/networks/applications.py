@@ -53,6 +53,13 @@ APPLICATIONS: Final = {
         colour="bgr",
         normalisation=blue_first(CAFFE),
     ),
+    "resnet152": Application(
+        make=_KERAS.ResNet152,
+        last_block="conv5_block1_1_conv",
+        features="conv5_block3_out",
+        colour="bgr",
+        normalisation=blue_first(CAFFE),
+    ),
     "xception": Application(
         make=_KERAS.Xception, last_block="block13_sepconv1_act", features="block14_sepconv2_act", smallest=71
     ),

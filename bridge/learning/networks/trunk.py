@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from bridge.judging.spec import Normalisation
-from bridge.learning.backend import keras
+from bridge.learning.backend import keras, on_gpu
 from bridge.learning.levels import SYMMETRIC
 
 Model: TypeAlias = Any
@@ -82,7 +82,7 @@ class Grouped(keras.layers.Conv2D):  # type: ignore[misc]  # Keras ships no type
 
     def call(self, inputs: Tensor) -> Tensor:
         """Return features, shape (batch, rows, columns, filters)."""
-        if not self.trainable or keras.distribution.list_devices("gpu"):
+        if not self.trainable or on_gpu():
             return super().call(inputs)
         ops, (height, width) = keras.ops, self.kernel_size
         if self.padding == "same":
