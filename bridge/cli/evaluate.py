@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from bridge.cli.measured import Meeting
     from bridge.learning.evaluation import Evaluation
+    from bridge.learning.exhibits import Drawn
+    from bridge.learning.map_evaluation import MapEvaluation
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +44,13 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Judge every picture as the line would, print the outcome, and write the report."""
-    from bridge.learning import evaluation, evaluation_page, exhibits, scoring  # noqa: PLC0415 - the help needs none of it
+    from bridge.learning import (  # noqa: PLC0415 - the help needs none of these
+        evaluation,
+        evaluation_page,
+        exhibits,
+        map_page,
+        scoring,
+    )
 
     met = measured.meeting(args)
     manifest = met.model.manifest
@@ -60,11 +68,13 @@ def run(args: argparse.Namespace) -> int:
     _report(one)
     mapped = _mapped(args, met, one)
     provenance = _provenance(met, one, said)
-    shown = exhibits.Exhibits(met.model, evaluation_page.shown(one))
-    page = evaluation_page.page_of(one, manifest, provenance, shown.picture)
+    items = (*evaluation_page.shown(one), *(map_page.shown(one, mapped) if mapped else ()))
+    show = exhibits.Exhibits(met.model, tuple(dict.fromkeys(items)), _drawn(args, one, mapped)).picture
+    maps = map_page.section(one, mapped, show) if mapped else None
+    page = evaluation_page.page_of(one, manifest, provenance, show, maps)
     for path, text in (
         (_beside(out, ".html"), page),
-        (_beside(out, ".json"), evaluation.encoded(one, provenance, mapped)),
+        (_beside(out, ".json"), evaluation.encoded(one, provenance, _facts(one, mapped))),
     ):
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_text(path, text)
@@ -104,19 +114,43 @@ def _report(one: Evaluation) -> None:
         print(f"{len(one.scored.failures)} pictures could not be judged; {_first_failure(one)}")
 
 
-def _mapped(args: argparse.Namespace, met: Meeting, one: Evaluation) -> dict[str, Any]:
-    """Print what an anomaly bundle is worth by picture and by pixel, and return it for the JSON."""
+def _drawn(args: argparse.Namespace, one: Evaluation, mapped: MapEvaluation | None) -> Drawn:
+    """Return what tells where a person drew the defect of a bad picture; nowhere, if there is no map beside it."""
+    from bridge.learning import exhibits, masks  # noqa: PLC0415 - the help needs none of it
+
+    if mapped is None:
+        return exhibits.nowhere
+    bad = {item.path for item, ill in zip(one.scored.items, one.scored.bad.tolist(), strict=True) if ill}
+    return lambda item: masks.drawn(item, args.polygons) if item.path in bad else None
+
+
+def _facts(one: Evaluation, mapped: MapEvaluation | None) -> dict[str, Any]:
+    """Return for the JSON what an anomaly bundle is worth, and of each drawn defect how well it is found."""
+    if mapped is None:
+        return {}
+    from bridge.learning import evaluation, map_evaluation  # noqa: PLC0415 - the help needs none of it
+
+    found = []
+    if (drawing := mapped.drawing) is not None:
+        names = [one.scored.items[place].path.name for place in drawing.worst]
+        figures = [evaluation.number(drawing.own[place]) for place in drawing.worst]
+        found = [{"file": name, "pro": figure} for name, figure in zip(names, figures, strict=True)]
+    return {"anomaly": map_evaluation.facts(mapped) | {"drawn": found}}
+
+
+def _mapped(args: argparse.Namespace, met: Meeting, one: Evaluation) -> MapEvaluation | None:
+    """Return what an anomaly bundle is worth by picture and by pixel, and print it; None for another."""
     if met.model.manifest.kind != "anomaly":
         if args.polygons:
             raise ConfigError("--polygons", "means something to anomaly bundles alone", "leave it out, or see cam")
-        return {}
+        return None
     from bridge.learning import map_evaluation, mapping  # noqa: PLC0415 - the help needs none of it
 
     with measured.bar("mapping") as told:
         found = mapping.evaluated(met.model, one.scored, one.threshold, args.polygons, told)
     for line in map_evaluation.lines(found):
         print(line)
-    return {"anomaly": map_evaluation.facts(found)}
+    return found
 
 
 def _first_failure(one: Evaluation) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from bridge.learning.evaluation import Evaluation
+from bridge.learning.metrics import Curve
 from bridge.learning.points import log_odds
 from bridge.pages import page
 
@@ -61,6 +62,18 @@ def precision_recall(axes: Axes, one: Evaluation) -> None:
     axes.plot([ng.recall.value], [ng.precision.value], "o", color=page.INK, markersize=5, label="at the threshold")
     _square(axes, "bad ones that are called NG (recall)", "called NG and bad (precision)")
     axes.set_title("Precision and recall of NG")
+
+
+def pro(axes: Axes, curve: Curve, limit: float) -> None:
+    """Draw the mean share of the regions that is found over the share of good pixels called anomalous."""
+    axes.plot(curve.x, curve.y, color=page.NG)
+    axes.plot([0, limit], [0, limit], color=page.SOFT, linewidth=0.8, linestyle=":", label="by chance")
+    axes.set_xlabel("good pixels that are called anomalous")
+    axes.set_ylabel("of each region, found on average")
+    axes.set_xlim(0, limit)
+    axes.set_ylim(-0.02, 1.02)
+    axes.legend(loc="lower right")
+    axes.set_title("PRO")
 
 
 def _square(axes: Axes, x: str, y: str) -> None:

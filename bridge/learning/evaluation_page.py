@@ -27,7 +27,13 @@ _HIGH, _WIDEST, _NARROWEST = 270, 460, 120
 """Pixels of a picture on the screen."""
 
 
-def page_of(one: Evaluation, manifest: Manifest, provenance: Sequence[tuple[str, object]], show: Show) -> str:
+def page_of(
+    one: Evaluation,
+    manifest: Manifest,
+    provenance: Sequence[tuple[str, object]],
+    show: Show,
+    maps: Section | None = None,
+) -> str:
     """Return the page; the same input gives the same bytes.
 
     Args:
@@ -35,11 +41,13 @@ def page_of(one: Evaluation, manifest: Manifest, provenance: Sequence[tuple[str,
         manifest: of the bundle.
         provenance: where bundle and pictures come from, by name.
         show: how a part is shown.
+        maps: what is to be said of an anomaly judge's maps.
     """
     sections = [
         Section(title="What the line would see", body=_line(one)),
         Section(title="Verdicts", body=_verdicts(one)),
         Section(title="Threshold", body=_threshold(one, manifest)),
+        *([maps] if maps else []),
         Section(title="What the score is worth", body=_score(one, manifest)),
         Section(title="Where it goes wrong", body=_pieces(one)),
         Section(title="Mistakes", body=_mistakes(one, show, explained=manifest.heat_map is not None)),
@@ -235,7 +243,7 @@ def _mistakes(one: Evaluation, show: Show, *, explained: bool) -> list[Markup]:
         ("Judged right, nearest to the threshold", one.closest, "None."),
     ):
         blocks.append(Markup("<h3>{}</h3>").format(heading))
-        figures = [_shown(judged, show) for judged in found[:SHOWN]]
+        figures = [exhibit(judged, show) for judged in found[:SHOWN]]
         blocks.append(page.row(*figures) if figures else page.prose(none))
         if len(found) > SHOWN and found is not one.closest:
             blocks.append(page.prose(f"The worst {SHOWN} of {len(found)}; the JSON has every part's score."))
@@ -247,7 +255,8 @@ def shown(one: Evaluation) -> tuple[Item, ...]:
     return tuple(judged.item for found in (one.escapes, one.false_calls, one.closest) for judged in found[:SHOWN])
 
 
-def _shown(judged: Judged, show: Show) -> Markup:
+def exhibit(judged: Judged, show: Show, more: str = "") -> Markup:
+    """Return a picture with what is known of it, and a line more."""
     item = judged.item
     words = Markup("{} <br>{} · view {} · {}<br>p(OK) {}").format(
         judged.part,
@@ -256,6 +265,8 @@ def _shown(judged: Judged, show: Show) -> Markup:
         _verdict(Verdict.NG if judged.bad else Verdict.OK),
         f"{judged.score:.4g}",
     )
+    if more:
+        words += Markup("<br>{}").format(more)
     drawn = show(item)
     if drawn is None:
         return Markup("<figure><figcaption>{}</figcaption></figure>").format(words)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from bridge.judging.bundle import Bundle
 from bridge.judging.preprocess import Picture
 from bridge.learning import overlay, seeing
 from bridge.learning.data import Item
+from bridge.learning.masks import Mask
 from bridge.learning.seeing import Seen
 
 _AROUND: Final = 0.04
@@ -22,11 +23,25 @@ _GAP: Final = 4
 """Pixels between a picture and its twin."""
 
 
+Drawn: TypeAlias = Callable[[Item], Mask | None]
+
+
+def nowhere(_item: Item) -> None:
+    """Return where nobody drew a defect."""
+
+
 class Exhibits:
     """A few pictures, judged once more with the question why."""
 
-    def __init__(self, model: Bundle, items: Sequence[Item]) -> None:
-        """Ask for heat maps or boxes, if the bundle has them; blocks."""
+    def __init__(self, model: Bundle, items: Sequence[Item], drawn: Drawn = nowhere) -> None:
+        """Ask for heat maps or boxes, if the bundle has them; blocks.
+
+        Args:
+            model: the bundle.
+            items: what may be shown.
+            drawn: returns where a person drew the defect; its outline is drawn over the heat map.
+        """
+        self._drawn = drawn
         self._model, tells = model, model.manifest.heat_map or model.manifest.kind in {"detector", "template"}
         explained = seeing.seen(model, items, maps=False) if tells and items else []
         self._seen: Mapping[Path, Seen] = {one.item.path: one for one in explained}
@@ -44,7 +59,7 @@ class Exhibits:
         heat, boxes = (seen.heat, seen.boxes) if seen else (None, ())
         plain, scale = overlay.sized(image)
         corners = np.array(heat.corners) if heat else self._region(item)
-        drawn = [plain, overlay.drawn(image, heat, boxes)] if heat or boxes else [plain]
+        drawn = [plain, overlay.drawn(image, heat, boxes, self._drawn(item))] if heat or boxes else [plain]
         return _beside(drawn if corners is None else [_cut(one, corners * scale) for one in drawn])
 
     def _region(self, item: Item) -> NDArray[np.float64] | None:

@@ -19,7 +19,7 @@ import numpy as np
 from bridge.learning import metrics, pixel_intervals, pixels, points
 from bridge.learning.evaluation import VERDICTS, plain
 from bridge.learning.masks import Mask
-from bridge.learning.metrics import ClassFigures, Estimate
+from bridge.learning.metrics import ClassFigures, Curve, Estimate
 from bridge.learning.pixel_intervals import Intervals
 from bridge.learning.pixels import FALSE_ALARMS, Map
 from bridge.learning.points import BestF1, Scores, Truth
@@ -28,6 +28,7 @@ Row: TypeAlias = tuple[str, str, str]
 """By what is counted, the figure's name, and the figure with its interval."""
 
 _PLANE: Final = 2
+_POINTS: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,12 +69,30 @@ class PixelFigures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing:
+    """What a page shows of the pixels beside their figures."""
+
+    curve: Curve
+    """As ``pixels.pro_curve``, at a few hundred points."""
+    own: tuple[float, ...]
+    """``pixels.own_pro`` of each of N pictures; NaN where no defect is drawn."""
+
+    @property
+    def worst(self) -> list[int]:
+        """The places of the pictures with a drawn defect, the least found first."""
+        own = np.array(self.own)
+        return [int(place) for place in np.argsort(own, kind="stable") if not math.isnan(own[place])]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MapEvaluation:
     """Everything that is to be said of an anomaly judge on a set."""
 
     image: ImageFigures
     pixel: PixelFigures | None
     """None where no defect is drawn, or nothing but defects."""
+    drawing: Drawing | None = None
+    """Same."""
 
 
 def evaluated(
@@ -99,10 +118,9 @@ def evaluated(
     Raises:
         ValueError: maps and masks do not fit each other or the scores, or a map holds what is not finite.
     """
-    return MapEvaluation(
-        image=_image(scores, bad, groups, threshold),
-        pixel=_pixel(bad, groups, maps, masks, limit) if len(maps) else None,
-    )
+    image = _image(scores, bad, groups, threshold)
+    pixel, drawing = _pixel(bad, groups, maps, masks, limit) if len(maps) else (None, None)
+    return MapEvaluation(image=image, pixel=pixel, drawing=drawing)
 
 
 def sized(one: Map, height: int, width: int) -> Map:
@@ -134,16 +152,16 @@ def _image(scores: Scores, bad: Truth, groups: Sequence[str], threshold: float) 
 
 def _pixel(
     bad: Truth, groups: Sequence[str], maps: Sequence[Map], masks: Sequence[Mask | None], limit: float
-) -> PixelFigures | None:
+) -> tuple[PixelFigures | None, Drawing | None]:
     if not len(maps) == len(masks) == len(groups) == len(bad):
         raise ValueError(f"{len(bad)} pictures, {len(groups)} groups, {len(maps)} maps and {len(masks)} masks")
     known = [place for place, ill in enumerate(bad.tolist()) if not ill or masks[place] is not None]
     of, there = [maps[place] for place in known], [masks[place] for place in known]
     one = pixels.ranked(of, there)
     if not one.bad or not one.good:
-        return None
+        return None, None
     best = pixels.best_f1(one)
-    return PixelFigures(
+    figures = PixelFigures(
         pictures=len(known),
         drawn=sum(mask is not None and bool(mask.any()) for mask in there),
         left_out=len(bad) - len(known),
@@ -153,6 +171,19 @@ def _pixel(
         threshold=best.threshold,
         figures=pixel_intervals.intervals(one, of, there, [groups[place] for place in known], limit),
     )
+    own = [
+        math.nan if mask is None or not mask.any() else pixels.own_pro(one, np.asarray(each), mask, limit)
+        for each, mask in zip(maps, masks, strict=True)
+    ]
+    return figures, Drawing(curve=_thinned(pixels.pro_curve(one, limit)), own=tuple(own))
+
+
+def _thinned(curve: Curve) -> Curve:
+    """Return both ends of every step that a few hundred verticals meet."""
+    grid = np.linspace(0, curve.x[-1], _POINTS)
+    met = [np.searchsorted(curve.x, grid, "left"), np.searchsorted(curve.x, grid, "right") - 1]
+    kept = np.unique(np.clip(np.concatenate(met), 0, len(curve.x) - 1))
+    return Curve(x=curve.x[kept], y=curve.y[kept], thresholds=curve.thresholds[kept])
 
 
 def rows(one: MapEvaluation) -> tuple[Row, ...]:
@@ -177,19 +208,22 @@ def rows(one: MapEvaluation) -> tuple[Row, ...]:
     return tuple(found)
 
 
+def counted(one: MapEvaluation) -> tuple[str, str]:
+    """Return in words what was counted, by picture and by pixel."""
+    image, pixel = one.image, one.pixel
+    said = f"image: {image.pictures} pictures, {image.bad} of them NG, threshold {image.threshold:.4g}"
+    if pixel is None:
+        return said, "pixel: no defect is drawn, so nothing is counted by pixel"
+    out = f"; {pixel.left_out} NG left out, for nobody drew the defect" if pixel.left_out else ""
+    regions = f"{pixel.regions} regions, {pixel.anomalous:.2%} of all pixels"
+    return said, f"pixel: {pixel.pictures} pictures, {pixel.drawn} with a drawn defect ({regions}){out}"
+
+
 def lines(one: MapEvaluation) -> tuple[str, ...]:
     """Return the same to be printed, and what was counted."""
-    image, pixel = one.image, one.pixel
-    counted = [f"image: {image.pictures} pictures, {image.bad} of them NG, threshold {image.threshold:.4g}"]
-    if pixel is None:
-        counted.append("pixel: no defect is drawn, so nothing is counted by pixel")
-    else:
-        out = f"; {pixel.left_out} NG left out, for nobody drew the defect" if pixel.left_out else ""
-        said = f"{pixel.regions} regions, {pixel.anomalous:.2%} of all pixels"
-        counted.append(f"pixel: {pixel.pictures} pictures, {pixel.drawn} with a drawn defect ({said}){out}")
     table = rows(one)
     widest = max(len(name) for _, name, _ in table)
-    return (*counted, *(f"{level}  {name:{widest}s}  {value}" for level, name, value in table))
+    return (*counted(one), *(f"{level}  {name:{widest}s}  {value}" for level, name, value in table))
 
 
 def figure(one: Estimate) -> str:
@@ -205,10 +239,10 @@ def _best(value: float, threshold: float) -> str:
 
 def facts(one: MapEvaluation) -> dict[str, Any]:
     """Return every figure with its interval as JSON values."""
-    said = plain(one)
-    if one.pixel is not None:
-        said["pixel"]["threshold"] = float(f"{one.pixel.threshold:.6g}")  # maps may be of any size
-    return said
+    if one.pixel is None:
+        return {"image": plain(one.image), "pixel": None}
+    threshold = float(f"{one.pixel.threshold:.6g}")  # maps may be of any size
+    return {"image": plain(one.image), "pixel": plain(one.pixel) | {"threshold": threshold}}
 
 
 def encoded(one: MapEvaluation, provenance: Iterable[tuple[str, object]]) -> str:

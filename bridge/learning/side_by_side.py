@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 
 from bridge.errors import ConfigError
 from bridge.judging.bundle import Bundle
-from bridge.learning import metrics
+from bridge.learning import map_evaluation, metrics
 from bridge.learning.data import Collection
-from bridge.learning.evaluation import plain
 from bridge.learning.map_evaluation import MapEvaluation
 from bridge.learning.metrics import Estimate
 from bridge.learning.scoring import Scored
@@ -161,7 +160,7 @@ def facts(entries: Sequence[Entry]) -> list[dict[str, Any]]:
             "kind": one.model.manifest.kind,
             "way": way(one.model),
             "precision": str(one.model.manifest.precision),
-            **plain(one.worth),
+            **map_evaluation.facts(one.worth),
             "auroc_gain": None if one.gain is None or math.isnan(one.gain.value) else asdict(one.gain),
             "training_seconds": one.training_seconds,
             "edge_ms": round(one.edge_ms, 3),

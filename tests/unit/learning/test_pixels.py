@@ -108,6 +108,17 @@ def test_pro_is_what_its_definition_says(found: list[Pair], limit: float) -> Non
     assert pixels.pro(ranked(found), limit) == pytest.approx(by_definition(found, limit))
 
 
+@few
+@given(sets, st.floats(0.05, 1))
+def test_pro_is_the_mean_of_what_its_pictures_add(found: list[Pair], limit: float) -> None:
+    one = ranked(found)
+    drawn = [(values, mask, ndimage.label(mask, np.ones((3, 3)))[1]) for values, mask in found if mask.any()]
+    own = [pixels.own_pro(one, values, mask, limit) for values, mask, _ in drawn]
+    pieces = [regions for _, _, regions in drawn]
+    assert np.average(own, weights=pieces) == pytest.approx(pixels.pro(one, limit), abs=1e-9)
+    assert all(-1e-12 <= each <= 1 + 1e-12 for each in own)
+
+
 def test_pro_of_smooth_maps_is_what_its_definition_says() -> None:
     """To the usual 30 % of false alarms."""
     found = blurred(6, 2, (24, 32))
