@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Final, TypeAlias
 
 from bridge.judging.bundle import Manifest
@@ -23,8 +24,8 @@ SHOWN: Final = 12
 """The most mistakes of a kind, and the most close calls, that are shown."""
 ROWS: Final = 40
 """The most groups that are listed."""
-_HIGH, _WIDEST, _NARROWEST = 270, 460, 120
-"""Pixels of a picture on the screen."""
+_AREA, _WIDEST, _NARROWEST = 124_000, 460, 120
+"""Pixels of a picture on the screen: in all, and how wide it is at most and at least."""
 
 
 def page_of(
@@ -129,7 +130,8 @@ def _verdicts(one: Evaluation) -> list[Markup]:
     )
     blocks = [matrix, _figures(line.verdicts), page.prose(f"Accuracy {share(line.accuracy)}.")]
     if len(one.scored.classes) > 2:  # noqa: PLR2004 - OK and NG were told already
-        blocks += [Markup("<h3>Classes, by picture</h3>"), _classes(one), _figures(one.classes)]
+        blocks += [Markup("<h3>Classes, by picture</h3>"), _classes(one)]
+        blocks += [_figures(one.classes)] if _names_classes(one) else []
     return blocks
 
 
@@ -145,9 +147,17 @@ def _figures(classes: Iterable[ClassFigures]) -> Markup:
     return page.table(("", "precision", "recall", "F1", "support"), rows, caption)
 
 
+def _names_classes(one: Evaluation) -> bool:
+    """Return whether a picture is of a class that the bundle has a name for; an anomaly judge has its own two."""
+    return bool((one.scored.labels < one.scored.probabilities.shape[1]).any())
+
+
 def _classes(one: Evaluation) -> Markup:
     names = [kind.name for kind in one.scored.classes]
     rows = [(name, *counts) for name, counts in zip(names, one.confusion.tolist(), strict=True)]
+    if not _names_classes(one):
+        names = names[: one.scored.probabilities.shape[1]]
+        rows = [row[: 1 + len(names)] for row in rows[len(names) :]]
     return page.table(("is \\ told", *names), rows, "The most likely class, whatever the threshold says.")
 
 
@@ -259,7 +269,7 @@ def exhibit(judged: Judged, show: Show, more: str = "") -> Markup:
     """Return a picture with what is known of it, and a line more."""
     item = judged.item
     words = Markup("{} <br>{} · view {} · {}<br>p(OK) {}").format(
-        judged.part,
+        item.path.name if Path(judged.part).name == item.path.name else judged.part,
         item.label,
         item.view,
         _verdict(Verdict.NG if judged.bad else Verdict.OK),
@@ -270,7 +280,7 @@ def exhibit(judged: Judged, show: Show, more: str = "") -> Markup:
     drawn = show(item)
     if drawn is None:
         return Markup("<figure><figcaption>{}</figcaption></figure>").format(words)
-    width = round(_HIGH * drawn.shape[1] / drawn.shape[0])
+    width = round(math.sqrt(_AREA * drawn.shape[1] / drawn.shape[0]))
     return page.picture(drawn, words, min(max(width, _NARROWEST), _WIDEST))
 
 

@@ -19,6 +19,8 @@ from bridge.learning.seeing import Seen
 
 _AROUND: Final = 0.04
 """As a share of the region: so that its edge and what lies beyond it can be seen."""
+_WIDE: Final = 1.5
+"""Pictures that are so many times as wide as high have their twin below."""
 _GAP: Final = 4
 """Pixels between a picture and its twin."""
 
@@ -72,8 +74,12 @@ class Exhibits:
 
 
 def _beside(drawn: Sequence[Picture]) -> Picture:
-    gap = np.full((drawn[0].shape[0], _GAP, 3), 255, np.uint8)
-    return np.hstack([drawn[0], *(piece for one in drawn[1:] for piece in (gap, one))])
+    """Return pictures of one size side by side, or wide ones one above the other."""
+    height, width = drawn[0].shape[:2]
+    wide = width > _WIDE * height
+    gap = np.full((_GAP, width, 3) if wide else (height, _GAP, 3), 255, np.uint8)
+    pieces = [drawn[0], *(piece for one in drawn[1:] for piece in (gap, one))]
+    return np.vstack(pieces) if wide else np.hstack(pieces)
 
 
 def _cut(drawn: Picture, corners: NDArray[np.float64]) -> Picture:

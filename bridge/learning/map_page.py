@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 from bridge.learning import curves, map_evaluation
@@ -22,11 +21,12 @@ def section(one: Evaluation, found: MapEvaluation, show: Show) -> Section:
         found: what was found of maps, of the same pictures.
         show: how a picture is shown, with the outline of what was drawn.
     """
-    body = [_figures(found)]
     if found.pixel is None or found.drawing is None:
-        body.append(page.prose("No defect is drawn in these pictures, so nothing is counted by pixel."))
+        none = page.prose("No defect is drawn in these pictures, so nothing is counted by pixel.")
+        body = [_figures(found), none]
     else:
-        body += [_curve(found.drawing, found.pixel.limit), *_missed(one, found.drawing, show)]
+        curve = _curve(found.drawing, found.pixel.limit)
+        body = [page.row(_figures(found), curve), *_missed(one, found.drawing, show)]
     return Section(title="Where it sees the defect", body=body)
 
 
@@ -37,11 +37,14 @@ def shown(one: Evaluation, found: MapEvaluation) -> tuple[Item, ...]:
 
 
 def _figures(found: MapEvaluation) -> Markup:
-    rows: Sequence[Sequence[object]] = map_evaluation.rows(found)
+    by = {level: {name: value for one, name, value in map_evaluation.rows(found) if one == level} for level in _BY}
+    names = dict.fromkeys(name for figures in by.values() for name in figures)
+    rows = [(name, *(figures.get(name, "–") for figures in by.values())) for name in names]
     counted = ". ".join(line[0].upper() + line[1:] for line in map_evaluation.counted(found))
-    return page.table(("by", "", "figure"), rows, f"{counted}. {_READ}")
+    return page.table(("", *(f"by {level}" for level in _BY)), rows, f"{counted}. {_READ}")
 
 
+_BY: Final = ("image", "pixel")
 _READ: Final = (
     "In brackets: 95 % intervals, from drawing groups anew. AUPRC: the area under precision and recall of what is "
     "NG. F1-max is the best of any threshold, chosen on these very pictures: what the maps allow, and no promise. "

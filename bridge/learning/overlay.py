@@ -22,6 +22,8 @@ SHORTEST: Final = 240
 """Smaller ones are drawn so many times larger that their longer side is at least this, and lines stay thin."""
 _STRENGTH = 0.65
 """How much of the picture the hottest place hides: a defect must stay visible under its own heat."""
+_LARGE = 400
+"""Pictures above this are mostly shown smaller than they are drawn, and thin lines would vanish."""
 _FINER = 8
 _BLACK, _WHITE, _CYAN = (0, 0, 0), (255, 255, 255), (255, 255, 0)
 
@@ -97,7 +99,7 @@ def drawn(
         how = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST
         small = cv2.resize(mask.astype(np.uint8) * 255, (width, height), interpolation=how) // 64
         outlines, _ = cv2.findContours(small, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(picture, outlines, -1, _CYAN, 1)
+        cv2.drawContours(picture, outlines, -1, _CYAN, 2 if max(height, width) > _LARGE else 1)
     for box in boxes:
         _box(picture, box, scale)
     return picture

@@ -24,7 +24,7 @@ from bridge.learning.unseen import Division
 
 Places: TypeAlias = NDArray[np.intp]
 
-_FACTS: Final = ("backbone", "head", "depth", "memory", "strangest", "size", "decoder")
+_FACTS: Final = ("backbone", "head", "depth", "metric", "memory", "strangest", "size", "decoder")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
