@@ -31,6 +31,7 @@ COMMANDS = {
     "schema": "print the JSON Schema of a part, an answer or a decision",
     "data": "check labelled pictures, and see where and how a model will look",
     "cam": "see where a judge looks in labelled pictures",
+    "maps": "write where a judge looked as pictures and JSON, for a console",
     "train": "train a judge on labelled pictures",
     "teacher": "distil or import what an anomaly judge learns from",
     "compare": "see which of several judges to choose: trained for it, or finished",

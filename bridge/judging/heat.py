@@ -83,16 +83,21 @@ def boxes(heat: Map, how: HeatMapOutput, placement: Matrix, width: int, height: 
 
 def packed(heat: Map, explains: int, placement: Matrix, width: int, height: int) -> Heat:
     """Return a map as it travels: eight bits, at most ``LARGEST_MAP`` rows and columns, with where it lies."""
-    rows, columns = heat.shape
-    shrink = max(1.0, rows / LARGEST_MAP, columns / LARGEST_MAP)
-    small = heat
-    if shrink > 1:
-        size = (max(1, int(columns / shrink)), max(1, int(rows / shrink)))
-        small = np.asarray(cv2.resize(heat, size, interpolation=cv2.INTER_AREA), np.float32)
+    small = shrunk(heat)
     peak = max(float(small.max()), 1e-30)
     values = np.clip(np.rint(small * (255 / peak)), 0, 255).astype(np.uint8)
     corners = tuple(moved(placement, frame(width, height)))
     return Heat(explains, values.shape[0], values.shape[1], values.tobytes(), corners)
+
+
+def shrunk(heat: Map) -> Map:
+    """Return a map of at most ``LARGEST_MAP`` rows and columns; what is small enough, as it is."""
+    rows, columns = heat.shape
+    shrink = max(1.0, rows / LARGEST_MAP, columns / LARGEST_MAP)
+    if shrink == 1:
+        return heat
+    size = (max(1, int(columns / shrink)), max(1, int(rows / shrink)))
+    return np.asarray(cv2.resize(heat, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _grid(heat: Map, width: int, height: int) -> Map:

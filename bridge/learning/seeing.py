@@ -60,23 +60,29 @@ def seen(model: Bundle, items: Sequence[Item], told: Told = silent, *, maps: boo
     if maps and model.manifest.heat_map is None:
         raise ConfigError(str(model.folder), "has no heat map", "train it again, or leave it out")
     try:
-        bench = Bench(_load(model), cast("Inbox", None))  # nobody asks through a socket
+        bench = Bench(workload(model), cast("Inbox", None))  # nobody asks through a socket
     except Unfit as exc:
         raise ConfigError(str(model.folder), str(exc)) from exc
     found: list[Seen] = []
     for at in range(0, len(items), BATCH):
         batch = items[at : at + BATCH]
-        opinions = bench.judge([_shown(model, item) for item in batch])
+        opinions = bench.judge([asked(model, item) for item in batch])
         found += [told_of(model, item, opinion) for item, opinion in zip(batch, opinions, strict=True)]
         told(len(found), len(items))
     return found
 
 
-def _load(model: Bundle) -> Load:
+def workload(model: Bundle) -> Load:
+    """Return what a worker of the line would be told to run, to say of every view where it looked."""
     return hiring.workload(ClassifierOptions(model=str(model.folder), heat_map=Explained.ALL), model)
 
 
-def _shown(model: Bundle, item: Item) -> Shown:
+def asked(model: Bundle, item: Item) -> Shown:
+    """Return a picture and how the bundle looks at it.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
     try:
         data = item.path.read_bytes()
     except OSError as exc:
