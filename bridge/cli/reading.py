@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _DATA = (
     "a folder with one folder of pictures per class (train/ and test/ around them if need be), a CSV file with \
-columns file and label, or the bridge's own data folder"
+columns file and label, boxes as COCO or YOLO keep them, or the bridge's own data folder"
 )
 
 

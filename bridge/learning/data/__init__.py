@@ -1,8 +1,8 @@
 """Labelled pictures: found as people keep them, checked, and split without tearing apart what belongs together.
 
-Nothing here needs Keras. ``items`` finds pictures and what is known of them (folders, a table, the bridge's own
-journal), ``pictures`` decodes them as the live path does, ``split`` divides them, ``copies`` finds pictures that
-are one photograph, and ``check`` says whether the set can be trusted.
+Nothing here needs Keras. ``items`` finds pictures and what is known of them (folders, a table, boxes as COCO or
+YOLO keep them, the bridge's own journal), ``pictures`` decodes them as the live path does, ``split`` divides
+them, ``copies`` finds pictures that are one photograph, and ``check`` says whether the set can be trusted.
 """
 
 from bridge.learning.data.items import Choice, Collection, Item

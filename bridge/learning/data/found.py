@@ -14,6 +14,18 @@ SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """A box that somebody drew around a defect, in pixels of the original picture."""
+
+    label: str
+    """The name of its class."""
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """A picture and what its place or its row in a table says of it; empty where nothing is said."""
 
@@ -26,6 +38,8 @@ class Found:
     group: str = ""
     split: str = ""
     mask: Path | None = None
+    marks: tuple[Mark, ...] | None = None
+    """What is drawn in it; None where the set knows no boxes."""
     facts: Mapping[str, str] = field(default_factory=dict)
     """Further columns by name, which ``--groups`` and its like may name."""
 

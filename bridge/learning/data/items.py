@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from bridge.errors import ConfigError
 from bridge.judging.bundle import ModelClass
-from bridge.learning.data import folders, journal, tables
-from bridge.learning.data.found import Found
+from bridge.learning.data import drawn, folders, journal, tables
+from bridge.learning.data.found import Found, Mark
 from bridge.messages import Verdict
 
 OK_NAMES: Final = frozenset({"ok", "good", "free", "pass", "normal", "defect_free", "defect-free", "no_defect"})
@@ -32,6 +32,8 @@ MOST_CLASSES: Final = 1000
 LONGEST_NAME: Final = 64
 """As in ``bundle.ModelClass``."""
 _SHOWN = 20
+_NOTHINGS: Final = ("ok", "good", "nothing")
+"""What a picture is called in which nothing is drawn: the first that is no class of boxes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,8 @@ class Item:
     """``train``, ``validation``, ``held-out`` or ``test`` where the set itself says so."""
     mask: Path | None = None
     """A picture of the same size in which a defect is what is not zero."""
+    marks: tuple[Mark, ...] | None = None
+    """The boxes that are drawn in it; None where the set knows none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,8 +122,8 @@ def read(where: Path, choice: Choice = Choice()) -> Collection:
     """Find the pictures of a set; none is opened.
 
     Args:
-        where: a folder of class folders, with or without ``train`` and ``test`` around them; a CSV file; or the
-            bridge's own data folder.
+        where: a folder of class folders, with or without ``train`` and ``test`` around them; a CSV file; one with
+            boxes as COCO or YOLO keep them; or the bridge's own data folder.
         choice: what is OK and what belongs together.
 
     Raises:
@@ -127,7 +131,7 @@ def read(where: Path, choice: Choice = Choice()) -> Collection:
             OK and NG.
     """
     found, notes = _found(where, choice)
-    known = classes(sorted({one.label for one in found}), choice)
+    known = _classes_of(found, choice)
     order = {one.name: place for place, one in enumerate(known)}
     notes = (*notes, *_alike([one.name for one in known]))
     items = sorted(_items(found, where, choice), key=lambda item: (order[item.label], item.path, item.view))
@@ -145,12 +149,34 @@ def _alike(names: Sequence[str]) -> Iterator[str]:
             yield f"classes that differ by capitals alone: {' and '.join(same)}; are they one?"
 
 
+def _classes_of(found: Sequence[Found], choice: Choice) -> tuple[ModelClass, ...]:
+    """Return the classes of a set; where boxes are drawn, those of the boxes and then that of pictures without."""
+    names = sorted({one.label for one in found})
+    if any(one.marks is not None for one in found):
+        nothing = _nothing(choice, found)
+        names = [*sorted({mark.label for one in found for mark in one.marks or ()} - {nothing}), nothing]
+        choice = replace(choice, ok=(*choice.ok, nothing))
+    return classes(names, choice)
+
+
+def _nothing(choice: Choice, found: Sequence[Found]) -> str:
+    """Return what a picture is called in which nothing is drawn."""
+    known = [one.name for one in choice.classes if one.verdict is Verdict.OK]
+    if known:
+        return known[-1]
+    taken = {mark.label for one in found for mark in one.marks or ()}
+    return next(name for name in (*_NOTHINGS, f"no {min(taken, default='')}") if name not in taken)
+
+
 def _found(where: Path, choice: Choice) -> tuple[list[Found], tuple[str, ...]]:
     labels = choice.labels
     if (where / journal.FILE).is_file():
         return journal.read(where, labels)
     if labels is not None:
         raise ConfigError(f"--labels {labels}", f"is for a journal, and {where} holds none", "leave it out")
+    if drawn.there(where):
+        found, notes = drawn.read(where)
+        return drawn.labelled(found, choice.ok, _nothing(choice, found)), notes
     if where.is_dir():
         return folders.read(where, good_only=choice.good_only), ()
     if where.is_file():
@@ -231,6 +257,7 @@ def _items(found: Sequence[Found], where: Path, choice: Choice) -> list[Item]:
             group=group.split(" ", 1)[1],
             split=one.split,
             mask=one.mask,
+            marks=one.marks,
         )
         for one, name, group in zip(found, parts, groups, strict=True)
     ]
@@ -278,7 +305,7 @@ def _listed_once(items: Sequence[Item]) -> None:
 def _own_split(read: Collection, choice: Choice) -> Collection:
     """Drop the set's own split where it is not wanted, or cannot teach every class."""
     learned: dict[str, bool] = defaultdict(bool)
-    for item in read.items:
+    for item in (one for one in read.items if one.marks is None):
         learned[item.label] |= item.split in {"", "train"}
     ill = {one.name for one in read.classes if one.verdict is Verdict.NG} if choice.good_only else set()
     missing = sorted(label for label, there in learned.items() if not there and label not in ill)

@@ -132,6 +132,8 @@ class Dataset:
     """What each was read from; empty for pictures that were never files."""
     notes: tuple[str, ...] = ()
     """What a person should know of how they were read; one line each."""
+    placements: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 3, 3)))
+    """From points of each picture to those of its file, shape (N, 3, 3); empty for what was never files."""
 
     @property
     def bad(self) -> NDArray[np.bool_]:
@@ -162,6 +164,7 @@ class Dataset:
             views=of(self.views),
             hashes=of(self.hashes),
             items=of(self.items),
+            placements=self.placements[chosen] if len(self.placements) else self.placements,
         )
 
 
@@ -180,12 +183,14 @@ def read(collection: Collection, look: Look, told: Told = silent) -> Dataset:
     pictures = np.empty((total, look.into.height, look.into.width, look.into.channels), np.uint8)
     items: list[Item] = []
     hashes: list[str] = []
+    placements = np.empty((total, 3, 3))
     unreadable: list[tuple[Path, str]] = []
     unregistered: list[tuple[Item, str]] = []
     for index, item in enumerate(collection.items):
         try:
             data = item.path.read_bytes()
-            pictures[len(items)] = look.picture(data, item.view)
+            cut = look.cut(data, item.view)
+            pictures[len(items)], placements[len(items)] = cut.picture, cut.placement
             items.append(item)
             hashes.append(hashlib.sha256(data).hexdigest())
             digest.update(f"\n{named(item.path, collection.where)} {item.label} {hashes[-1]}".encode())
@@ -211,6 +216,7 @@ def read(collection: Collection, look: Look, told: Told = silent) -> Dataset:
         views=tuple(item.view for item in items),
         hashes=tuple(hashes),
         items=there.items,
+        placements=placements[: len(items)],
         notes=(_left_out(unregistered, collection),) if unregistered else (),
     )
 
