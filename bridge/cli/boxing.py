@@ -11,7 +11,7 @@ from bridge.cli.numbers import count, nonzero_share, share
 from bridge.errors import ConfigError
 from bridge.judging.spec import HeatMapOutput
 
-_FLAGS = {
+FLAGS = {
     "--hot": "peak_share",
     "--smallest-box": "smallest_share",
     "--largest-box": "largest_share",
@@ -30,8 +30,8 @@ def options(parser: argparse.ArgumentParser, otherwise: str = "") -> None:
     """
 
     def add(flag: str, said: str, **how: Any) -> None:
-        default = otherwise or f"{getattr(_PLAIN, _FLAGS[flag]):g}"
-        parser.add_argument(flag, dest=_FLAGS[flag], help=f"{said} (default: {default})", **how)
+        default = otherwise or f"{getattr(_PLAIN, FLAGS[flag]):g}"
+        parser.add_argument(flag, dest=FLAGS[flag], help=f"{said} (default: {default})", **how)
 
     add("--hot", "what has this share of a heat map's peak is boxed", type=nonzero_share, metavar="SHARE")
     add("--smallest-box", "boxes below this share of the region are left out", type=share, metavar="SHARE")
@@ -54,11 +54,11 @@ def limits(args: argparse.Namespace, before: HeatMapOutput | None) -> HeatMapOut
 
 def given(args: argparse.Namespace) -> str:
     """Return the first of the flags that is written; empty where none is."""
-    return next((flag for flag, name in _FLAGS.items() if name in _written(args)), "")
+    return next((flag for flag, name in FLAGS.items() if name in _written(args)), "")
 
 
 def _written(args: argparse.Namespace) -> dict[str, Any]:
-    said = {name: getattr(args, name) for name in _FLAGS.values()}
+    said = {name: getattr(args, name) for name in FLAGS.values()}
     return {name: value for name, value in said.items() if value is not None}
 
 

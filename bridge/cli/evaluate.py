@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bridge.cli import measured, outlet
-from bridge.cli.numbers import said_auc, share
+from bridge.cli.numbers import nonzero_share, said_auc, share
 from bridge.durable import replace_text
 from bridge.errors import ConfigError
 
@@ -39,6 +39,14 @@ def options(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="anomaly: defects as labelme files, where there are no masks",
     )
+    add(
+        "--overlap",
+        nargs="+",
+        type=nonzero_share,
+        default=[],
+        metavar="SHARE",
+        help="detector: what a box shares with a true one to be right (default: 0.33 0.5)",
+    )
     add("--all", action="store_true", help="also what the bundle has seen: says how well it remembers")
 
 
@@ -66,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     if not len(one.parts.names):
         raise ConfigError(str(args.data), "holds no part that could be judged", _first_failure(one))
     _report(one)
-    mapped = _mapped(args, met, one)
+    mapped, boxed = _mapped(args, met, one), _boxed(args, met, one)
     provenance = _provenance(met, one, said)
     items = (*evaluation_page.shown(one), *(map_page.shown(one, mapped) if mapped else ()))
     show = exhibits.Exhibits(met.model, tuple(dict.fromkeys(items)), _drawn(args, one, mapped)).picture
@@ -74,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     page = evaluation_page.page_of(one, manifest, provenance, show, maps)
     for path, text in (
         (_beside(out, ".html"), page),
-        (_beside(out, ".json"), evaluation.encoded(one, provenance, _facts(one, mapped))),
+        (_beside(out, ".json"), evaluation.encoded(one, provenance, _facts(one, mapped) | boxed)),
     ):
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_text(path, text)
@@ -151,6 +159,22 @@ def _mapped(args: argparse.Namespace, met: Meeting, one: Evaluation) -> MapEvalu
     for line in map_evaluation.lines(found):
         print(line)
     return found
+
+
+def _boxed(args: argparse.Namespace, met: Meeting, one: Evaluation) -> dict[str, Any]:
+    """Print what a detector's boxes are worth where the set has some, and return it for the JSON."""
+    drawn = any(item.marks for item in one.scored.items)
+    if met.model.manifest.kind != "detector" or not drawn:
+        if args.overlap:
+            raise ConfigError("--overlap", "means something to detectors on sets with boxes alone", "leave it out")
+        return {}
+    from bridge.learning.detection import evaluation as boxes  # noqa: PLC0415 - the help needs none of it
+
+    with measured.bar("finding boxes") as told:
+        found = boxes.evaluated(met.model, one.scored, one.threshold, args.overlap or boxes.OVERLAPS, told)
+    for line in boxes.lines(found):
+        print(line)
+    return {"boxes": boxes.facts(found)}
 
 
 def _first_failure(one: Evaluation) -> str:

@@ -79,7 +79,7 @@ def look(args: argparse.Namespace, collection: Collection, standard: Input = STA
     rois, goldens, into = _given(args, standard)
     width, height = args.size or (into.width, into.height)
     found = Look(
-        into=Input(width=width, height=height, colour=args.colour or into.colour),
+        into=Input(width=width, height=height, colour=args.colour or into.colour, fit=into.fit),
         rois=_over(rois, _boxes(args, collection)),
         goldens=_over(goldens, _goldens(args, collection)),
     )

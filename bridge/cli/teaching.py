@@ -39,7 +39,7 @@ BACKBONES = (
     "efficientnet_v2_b0",
 )
 HEADS = ("fc", "gap", "svm", "avgmax", "local")
-BACKBONE, HEAD, POLICY = "small", "avgmax", "fixture"
+BACKBONE, HEAD, POLICY, BATCH = "small", "avgmax", "fixture", 32
 """Where nothing else is said."""
 _POLICIES = "none, bolt, aoi, fixture, any-angle, or a TOML file"
 
@@ -54,7 +54,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     add("--fine-epochs", type=_whole, default=20, help="the most epochs of the last block; 0: none (default: 20)")
     add("--fine-rate", type=_rate, default=1e-4, help="the learning rate of the last block (default: 0.0001)")
     add("--momentum", type=share, default=0.9, help="of the last block's SGD (default: 0.9)")
-    add("--batch", type=count, default=32, help="pictures of one step (default: 32)")
+    add("--batch", type=count, help="pictures of one step (default: 32; of a detector 8, on a GPU 16)")
     add(
         "--class-weights",
         choices=("balanced", "none"),
@@ -158,7 +158,7 @@ def settings(
         phases=_phases(args, backbone, heads.Kind(head), pretrained=pretrained),
         policy=policy.at_any_angle() if args.any_angle else policy,
         copies=(10 if pretrained else 0) if copies is None else copies,
-        batch=args.batch,
+        batch=args.batch or BATCH,
         balanced=args.class_weights == "balanced",
         seed=args.seed,
         precision=f"mixed_{args.mixed_precision}" if args.mixed_precision else "float32",

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bridge.cli import boxing, looking, outlet, reading, teaching, train_anomaly, written
+from bridge.cli import boxing, looking, outlet, reading, teaching, train_anomaly, train_detector, written
 from bridge.cli.numbers import of_a_hundred, said_auc, share
 from bridge.errors import ConfigError
 from bridge.judging.bundle import Precision
@@ -39,9 +39,10 @@ def options(parser: argparse.ArgumentParser) -> None:
     add("--out", type=Path, help="the model's folder; the bundle goes to OUT/VERSION (default: models/pins)")
     add(
         "--kind",
-        choices=("classifier", "anomaly"),
+        choices=("classifier", "anomaly", "detector"),
         default="classifier",
-        help="classifier: tells good from bad parts; anomaly: learns good ones alone (default: classifier)",
+        help="classifier: tells good from bad parts; anomaly: learns good ones alone; detector: learns boxes "
+        "(default: classifier)",
     )
     add("--name", help="the model's name (default: the name of OUT)")
     teaching.choices(parser, several=False)
@@ -72,6 +73,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         "--test", type=Path, metavar="FOLDER", help="a set of the same classes to measure the bundle on at the end"
     )
     train_anomaly.options(parser)
+    train_detector.options(parser)
     add("--track", choices=("tensorboard", "wandb"), help="note figures of each epoch; W&B stays offline")
     add("--runs", type=Path, default=Path("runs"), metavar="FOLDER", help="where a tracker writes (default: runs)")
 
@@ -80,7 +82,9 @@ def run(args: argparse.Namespace) -> int:
     """Train and export; Ctrl-C keeps what is finished, and the same command goes on."""
     if args.kind == "anomaly":
         return train_anomaly.run(args)
-    written.refuse(args, train_anomaly.FLAGS, "--kind classifier")
+    if args.kind == "detector":
+        return train_detector.run(args)
+    written.refuse(args, (*train_anomaly.FLAGS, *train_detector.FLAGS), "--kind classifier")
     task = _from_bundle(args) if args.parent else _from_weights(args)
     outlet.folder(task.out)
     make = _begun(args, task)

@@ -90,7 +90,8 @@ def options(parser: argparse.ArgumentParser) -> None:
     add(
         "--steps",
         type=count,
-        help="efficientad: steps of learning (default: 1000; on a GPU 70000, as in the paper)",
+        help="efficientad: steps of learning (default: 1000; on a GPU 70000, as in the paper); detector: same "
+        "(default: 1500; on a GPU 6000)",
     )
     add(
         "--other",
@@ -183,7 +184,7 @@ def _refuse(args: argparse.Namespace) -> None:
     Raises:
         ConfigError: there is one.
     """
-    written.refuse(args, FOR_CLASSIFIERS, "--kind anomaly")
+    written.refuse(args, (*FOR_CLASSIFIERS, "--window"), "--kind anomaly")
     others = _FOR_PATCHCORE if args.method == "efficientad" else _FOR_EFFICIENTAD
     written.refuse(args, others, f"--method {args.method}")
 

@@ -31,15 +31,16 @@ def convert(net: Model, scratch: Path, says: str = LOGITS) -> Graph:
     """Return the network as an OpenVINO graph in float32, its outputs named by what they are.
 
     Args:
-        net: of one input (batch, height, width, channels) and a flat output, with or without a heat map.
+        net: of one input (batch, height, width, channels) and a flat output, with or without a heat map; or of
+            any one output.
         scratch: a folder that exists; hundreds of megabytes may be written to it.
-        says: what the flat output is called.
+        says: what the flat or only output is called.
     """
     with redirect_stdout(StringIO()):  # Keras prints the signature, which nobody asked for
         net.export(scratch / "saved", format="tf_saved_model", verbose=False)
         graph = ov.convert_model(scratch / "saved")
     for output in graph.outputs:
-        flat = len(output.get_partial_shape()) == _FLAT
+        flat = len(output.get_partial_shape()) == _FLAT or len(graph.outputs) == 1
         output.get_tensor().set_names({says if flat else HEAT_MAP})
     graph.input().get_tensor().set_names({"picture"})
     return graph
