@@ -246,7 +246,7 @@ def _piece_table(what: str, pieces: Sequence[Piece], more: str = "", *, with_auc
 
 
 def _mistakes(one: Evaluation, show: Show, *, explained: bool) -> list[Markup]:
-    blocks = [page.prose("Beside each picture: where the likeliest defect would be.")] if explained else []
+    blocks = [page.prose("With each picture: where the likeliest defect would be.")] if explained else []
     for heading, found, none in (
         ("Escapes: bad, and would pass", one.escapes, "No bad part would pass."),
         ("False calls: good, and would be called NG", one.false_calls, "No good part would be called NG."),

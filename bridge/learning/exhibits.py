@@ -58,7 +58,8 @@ class Exhibits:
         except ConfigError:
             return None
         seen = self._seen.get(item.path)
-        heat, boxes = (seen.heat, seen.boxes) if seen else (None, ())
+        limit = self._model.manifest.limit
+        heat, boxes = (seeing.dimmed(seen, limit), seen.boxes) if seen else (None, ())
         plain, scale = overlay.sized(image)
         corners = np.array(heat.corners) if heat else self._region(item)
         drawn = [plain, overlay.drawn(image, heat, boxes, self._drawn(item))] if heat or boxes else [plain]

@@ -3,8 +3,9 @@
 Of each view there are three, named alike:
 
 NAME.map.png   8 bits, one channel, as large as the picture: 0 is cold or was not looked at, 255 is the peak
-NAME.seen.png  the picture with map and boxes, for people; at most ``overlay.LONGEST`` pixels wide or high
-NAME.json      verdict, score, threshold, boxes with their areas, and what the map means
+NAME.seen.png  the picture with map and boxes, for people, at most ``overlay.LONGEST`` pixels wide or high; the map
+               is darker, the further its peak is below the limit
+NAME.json      verdict, score, threshold, an NG's boxes with their areas, and what the map means
 
 ``map.peak`` is the anomaly at 255 and ``map.limit`` the one from which a view is boxed, both in the model's own
 unit, so that maps of one bundle can be laid on one scale: a place has grey / 255 * peak. They are null where that
@@ -18,24 +19,18 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import cv2
 import numpy as np
 
 from bridge.durable import replace_bytes, replace_text
 from bridge.errors import ConfigError
-from bridge.judging import heat
-from bridge.judging.bench import Bench
 from bridge.judging.bundle import Bundle
-from bridge.judging.engine import Heats, Scores, Unfit
-from bridge.judging.frames import Load
-from bridge.judging.inbox import Inbox
-from bridge.judging.preprocess import Tensor
 from bridge.learning import overlay, seeing
 from bridge.learning.data import Item
 from bridge.learning.data.found import named
-from bridge.messages import Box, Decision, HeatMap, ViewDecision
+from bridge.messages import Box, Decision, HeatMap, Verdict, ViewDecision
 from bridge.store import Images, Reader
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
@@ -50,6 +45,8 @@ class Mapped:
     """Of its files."""
     item: Item
     heat: HeatMap
+    drawn: HeatMap
+    """The same as people are to see it."""
     boxes: tuple[Box, ...]
     facts: dict[str, Any]
     """What else its JSON says."""
@@ -70,11 +67,10 @@ def of_pictures(model: Bundle, items: Sequence[Item], where: Path) -> Iterator[M
     """
     if model.manifest.heat_map is None:
         raise ConfigError(str(model.folder), "has no heat map", "write a bundle that has one")
-    bench = _Peaked(model, seeing.workload(model))
+    watch = seeing.Watch(model)
     taken: set[str] = set()
     for item in items:
-        opinion = bench.judge([seeing.asked(model, item)])[0]
-        seen = seeing.told_of(model, item, opinion)
+        (seen,) = watch.seen([item])
         if seen.heat is None:
             yield f"{item.path}: {seen.why or 'the map is no number'}"
             continue
@@ -82,7 +78,8 @@ def of_pictures(model: Bundle, items: Sequence[Item], where: Path) -> Iterator[M
             name=_free(named(item.path, where), taken),
             item=item,
             heat=seen.heat,
-            boxes=seen.boxes,
+            drawn=seeing.dimmed(seen, model.manifest.limit) or seen.heat,
+            boxes=seen.boxes if seen.verdict is Verdict.NG else (),
             facts={
                 "picture": str(item.path),
                 "view": item.view,
@@ -92,27 +89,9 @@ def of_pictures(model: Bundle, items: Sequence[Item], where: Path) -> Iterator[M
                 "threshold": model.manifest.threshold,
                 "label": seen.label,
             },
-            peak=bench.peak,
+            peak=seen.peak,
             limit=model.manifest.limit,
         )
-
-
-class _Peaked(Bench):
-    """The bench of a worker, which also keeps how high the last map is, where maps have a scale."""
-
-    def __init__(self, model: Bundle, load: Load) -> None:
-        try:
-            super().__init__(load, cast("Inbox", None))  # nobody asks through a socket
-        except Unfit as exc:
-            raise ConfigError(str(model.folder), str(exc)) from exc
-        self._scaled = load.limit is not None
-        self.peak: float | None = None
-
-    def infer(self, tensors: Sequence[Tensor]) -> tuple[Scores, Heats | None]:
-        rows, heats = super().infer(tensors)
-        if heats is not None and self._scaled:
-            self.peak = float(heat.shrunk(np.array(heats[-1, :, :, 0])).max())
-        return rows, heats
 
 
 def of_journal(folder: Path, line: str | None = None, part: str | None = None) -> Iterator[Mapped | str]:
@@ -155,6 +134,7 @@ def _of_decision(reader: Reader, images: Images, decision: Decision) -> Iterator
             name=_UNSAFE.sub("_", f"{decision.id}-{name}"),
             item=Item(path=path, label="", part=decision.part, view=name, group=decision.part),
             heat=judged.heat_map,
+            drawn=judged.heat_map,
             boxes=judged.boxes,
             facts={
                 "picture": digest,
@@ -195,7 +175,7 @@ def write(one: Mapped, folder: Path) -> Path:
     image = seeing.picture(one.item)
     height, width = image.shape[:2]
     laid = np.round(overlay.spread(one.heat, height, width) * 255).astype(np.uint8)
-    for ending, drawn in (("map", laid), ("seen", overlay.drawn(image, one.heat, one.boxes))):
+    for ending, drawn in (("map", laid), ("seen", overlay.drawn(image, one.drawn, one.boxes))):
         replace_bytes(folder / f"{one.name}.{ending}.png", cv2.imencode(".png", drawn)[1].tobytes())
     told = {
         **one.facts,

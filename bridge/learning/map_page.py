@@ -75,6 +75,6 @@ def _missed(one: Evaluation, drawing: Drawing, show: Show) -> list[Markup]:
 
 
 _LOOK: Final = (
-    "Beside each picture: its map, on the scale of the picture's own strangest place; boxed in white, what "
-    "reaches the limit (without that: the hottest); in cyan, what a person drew."
+    "With each picture: its map, darker the further its peak is below the limit; boxed in white, what reaches the "
+    "limit (where nothing does: the strangest places); in cyan, what a person drew."
 )

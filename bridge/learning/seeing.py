@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TypeAlias, cast
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bridge.errors import ConfigError
-from bridge.judging import headers, hiring, preprocess
+from bridge.judging import headers, heat, hiring, preprocess
 from bridge.judging.bench import ALWAYS, Bench, Shown
 from bridge.judging.bundle import Bundle
 from bridge.judging.classifier import ClassifierOptions, Explained
-from bridge.judging.engine import BATCH, Unfit
+from bridge.judging.engine import BATCH, Scores, Unfit
 from bridge.judging.frames import Heat, Load, Opinion
 from bridge.judging.headers import Unreadable
 from bridge.judging.inbox import Inbox
+from bridge.judging.preprocess import Tensor
 from bridge.learning import localisation, overlay
 from bridge.learning.data import Item
 from bridge.learning.data.pictures import Told, silent
 from bridge.learning.localisation import Sight
 from bridge.learning.masks import Mask
-from bridge.messages import Box, HeatMap, Verdict
+from bridge.messages import Box, Failure, HeatMap, Verdict
 
 Picture: TypeAlias = NDArray[np.uint8]
 """Shape (height, width, 3), blue-green-red."""
@@ -41,6 +42,8 @@ class Seen:
     """The likeliest class."""
     heat: HeatMap | None = None
     boxes: tuple[Box, ...] = ()
+    peak: float | None = None
+    """The anomaly where the map is hottest; None where maps have no scale."""
     why: str = ""
     """Why it could not be judged."""
 
@@ -59,17 +62,56 @@ def seen(model: Bundle, items: Sequence[Item], told: Told = silent, *, maps: boo
     """
     if maps and model.manifest.heat_map is None:
         raise ConfigError(str(model.folder), "has no heat map", "train it again, or leave it out")
-    try:
-        bench = Bench(workload(model), cast("Inbox", None))  # nobody asks through a socket
-    except Unfit as exc:
-        raise ConfigError(str(model.folder), str(exc)) from exc
+    watch = Watch(model)
     found: list[Seen] = []
     for at in range(0, len(items), BATCH):
-        batch = items[at : at + BATCH]
-        opinions = bench.judge([asked(model, item) for item in batch])
-        found += [told_of(model, item, opinion) for item, opinion in zip(batch, opinions, strict=True)]
+        found += watch.seen(items[at : at + BATCH])
         told(len(found), len(items))
     return found
+
+
+class Watch(Bench):
+    """The bench of a worker, which also keeps how high maps are where they have a scale."""
+
+    def __init__(self, model: Bundle) -> None:
+        """Load the model.
+
+        Raises:
+            ConfigError: it cannot run here.
+        """
+        load = workload(model)
+        try:
+            super().__init__(load, cast("Inbox", None))  # nobody asks through a socket
+        except Unfit as exc:
+            raise ConfigError(str(model.folder), str(exc)) from exc
+        self._model, self._scaled = model, load.limit is not None
+        self._peaks: list[float] = []
+
+    def seen(self, items: Sequence[Item]) -> list[Seen]:
+        """Return what is said of up to a batch of pictures.
+
+        Raises:
+            ConfigError: one cannot be read.
+        """
+        self._peaks = []
+        opinions = self.judge([asked(self._model, item) for item in items])
+        peaks = iter(self._peaks)
+        return [
+            replace(told_of(self._model, item, one), peak=_peak(one, peaks))
+            for item, one in zip(items, opinions, strict=True)
+        ]
+
+    def infer(self, tensors: Sequence[Tensor]) -> tuple[Scores, Any]:
+        """Return the same as every bench."""
+        rows, heats = super().infer(tensors)
+        if heats is not None and self._scaled:
+            self._peaks = [float(heat.shrunk(np.array(one[:, :, 0])).max()) for one in heats]
+        return rows, heats
+
+
+def _peak(one: Opinion, peaks: Iterator[float]) -> float | None:
+    """Return the next peak, if this picture got as far as the model."""
+    return None if one.failure is Failure.IMAGE_UNREADABLE else next(peaks, None)
 
 
 def workload(model: Bundle) -> Load:
@@ -105,10 +147,18 @@ def told_of(model: Bundle, item: Item, opinion: Opinion) -> Seen:
     )
 
 
-def mapped(heat: Heat, model: Bundle) -> HeatMap:
+def mapped(one: Heat, model: Bundle) -> HeatMap:
     """Return a worker's heat map in the bundle's words."""
-    label = model.manifest.classes[heat.explains].name
-    return HeatMap(label=label, rows=heat.rows, columns=heat.columns, values=heat.values, corners=heat.corners)
+    label = model.manifest.classes[one.explains].name
+    return HeatMap(label=label, rows=one.rows, columns=one.columns, values=one.values, corners=one.corners)
+
+
+def dimmed(one: Seen, limit: float | None) -> HeatMap | None:
+    """Return a map to be drawn: darker, the further its peak is below the limit; as it is where none is known."""
+    if one.heat is None or one.peak is None or limit is None or not 0 <= one.peak < limit:
+        return one.heat
+    values = np.frombuffer(one.heat.values, np.uint8) * (one.peak / limit)
+    return replace(one.heat, values=np.rint(values).astype(np.uint8).tobytes())
 
 
 def picture(item: Item) -> Picture:

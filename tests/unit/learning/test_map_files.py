@@ -48,6 +48,8 @@ def test_pictures_are_judged_and_their_maps_written(capsys: pytest.CaptureFixtur
     bad, good = told("left_a_b"), told("good")
     assert (bad["verdict"], good["verdict"]) == ("NG", "OK")
     (box,) = bad["boxes"]
+    assert good["boxes"] == []
+    assert cv2.imread("maps/good.seen.png").max() < 255 * 0.9, "a map far below the limit does not glow"
     assert (box["cx"], box["cy"]) == pytest.approx((44, 24), abs=2)
     assert box["area"] == pytest.approx(64, rel=0.6)
     laid = cv2.imread("maps/left_a_b.map.png", cv2.IMREAD_UNCHANGED)
