@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1000)
     args = parser.parse_args()
     backend = keras.backend.backend()
-    facts: dict[str, Any] = {"backend": backend, "devices": keras.distribution.list_devices()}
+    facts: dict[str, Any] = {"backend": backend}
     shown = noise(16)
     for size in args.sizes:
         for precision in args.precisions:

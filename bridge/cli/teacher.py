@@ -80,9 +80,11 @@ def _distilled(args: argparse.Namespace) -> Teacher:
     if len(pictures) < _FEWEST:
         raise ConfigError("--images", f"{args.images} holds {len(pictures)} pictures", f"write {_FEWEST} or more")
     print(f"{len(pictures)} pictures; a tenth of them is only measured on")
+    work = args.out.with_suffix(".part.npz")
     with teaching.shown() as shown:
         teacher, explained = distilling.distil(
-            settings, pictures, lambda doing, done, total: shown(doing, done, total, None)
+            settings, pictures, work, lambda doing, done, total: shown(doing, done, total, None)
         )
+    work.unlink(missing_ok=True)
     print(f"it says {explained:.0%} of what {args.backbone} says of pictures it has not seen (variance explained)")
     return teacher

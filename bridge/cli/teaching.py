@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -198,10 +199,14 @@ def _fine(args: argparse.Namespace) -> tuple[Phase, ...]:
 
 @contextmanager
 def shown(what: str = "") -> Iterator[Told]:
-    """Show how far a training is, and say a line for each epoch; the bar only where somebody watches."""
+    """Show how far a training is, and say a line for each epoch.
+
+    A bar where somebody watches; a line every half a minute where it goes into a log.
+    """
     columns = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, disable=not sys.stdout.isatty()) as bar:
         tasks: dict[str, Any] = {}
+        last = time.monotonic()
 
         def told(doing: str, done: int, total: int, epoch: Epoch | None) -> None:
             if doing not in tasks:
@@ -211,8 +216,12 @@ def shown(what: str = "") -> Iterator[Told]:
                 say(f"{what}{doing}, {_said(epoch)}")
             elif done == total and doing not in _IN_EPOCHS:
                 say(f"{what}{doing}: {total}")
+            elif bar.disable and time.monotonic() - last > _QUIET:
+                say(f"{what}{doing}: {done:,} of {total:,}")
 
         def say(line: str) -> None:
+            nonlocal last
+            last = time.monotonic()
             if bar.disable:
                 print(line, flush=True)
             else:
@@ -221,6 +230,8 @@ def shown(what: str = "") -> Iterator[Told]:
         yield told
 
 
+_QUIET: Final = 30.0
+"""Seconds after which a log hears how far it is."""
 _IN_EPOCHS = ("head", "last block and head", "everything")
 """What is told of after each epoch."""
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from argparse import ArgumentTypeError
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bridge.cli import boxing, looking, outlet, reading, teaching, written
-from bridge.cli.numbers import count, said_auc, share
+from bridge.cli.numbers import count, said_auc, share, size
 from bridge.errors import ConfigError
 from bridge.judging.bundle import Precision
 from bridge.judging.spec import Input
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bridge.learning.anomaly.network import AnomalyNetwork
     from bridge.learning.anomaly.patchcore import Told
     from bridge.learning.anomaly.teachers import Teacher
+    from bridge.learning.anomaly.tiling import Tiling
     from bridge.learning.data import Collection, Dataset, Look, Split
     from bridge.learning.export import Made
 
@@ -39,6 +40,8 @@ FLAGS = (
     "--metric",
     "--memory",
     "--strangest",
+    "--tile",
+    "--overlap",
 )
 """What means nothing to other kinds."""
 FOR_CLASSIFIERS = (
@@ -108,6 +111,15 @@ def options(parser: argparse.ArgumentParser) -> None:
     add("--metric", choices=METRICS, default=METRICS[0], help=_METRIC)
     add("--memory", type=count, default=4000, help="patchcore: places that are remembered (default: 4000)")
     add("--strangest", type=share, default=0.0, metavar="SHARE", help=_STRANGEST)
+    add(
+        "--tile",
+        type=size,
+        metavar="WxH",
+        help="judge a picture of --size in tiles of this, all in one model (default: as a whole)",
+    )
+    add(
+        "--overlap", type=count, metavar="PIXELS", help="with --tile: that neighbours share at least (default: 32)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -137,6 +149,7 @@ class _Task:
     name: str
     backbone: str
     teacher: Teacher | None = None
+    tiling: Tiling | None = None
     other: NDArray[np.uint8] | None = None
     """Pictures of anything else."""
 
@@ -153,10 +166,12 @@ def _task(args: argparse.Namespace) -> _Task:
     collection = reading.read(args, good_only=True)
     out: Path = args.out or Path("models/pins")
     look = looking.look(args, collection, _SIZE if teacher else _standard(backbone))
+    tiling = _tiling(args, look.into)
     return _Task(
         collection=collection,
         look=look,
-        other=_suited(args, backbone, look.into),
+        tiling=tiling,
+        other=_suited(args, backbone, look.into, tiling),
         out=out,
         name=outlet.model(out, args.name),
         backbone=backbone,
@@ -164,8 +179,29 @@ def _task(args: argparse.Namespace) -> _Task:
     )
 
 
-def _suited(args: argparse.Namespace, backbone: str, into: Input) -> NDArray[np.uint8] | None:
+def _tiling(args: argparse.Namespace, into: Input) -> Tiling | None:
+    if args.tile is None:
+        if args.overlap is not None:
+            raise ConfigError("--overlap", "means nothing without --tile", "write --tile WxH too")
+        return None
+    from bridge.learning.anomaly import tiling  # noqa: PLC0415 - TensorFlow
+
+    width, height = args.tile
+    overlap = tiling.OVERLAP if args.overlap is None else args.overlap
+    if args.method == "efficientad" and overlap < tiling.OVERLAP:
+        said = f"{overlap} leave places between tiles that none describes"
+        raise ConfigError("--overlap", said, f"write {tiling.OVERLAP} or more")
+    planned = tiling.planned((into.height, into.width), (height, width), overlap)
+    print(f"each picture is judged in {len(planned.places)} tiles of {width}x{height}")
+    return planned
+
+
+def _suited(
+    args: argparse.Namespace, backbone: str, into: Input, tiling: Tiling | None
+) -> NDArray[np.uint8] | None:
     """Try what can be tried before the set is read; return the other pictures, where there are any."""
+    if tiling:
+        into = replace(into, height=tiling.tile_height, width=tiling.tile_width)
     if args.method == "patchcore":
         from bridge.learning.anomaly import patchcore  # noqa: PLC0415 - TensorFlow
         from bridge.learning.networks import IMAGENET, weights  # noqa: PLC0415 - same
@@ -174,7 +210,7 @@ def _suited(args: argparse.Namespace, backbone: str, into: Input) -> NDArray[np.
         return None
     from bridge.learning.anomaly import anything, efficientad  # noqa: PLC0415 - TensorFlow
 
-    efficientad.suits(into)
+    efficientad.suits(into, tiling)
     return None if args.other is None else anything.pictures(args.other, into, "--other")
 
 
@@ -242,6 +278,7 @@ def _remembering(
         memory=args.memory,
         share=args.strangest,
         seed=args.seed,
+        tiling=task.tiling,
     )
     return patchcore.train(settings, task.look.into, dataset.pictures[sides.train], told)
 
@@ -256,7 +293,9 @@ def _learning(args: argparse.Namespace, task: _Task, dataset: Dataset, sides: Sp
         print("no --other pictures: the student is not kept from following its teacher on what is no such part")
     if steps < efficientad.FULL_STEPS:
         print(f"{steps:,} steps of the paper's {efficientad.FULL_STEPS:,}: figures will be below the paper's")
-    settings = efficientad.Settings(decoder=Decoder(args.decoder), steps=steps, seed=args.seed, window=window)
+    settings = efficientad.Settings(
+        decoder=Decoder(args.decoder), steps=steps, seed=args.seed, window=window, tiling=task.tiling
+    )
     material = efficientad.Material(
         good=dataset.pictures[sides.train],
         validation=dataset.pictures[sides.validation],
@@ -298,6 +337,7 @@ def _exported(
 def _recipe(args: argparse.Namespace, task: _Task, dataset: Dataset, sides: Split) -> dict[str, Any]:
     return {
         "method": args.method,
+        **({"tiles": task.tiling.facts} if task.tiling else {}),
         **(_taught(args, task.teacher) if task.teacher else _remembered(args, task)),
         "data": {
             "digest": dataset.digest,

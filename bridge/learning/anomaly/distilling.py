@@ -8,6 +8,7 @@ pixels or eight; its numbers are averaged down to 384 and levelled to mean 0 and
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from bridge.judging import preprocess
 from bridge.judging.spec import Input
-from bridge.learning.anomaly import ahead, patchcore, pdn
+from bridge.learning.anomaly import ahead, patchcore, pdn, progress
 from bridge.learning.anomaly.patchcore import Describer
 from bridge.learning.anomaly.pdn import BORDER, NUMBERS, STEP, Size
 from bridge.learning.anomaly.teachers import Teacher
@@ -33,6 +34,8 @@ SIDE: Final = 256
 _TWICE = 2
 _MEASURED: Final = 500
 """Pictures at most whose descriptions say what is level."""
+_KEPT_EVERY = 25
+"""Steps, or more where they are fast."""
 BATCH: Final = 2
 GPU_BATCH: Final = 16
 """As in the paper."""
@@ -54,12 +57,15 @@ class Settings:
     seed: int = 0
 
 
-def distil(settings: Settings, pictures: Pictures, told: Told) -> tuple[Teacher, float]:
+def distil(settings: Settings, pictures: Pictures, work: Path, told: Told) -> tuple[Teacher, float]:
     """Return a teacher, and how much of what the backbone says it explains on a tenth of the pictures, kept apart.
+
+    What an interruption leaves is taken up again.
 
     Args:
         settings: how.
         pictures: rgb, shape (N, 2 * SIDE, 2 * SIDE, 3), of anything; at least ten.
+        work: a file for what an interruption leaves.
         told: hears of every step.
 
     Raises:
@@ -73,6 +79,10 @@ def distil(settings: Settings, pictures: Pictures, told: Told) -> tuple[Teacher,
     model = pdn.build(settings.size, SIDE, SIDE, name="teacher")
     rate = keras.optimizers.schedules.CosineDecay(settings.rate, settings.steps)
     model.compile(keras.optimizers.Adam(rate), "mse", jit_compile=False)
+    model.optimizer.build(model.trainable_variables)
+    kept = progress.Kept(work, model, progress.fingerprint((settings, weights.digest(settings.source)), pictures))
+    begun, spent = kept.restore()
+    started = time.monotonic() - spent
 
     def shown(step: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         rng = np.random.default_rng([settings.seed, step])
@@ -80,23 +90,25 @@ def distil(settings: Settings, pictures: Pictures, told: Told) -> tuple[Teacher,
         turned = np.stack([_turned(pictures[at], rng) for at in chosen])
         return _small(turned), _normalised(one, turned)
 
-    for step, (small, large) in enumerate(ahead.made(shown, 0, settings.steps), 1):
+    for step, (small, large) in enumerate(ahead.made(shown, begun, settings.steps), begun + 1):
         model.train_on_batch(small, (_plain(one, large) - mean) / np.sqrt(variance))
         told("distilling", step, settings.steps)
+        if step % _KEPT_EVERY == 0:
+            kept.write(step, time.monotonic() - started, whatever=False)
     wrong, there = 0.0, 0.0
     for at in order[apart:]:
         picture = pictures[at][None]
         said = (_plain(one, _normalised(one, picture)) - mean) / np.sqrt(variance)
         wrong += float(np.square(model.predict_on_batch(_small(picture)) - said).mean())
         there += float(np.square(said).mean())
-    kept = model.get_weights()
+    learnt = model.get_weights()
     about = {
         "distilled from": settings.backbone,
         "weights": weights.digest(settings.source),
         "pictures": len(pictures),
         **{name: str(value) for name, value in asdict(settings).items() if name in {"steps", "batch", "seed"}},
     }
-    pairs = tuple(zip(kept[::2], kept[1::2], strict=True))
+    pairs = tuple(zip(learnt[::2], learnt[1::2], strict=True))
     return Teacher(size=settings.size, convolutions=pairs, about=about), 1 - wrong / there
 
 

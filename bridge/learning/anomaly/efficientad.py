@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -89,10 +89,6 @@ class Settings:
     """How a picture larger than the networks are shown is cut; None: they are shown the whole."""
 
 
-OVERLAP: Final = 2 * pdn.BORDER * pdn.STEP
-"""Pixels that tiles share at least: what one does not describe at its edge, its neighbour does."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
     """What it is trained on, and looked at with."""
@@ -134,7 +130,9 @@ def train(
     suits(into, settings.tiling)
     started = time.monotonic()
     keras.utils.set_random_seed(settings.seed)
-    run = progress.fingerprint(asdict(settings), into, teacher, material)
+    run = progress.fingerprint(
+        (settings, into, teacher.digest), material.good, material.validation, material.bad, material.other
+    )
     if settings.tiling:
         material = replace(material, good=settings.tiling.cut(material.good))
     parts = _Parts(settings, into, teacher, material.good)
@@ -165,16 +163,16 @@ def usual(steps: int | None) -> tuple[int, int | None]:
     return steps or CPU_STEPS, CPU_WINDOW
 
 
-def suits(into: Input, tiling: Tiling | None = None) -> None:
-    """Refuse a picture, or a tile, that cannot be encoded.
+def suits(into: Input, cut: Tiling | None = None) -> None:
+    """Refuse a picture, or the tiles of it, that cannot be encoded.
 
     Raises:
         ConfigError: because of its size or colours.
     """
-    height, width = tiling.tile if tiling else (into.height, into.width)
+    height, width = cut.tile if cut else (into.height, into.width)
     if not autoencoder.fits(height, width):
         raise ConfigError(
-            "--tile" if tiling else "--size",
+            "--tile" if cut else "--size",
             f"{width}x{height} cannot be encoded",
             "write multiples of 32, at least 64, as 256x256",
         )

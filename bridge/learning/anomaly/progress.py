@@ -6,29 +6,29 @@ import hashlib
 import io
 import time
 import zipfile
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bridge.durable import replace_bytes
-from bridge.judging.spec import Input
 from bridge.learning.networks.trunk import Model
-
-if TYPE_CHECKING:
-    from bridge.learning.anomaly.efficientad import Material
-    from bridge.learning.anomaly.teachers import Teacher
 
 _RUN, _STEP, _SECONDS = "run", "step", "seconds"
 _SPARED: Final = 20
 """So many times as long as keeping took, nothing is kept again."""
 
 
-def fingerprint(settings: dict[str, Any], into: Input, teacher: Teacher, material: Material) -> str:
-    """Return a hash over all that a training follows from."""
-    told = hashlib.sha256(repr((sorted(settings.items()), asdict(into), teacher.digest)).encode())
-    for array in (material.good, material.validation, material.bad, material.other):
+def fingerprint(facts: object, *arrays: NDArray[Any] | None) -> str:
+    """Return a hash over all that a training follows from.
+
+    Args:
+        facts: what ``repr`` tells apart.
+        arrays: pictures and labels; None where there are none.
+    """
+    told = hashlib.sha256(repr(facts).encode())
+    for array in arrays:
         told.update(b"none" if array is None else np.ascontiguousarray(array).data)
     return told.hexdigest()
 

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bridge.errors import ConfigError
+from bridge.learning.anomaly import pdn
 from bridge.learning.backend import keras
 from bridge.learning.networks.trunk import Model, Tensor
 
 STEP: Final = 32
 """Tiles begin at multiples of so many pixels: every backbone's places lie then as in the whole picture."""
+OVERLAP: Final = 2 * pdn.BORDER * pdn.STEP
+"""Pixels that tiles of a PDN share at least: what one does not describe at its edge, its neighbour does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +46,16 @@ class Tiling:
     def places(self) -> list[tuple[int, int]]:
         """Top and left of each tile, row by row."""
         return list(product(self.tops, self.lefts))
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Size and places of the tiles, in JSON values."""
+        return {
+            "width": self.tile_width,
+            "height": self.tile_height,
+            "tops": list(self.tops),
+            "lefts": list(self.lefts),
+        }
 
     def cut(self, pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return the tiles of N pictures, picture by picture: (N x tiles, tile height, tile width, channels)."""

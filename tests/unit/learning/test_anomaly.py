@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from bridge.cli import train_anomaly
+from bridge.cli import train_anomaly, train_detector
 from bridge.cli.main import main
 from bridge.errors import ConfigError
 from bridge.judging import bundle, preprocess
@@ -23,6 +23,7 @@ from bridge.judging.spec import Input
 from bridge.learning import mapping, scoring
 from bridge.learning.anomaly import (
     autoencoder,
+    distilling,
     dividing,
     efficientad,
     export,
@@ -407,12 +408,57 @@ def test_the_commands_make_a_teacher_and_a_judge_of_it(
     assert main([*same.split(), *f"--method efficientad --teacher {teacher} --steps 2".split()]) == 0
     assert "the limit is a guess" in capsys.readouterr().out
     assert not (out / ".training" / "efficientad.npz").exists()
-    assert main([*same.split(), *f"--weights {weights} --memory 50".split()]) == 0
+    assert main([*same.split(), *f"--weights {weights} --memory 50 --tile 64x96 --overlap 32".split()]) == 0
+    assert "2 tiles of 64x96" in capsys.readouterr().out
     first, second = (bundle.load(out / str(version)).manifest for version in (1, 2))
     assert first.recipe["teacher"]["sha256"] == teachers.read(teacher).digest
     assert second.recipe["network"]["memory"] == 50
+    assert second.recipe["tiles"]["lefts"] == [0, 32]
     assert {first.kind, second.kind} == {"anomaly"}
     assert min(one.metrics["training_seconds"] for one in (first, second)) > 0  # type: ignore[type-var]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--overlap 32", "without --tile"),
+        ("--tile 60x64", "multiples of 32"),
+        ("--tile 128x64", "larger than the picture"),
+        ("--tile 64x64 --overlap 40", "leave nothing new"),
+        ("--tile 64x64 --overlap 16 --method efficientad --teacher {teacher}", "that none describes"),
+    ],
+)
+def test_tiles_that_do_not_fit_are_told_in_a_line(
+    words: str, said: str, surfaces: Path, teacher: Teacher, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    teachers.write(tmp_path / "teacher.npz", teacher)
+    words = words.format(teacher=tmp_path / "teacher.npz")
+    flags = f"train {surfaces} --kind anomaly --out {tmp_path / 'models'} --size 96x96 {words}"
+    assert main(flags.split()) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_distillation_goes_on_and_ends_the_same(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distilling, "_KEPT_EVERY", 1)
+    rng = np.random.default_rng(0)
+    shown = rng.integers(0, 256, (10, 2 * distilling.SIDE, 2 * distilling.SIDE, 3), np.uint8)
+    settings = distilling.Settings(source=weights, steps=3, batch=1)
+    steps: list[int] = []
+
+    def told(_doing: str, done: int, _total: int) -> None:
+        steps.append(done)
+        if steps == [1, 2]:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        distilling.distil(settings, shown, tmp_path / "kept.npz", told)
+    torn, _ = distilling.distil(settings, shown, tmp_path / "kept.npz", told)
+    assert steps == [1, 2, 2, 3]  # what was kept last is step 1: the second was never told of as kept
+    straight, _ = distilling.distil(settings, shown, tmp_path / "other.npz", lambda *_: None)
+    for one, other in zip(torn.convolutions, straight.convolutions, strict=True):
+        np.testing.assert_allclose(one[0], other[0], atol=1e-5)
 
 
 def test_every_flag_of_train_is_of_one_kind_or_of_all(capsys: pytest.CaptureFixture[str]) -> None:
@@ -424,7 +470,8 @@ def test_every_flag_of_train_is_of_one_kind_or_of_all(capsys: pytest.CaptureFixt
         --kind --name --backbone --weights --roi --roi-of --look-of --margin --register --motion
         --least-correlation --largest-shift --largest-turn --size --colour --hot --smallest-box --largest-box
         --most-boxes --precision --int8-loss"""
-    apart = (set(common.split()), set(train_anomaly.FLAGS), set(train_anomaly.FOR_CLASSIFIERS))
+    own = (train_anomaly.FLAGS, train_anomaly.FOR_CLASSIFIERS, train_detector.FLAGS)
+    apart = (set(common.split()), *map(set, own))
     assert set.union(*apart) == said
     assert sum(map(len, apart)) == len(said)
 

@@ -34,9 +34,7 @@ def test_tiles_cover_a_row_and_share_enough(whole: int, part: int, overlap: int)
     assert starts[0] == 0
     assert starts[-1] + part == whole
     assert all(start % 32 == 0 for start in starts)
-    assert all(
-        32 <= later - one <= max(32, part - overlap) for one, later in zip(starts, starts[1:], strict=False)
-    )
+    assert all(32 <= later - one <= max(32, part - overlap) for one, later in pairwise(starts))
 
 
 @pytest.mark.parametrize("size", [(100, 96), (96, 100)])
@@ -80,7 +78,7 @@ def test_tiles_of_a_teacher_are_told_as_in_the_whole() -> None:
     """It sees 33 pixels and pads nothing, so that tiles that share 32 leave out nothing and differ nowhere."""
     model = {size: pdn.build(Size.SMALL, *size, numbers=1) for size in ((96, 96), (96, 224))}
     model[96, 224].set_weights(model[96, 96].get_weights())
-    cut = planned((96, 224), (96, 96), efficientad.OVERLAP)
+    cut = planned((96, 224), (96, 96), tiling.OVERLAP)
     seen = keras.Input((96, 224, 3))
     tiled = keras.Model(seen, tiling.over(seen, cut, model[96, 96]))
     shown = pictures(1, 96, 224).astype(np.float32) / 255
@@ -97,7 +95,7 @@ def test_efficientad_of_tiles_finds_a_spot_on_a_seam_once(tmp_path: Path) -> Non
     material = efficientad.Material(
         good=good[:3], validation=np.concatenate([good[3:], bad]), bad=np.array([False, False, True])
     )
-    cut = planned((96, 224), (96, 96), efficientad.OVERLAP)
+    cut = planned((96, 224), (96, 96), tiling.OVERLAP)
     settings = efficientad.Settings(steps=60, rate=1e-3, window=64, tiling=cut)
     into = Input(width=224, height=96)
     said: list[str] = []
