@@ -131,7 +131,7 @@ def run(args: argparse.Namespace) -> int:
     dataset = reading.decoded(task.collection, task.look)
     sides = dividing.divided(dataset, reading.shares(args), args.seed, torn=args.allow_leak)
     _tell(dataset, sides)
-    reading.refuse_leak(args, task.collection, sides)
+    reading.refuse_leak(args, replace(task.collection, items=dataset.items), sides)
     with outlet.held(task.work):
         network = _trained(args, task, dataset, sides)
         made = _exported(args, task, dataset, sides, network)

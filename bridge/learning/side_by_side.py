@@ -5,9 +5,8 @@ All are asked about the same pictures, of which none has learnt. What one of the
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -17,6 +16,7 @@ from bridge.errors import ConfigError
 from bridge.judging.bundle import Bundle
 from bridge.learning import map_evaluation, metrics
 from bridge.learning.data import Collection
+from bridge.learning.evaluation import plain
 from bridge.learning.map_evaluation import MapEvaluation
 from bridge.learning.metrics import Estimate
 from bridge.learning.scoring import Scored
@@ -161,7 +161,7 @@ def facts(entries: Sequence[Entry]) -> list[dict[str, Any]]:
             "way": way(one.model),
             "precision": str(one.model.manifest.precision),
             **map_evaluation.facts(one.worth),
-            "auroc_gain": None if one.gain is None or math.isnan(one.gain.value) else asdict(one.gain),
+            "auroc_gain": None if one.gain is None else plain(one.gain),
             "training_seconds": one.training_seconds,
             "edge_ms": round(one.edge_ms, 3),
             "megabytes": round(one.megabytes, 3),

@@ -69,7 +69,7 @@ def spent(seconds: float) -> str:
 def _gain(one: Estimate | None) -> str:
     if one is None or math.isnan(one.value):
         return "–"
-    return f"{one.value:+.3f} ({one.low:+.3f} to {one.high:+.3f})"
+    return f"{one.value:+.3f}" + ("" if math.isnan(one.low) else f" ({one.low:+.3f} to {one.high:+.3f})")
 
 
 def lead(entries: Sequence[Entry]) -> str:

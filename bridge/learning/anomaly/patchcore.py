@@ -266,6 +266,12 @@ class Farness(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
         other = ops.min(self._lengths - 2 * ops.matmul(flat, self._memory), axis=1)
         return ops.reshape(ops.sqrt(ops.maximum(own + other, 0.0)), (-1, rows, columns, 1))
 
+    @property
+    def multiply_adds(self) -> int:
+        """Those of one picture: each of its places with each that is remembered."""
+        _, rows, columns, _ = self.output.shape
+        return int(rows * columns * self._shape[0] * self._shape[1])
+
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape of the map."""
         return (*input_shape[:3], 1)

@@ -14,6 +14,8 @@ Model = Any
 def multiply_adds(model: Model) -> int:
     """Return the multiply-adds of one picture, in convolutions and dense layers; all else is small beside them.
 
+    A layer of our own that has many says how many, as ``multiply_adds``.
+
     A multiply-add counts as one here, and as two floating-point operations (FLOPs) in ``flops``. Many papers
     say FLOPs for what is counted here.
     """
@@ -43,7 +45,7 @@ def _layer(layer: Any) -> int:
         return _places(layer) * _each(layer.kernel)
     if isinstance(layer, kinds.Conv2D):
         return _places(layer) * _each(layer.kernel)
-    return 0
+    return int(getattr(layer, "multiply_adds", 0))
 
 
 def _places(layer: Any) -> int:

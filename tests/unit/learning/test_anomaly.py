@@ -40,9 +40,10 @@ from bridge.learning.anomaly.teachers import Teacher
 from bridge.learning.backend import keras
 from bridge.learning.data import Choice, Dataset, Look, Shares, items, pictures
 from bridge.learning.levels import SYMMETRIC
-from bridge.learning.networks import applications
+from bridge.learning.networks import applications, cost
 from bridge.learning.target import Target
-from bridge.messages import Spot, Verdict, View
+from bridge.messages import Decision, Goal, Origin, Spot, Stage, Verdict, View, ViewDecision
+from bridge.store import Images, open_journal
 
 pytestmark = pytest.mark.learning
 
@@ -268,6 +269,9 @@ def test_farness_is_the_distance_to_the_nearest() -> None:
     said = np.asarray(patchcore.Farness(remembered, spread)(seen))[..., 0]
     true = np.linalg.norm((seen / spread)[..., None, :] - remembered, axis=-1).min(axis=-1)
     np.testing.assert_allclose(said, true, rtol=1e-4, atol=1e-4)
+    places = keras.Input((3, 4, 5))
+    whole = keras.Model(places, patchcore.Farness(remembered, spread)(places))
+    assert cost.multiply_adds(whole) == 3 * 4 * 5 * 7
 
 
 def test_a_picture_is_as_strange_as_its_strangest_places() -> None:
@@ -459,6 +463,62 @@ def test_a_distillation_goes_on_and_ends_the_same(
     straight, _ = distilling.distil(settings, shown, tmp_path / "other.npz", lambda *_: None)
     for one, other in zip(torn.convolutions, straight.convolutions, strict=True):
         np.testing.assert_allclose(one[0], other[0], atol=1e-5)
+
+
+async def kept(folder: Path) -> None:
+    """Record parts that an operator called OK, each lying a little otherwise; the first shows no part at all."""
+    rng = np.random.default_rng(6)
+    async with Images(folder / "images") as images, open_journal(folder) as journal:
+        for number in range(24):
+            picture = np.full((128, 160, 3), 60, np.uint8)
+            if number:
+                x, y = (int(one) for one in rng.integers(-5, 6, 2))
+                cv2.rectangle(picture, (40 + x, 30 + y), (120 + x, 98 + y), (200, 200, 200), -1)
+                cv2.circle(picture, (64 + x, 52 + y), 9, (90, 90, 90), -1)
+            picture += rng.integers(0, 12, picture.shape, np.uint8)
+            image = await images.put(cv2.imencode(".png", picture)[1].tobytes())
+            one = Decision(
+                id=f"{number + 1:032x}",
+                line="a",
+                goal=Goal.REPLACE,
+                stage=Stage.SHADOW,
+                part=f"s{number}",
+                operator=Verdict.OK,
+                final=Verdict.OK,
+                origin=Origin.OPERATOR,
+                views=(ViewDecision(name="top", image=image, final=Verdict.OK),),
+                event_at=1.7e9 + number,
+            )
+            await journal.commit(one, [])
+        await images.flush()
+
+
+@pytest.mark.filterwarnings("default")  # h5py and TensorFlow warn of their own affairs
+def test_it_learns_from_a_journal_and_registers_loose_parts(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What cannot be registered is left out, before copies are sought among the others."""
+    asyncio.run(kept(tmp_path / "var"))
+    second = next(
+        path for path in items.read(tmp_path / "var", Choice(good_only=True)).items if path.group == "s1"
+    )
+    golden, out = tmp_path / "golden.png", tmp_path / "models" / "loose"
+    golden.write_bytes(second.path.read_bytes())
+    words = f"train {tmp_path}/var --kind anomaly --weights {weights} --memory 50 --size 96x96 --out {out}"
+    words += f" --roi 80,64,90,76 --register {golden} --motion shift"
+    status = main(words.split())
+    said = capsys.readouterr()
+    if status:  # all parts look alike, and the search for copies may say so
+        assert "copies" in said.err
+        assert main([*words.split(), "--allow-leak"]) == 0
+        said = capsys.readouterr()
+    assert "1 of 24 pictures is left out" in said.out
+    made = bundle.load(out / "1").manifest
+    assert made.registration["*"].motion == "shift"
+    assert made.roi["*"].w == 90
+    learnt = made.recipe["data"]
+    assert isinstance(learnt, dict)
+    assert learnt["train"] + learnt["validation"] + learnt["held-out"] == 23
 
 
 def test_every_flag_of_train_is_of_one_kind_or_of_all(capsys: pytest.CaptureFixture[str]) -> None:
