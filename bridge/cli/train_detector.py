@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     dataset = reading.decoded(task.collection, task.look)
     sides = truth.divided(dataset, reading.shares(args), args.seed, torn=args.allow_leak)
     _tell(dataset, sides)
-    reading.refuse_leak(args, task.collection, sides)
+    reading.refuse_leak(args, replace(task.collection, items=dataset.items), sides)
     with outlet.held(task.work):
         network, course = _trained(task, dataset, sides)
         made = _exported(args, task, (dataset, sides), network, course)
@@ -125,7 +125,7 @@ def _standard(collection: Collection) -> Input:
 
 
 def _tell(dataset: Dataset, sides: Split) -> None:
-    for side, places in sides.sides.items():
+    for side, places in ((side, places) for side, places in sides.sides.items() if len(places)):
         boxes = sum(len(dataset.items[at].marks or ()) for at in places.tolist())
         without = sum(not dataset.items[at].marks for at in places.tolist())
         print(f"{side}: {len(places)} pictures with {boxes} boxes, {without} of them without any")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from bridge.learning.augmentation import Policy
-from bridge.learning.backend import keras
+from bridge.learning.backend import keras, on_gpu
 from bridge.learning.detection.assigning import NOTHING
 from bridge.learning.detection.grids import places
 from bridge.learning.detection.network import EDGES, DetectorNetwork, corners
@@ -60,7 +60,7 @@ def learner(network: DetectorNetwork, settings: Settings, classes: int, channels
     rate = keras.optimizers.schedules.CosineDecay(
         settings.rate / 100, max(1, settings.steps - warm), warmup_target=settings.rate, warmup_steps=warm
     )
-    jit = "auto" if keras.distribution.list_devices("gpu") else False  # on a processor XLA is the slower one
+    jit = "auto" if on_gpu() else False  # on a processor XLA is the slower one
     model.compile(keras.optimizers.AdamW(rate, weight_decay=1e-2, clipnorm=10.0), jit_compile=jit)
     model.optimizer.build(model.trainable_variables)
     return model

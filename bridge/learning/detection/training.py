@@ -20,7 +20,7 @@ from bridge.errors import ConfigError
 from bridge.judging import detections, preprocess
 from bridge.judging.detections import Find
 from bridge.judging.spec import Detection, Input
-from bridge.learning.backend import keras
+from bridge.learning.backend import keras, on_gpu
 from bridge.learning.data import Dataset, Indices, Split
 from bridge.learning.detection import grids, learner, network, precision, truth
 from bridge.learning.detection.assigning import Grids, Marks
@@ -55,14 +55,10 @@ class Material:
 
 def usual(steps: int | None, batch: int | None, window: int | None) -> tuple[int, int, int]:
     """Return steps, batch and window where perhaps nothing is said: on a processor few and small."""
-    if _gpu():
+    if on_gpu():
         return steps or GPU_STEPS, batch or 16, window or 320
     plain = Settings()
     return steps or plain.steps, batch or plain.batch, window or plain.window
-
-
-def _gpu() -> bool:
-    return bool(keras.distribution.list_devices("gpu"))
 
 
 def suits(settings: Settings, into: Input) -> None:
@@ -108,7 +104,7 @@ def train(
     looked = _Looks(net, dataset, marks, sides.validation, into)
     losses: list[float] = []
     started = time.monotonic()
-    every, keeps = max(1, settings.steps // _LOOKS), _KEPT_EVERY["gpu" if _gpu() else "cpu"]
+    every, keeps = max(1, settings.steps // _LOOKS), _KEPT_EVERY["gpu" if on_gpu() else "cpu"]
     for step, batch in enumerate(_batches(settings, net, dataset, marks, sides, course.step), course.step + 1):
         losses.append(float(model.train_on_batch(batch)))
         told("learning", step, settings.steps)
