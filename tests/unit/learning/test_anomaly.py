@@ -493,6 +493,7 @@ async def kept(folder: Path) -> None:
         await images.flush()
 
 
+@pytest.mark.timeout(180)
 @pytest.mark.filterwarnings("default")  # h5py and TensorFlow warn of their own affairs
 def test_it_learns_from_a_journal_and_registers_loose_parts(
     weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
