@@ -121,11 +121,15 @@ def _worth(args: argparse.Namespace, one: Meeting, scored: Scored) -> MapEvaluat
 def _print(entries: Sequence[Entry]) -> None:
     from bridge.learning import side_by_side_page  # noqa: PLC0415 - the help needs none of it
 
-    console = Console(width=None if sys.stdout.isatty() else 200)
-    shown = Table(*side_by_side_page.HEADERS)
-    for one in entries:
-        shown.add_row(*side_by_side_page.cells(one))
-    console.print(shown)
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    for headers, cells in (
+        (side_by_side_page.HEADERS, side_by_side_page.cells),
+        (side_by_side_page.SURE, side_by_side_page.sure),
+    ):
+        shown = Table(*headers)
+        for one in entries:
+            shown.add_row(*cells(one))
+        console.print(shown)
     console.print(side_by_side_page.lead(entries), highlight=False)
 
 

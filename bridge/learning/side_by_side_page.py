@@ -12,37 +12,37 @@ from bridge.learning.side_by_side import Entry
 from bridge.pages import page
 from bridge.pages.page import Markup, Section
 
-HEADERS: Final = (
-    "bundle",
-    "judges by",
-    "AUROC",
-    "against the first",
-    "AUPRC",
-    "F1-max",
-    "pixel AUROC",
-    "PRO",
-    "training",
-    "edge ms",
-    "MB",
-)
+HEADERS: Final = ("bundle", "judges by", "AUROC", "pixel AUROC", "PRO", "training", "edge ms", "MB")
+SURE: Final = ("bundle", "against the first", "AUPRC", "F1-max", "pixel AUROC", "PRO")
+_FAR: Final = 3.0
+"""From so many times the fastest on, latencies are drawn by their logarithm."""
 
 
 def cells(one: Entry) -> tuple[str, ...]:
-    """Return the cells of ``HEADERS``; a dash where nothing is known."""
-    image, pixel = one.worth.image, one.worth.pixel
-    best = image.best_f1.value
+    """Return the cells of ``HEADERS``, what to pick by; a dash where nothing is known."""
+    pixel = one.worth.pixel
     return (
         named(one),
         side_by_side.way(one.model),
-        figure(image.auroc),
-        _gain(one.gain),
-        figure(image.average_precision),
-        "–" if math.isnan(best) else f"{best:.3f}",
-        figure(pixel.figures.auroc) if pixel else "–",
-        figure(pixel.figures.pro) if pixel else "–",
+        figure(one.worth.image.auroc),
+        plain(pixel.figures.auroc.value) if pixel else "–",
+        plain(pixel.figures.pro.value) if pixel else "–",
         "–" if one.training_seconds is None else spent(one.training_seconds),
         f"{one.edge_ms:.1f}",
         f"{one.megabytes:.1f}",
+    )
+
+
+def sure(one: Entry) -> tuple[str, ...]:
+    """Return the cells of ``SURE``, how sure that is; same."""
+    image, pixel = one.worth.image, one.worth.pixel
+    return (
+        named(one),
+        _gain(one.gain),
+        figure(image.average_precision),
+        plain(image.best_f1.value),
+        figure(pixel.figures.auroc) if pixel else "–",
+        figure(pixel.figures.pro) if pixel else "–",
     )
 
 
@@ -57,6 +57,11 @@ def figure(one: Estimate) -> str:
     if math.isnan(one.value):
         return "–"
     return f"{one.value:.3f}" if math.isnan(one.low) else f"{one.value:.3f} ({one.low:.3f}–{one.high:.3f})"
+
+
+def plain(value: float) -> str:
+    """Return a figure without its interval; a dash where nothing was counted."""
+    return "–" if math.isnan(value) else f"{value:.3f}"
 
 
 def spent(seconds: float) -> str:
@@ -95,32 +100,39 @@ def page_of(entries: Sequence[Entry], provenance: Sequence[tuple[str, object]]) 
         provenance: where it comes from, by name.
     """
     sections = [
-        Section(
-            title="Which to choose", body=[page.table(HEADERS, map(cells, entries), _CAPTION), _drawn(entries)]
-        ),
+        Section(title="Which to choose", body=[page.table(HEADERS, map(cells, entries), _PICK), _drawn(entries)]),
+        Section(title="How sure that is", body=[page.table(SURE, map(sure, entries), _SURE)]),
         Section(title="Where the figures come from", body=[page.facts(provenance)]),
     ]
     return page.render("Judges side by side", lead(entries), sections)
 
 
-_CAPTION: Final = (
-    "By picture, from p(OK); NG is what is to be found. AUROC is the chance that a bad picture scores below a "
-    "good one; against the first: its AUROC less that of the first line, with groups drawn together for both. "
-    "F1-max is chosen on these very pictures. By pixel, where a judge has an anomaly map and defects are drawn; "
-    "PRO to 30 % false alarms. In brackets: 95 % intervals. Training as the bundle says it, on whatever machine "
-    "that was. Edge: one view on this machine, from the encoded picture to the verdict, median of turns. MB: all "
-    "files of the bundle."
+_PICK: Final = (
+    "AUROC, by picture, is the chance that a bad one scores below a good one; in brackets its 95 % interval. By "
+    "pixel, and PRO to 30 % false alarms, where a judge has an anomaly map and defects are drawn. Training as the "
+    "bundle says it, on whatever machine that was. Edge: one view on this machine, from the encoded picture to "
+    "the verdict, median of turns. MB: all files of the bundle."
+)
+_SURE: Final = (
+    "Against the first: its AUROC less that of the first line, with groups drawn together for both. AUPRC: the "
+    "area under precision and recall of NG, by picture. F1-max is chosen on these very pictures. In brackets: "
+    "95 % intervals."
 )
 
 
 def _drawn(entries: Sequence[Entry]) -> Markup:
+    took = [one.edge_ms for one in entries]
+
     def draw(axes: Any) -> None:
         for one in entries:
             area = one.worth.image.auroc
             away = [[max(area.value - area.low, 0)], [max(area.high - area.value, 0)]]
             axes.errorbar(one.edge_ms, area.value, yerr=away, fmt="o")
             axes.annotate(named(one), (one.edge_ms, area.value), xytext=(5, 4), textcoords="offset points")
-        axes.set_xscale("log")
+        if max(took) > _FAR * min(took):
+            axes.set_xscale("log")
+        else:
+            axes.set_xlim(0, 1.3 * max(took))
         axes.set_xlabel("edge latency, ms")
         axes.set_ylabel("image AUROC")
 
