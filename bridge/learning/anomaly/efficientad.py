@@ -17,8 +17,8 @@ Otherwise than in the paper: Keras' Adam decays weights apart from the gradient;
 of each batch; pictures that the student must not follow are optional; the map is told on the grid of places, a
 quarter of the picture's size with its border 0, and stretched by the live path; and decoding is transposed by
 default (see ``autoencoder``). On a processor 70,000 steps take days: far fewer, of ten times the rate, are asked
-for, and said, and in each of them student and teacher are shown a window of the picture, whose places they describe
-just as in the whole; it costs a fifth.
+for, and said, and in each of them student and teacher are shown a window of the picture, whose places they
+describe just as in the whole; it costs a fifth.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def train(
 
 
 def usual(steps: int | None) -> tuple[int, int | None, float]:
-    """Return steps, window and rate where perhaps nothing is said: the paper's, but on a processor few, and larger."""
+    """Return steps, window and rate where nothing may be said: the paper's, but on a processor few, and larger."""
     if on_gpu():
         return steps or FULL_STEPS, None, RATE
     return steps or CPU_STEPS, CPU_WINDOW, CPU_RATE
