@@ -13,7 +13,7 @@ Boxes: average precision of each class, and boxes found and false ones from some
 Verdicts: every tested picture is NG. Good are the templates, and healed pictures: tested ones with all that is
 boxed taken from the template, so that they differ from it as good boards do, at edges and in what nobody boxed.
 The rule machine is the plain difference. Under goal 1 it calls NG what has any blob, and the model may turn that
-into OK; under goal 2 it calls NG what has a blob of so many pixels as one healed picture of ``trainval`` in five
+into OK; under goal 2 it calls NG what has a blob of so many pixels as one good picture of ``trainval`` in ten
 has (--machine), and the model may turn the rest into NG.
 
 Needs the train extra. Give --out to keep the model, and --bundle to measure one that is there.
@@ -212,9 +212,7 @@ def main(told: Callable[[str], None] = print) -> None:
     parser.add_argument("--input", choices=("picture", "difference"), default="picture")
     parser.add_argument("--bundle", type=Path, help="measure this one, and train none")
     parser.add_argument("--out", type=Path, help="where the model goes (default: nowhere)")
-    parser.add_argument(
-        "--machine", type=float, default=0.2, help="goal 2: the share of healed pictures it calls NG"
-    )
+    parser.add_argument("--machine", type=float, default=0.1, help="goal 2: the share of good views it calls NG")
     args, more = parser.parse_known_args()
     test, learnt = template.pairs(args.data / "test"), template.pairs(args.data / "trainval")
     with tempfile.TemporaryDirectory() as scratch:
