@@ -89,7 +89,8 @@ def main() -> None:
     parser.add_argument("--decoders", nargs="+", type=Decoder, default=list(Decoder))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=10_000)
-    parser.add_argument("--rate", type=float, default=efficientad.CPU_RATE)
+    parser.add_argument("--rate", type=float, default=efficientad.CPU_RATE, help="the paper's is 1e-4")
+    parser.add_argument("--hard", type=float, default=efficientad.CPU_HARD, help="the paper's is 0.001")
     parser.add_argument("--window", type=int, default=efficientad.CPU_WINDOW, help="pixels; 0: whole pictures")
     parser.add_argument("--jobs", type=int, default=1, help="trainings at a time")
     parser.add_argument("--folder", type=Path, default=Path("efficientad-kept"))
@@ -135,7 +136,12 @@ def trained(
 ) -> AnomalyNetwork:
     """Return its network; one that was trained before is not trained again."""
     settings = Settings(
-        decoder=run.decoder, steps=args.steps, rate=args.rate, seed=run.seed, window=args.window or None
+        decoder=run.decoder,
+        steps=args.steps,
+        rate=args.rate,
+        hard=args.hard,
+        seed=run.seed,
+        window=args.window or None,
     )
     material = Material(
         good=dataset.pictures[sides.train],

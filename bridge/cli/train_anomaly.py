@@ -288,19 +288,14 @@ def _learning(args: argparse.Namespace, task: _Task, dataset: Dataset, sides: Sp
     from bridge.learning.anomaly.autoencoder import Decoder  # noqa: PLC0415 - same
 
     assert task.teacher is not None  # noqa: S101 - seen to by _task
-    steps, window, rate = efficientad.usual(args.steps)
+    settings = replace(
+        efficientad.usual(args.steps), decoder=Decoder(args.decoder), seed=args.seed, tiling=task.tiling
+    )
     if args.other is None:
         print("no --other pictures: the student is not kept from following its teacher on what is no such part")
-    if steps < efficientad.FULL_STEPS:
-        print(f"{steps:,} steps of the paper's {efficientad.FULL_STEPS:,}: figures will be below the paper's")
-    settings = efficientad.Settings(
-        decoder=Decoder(args.decoder),
-        steps=steps,
-        rate=rate,
-        seed=args.seed,
-        window=window,
-        tiling=task.tiling,
-    )
+    if settings.steps < efficientad.FULL_STEPS:
+        few = f"{settings.steps:,} steps of the paper's {efficientad.FULL_STEPS:,}"
+        print(f"{few}: figures will be below the paper's")
     material = efficientad.Material(
         good=dataset.pictures[sides.train],
         validation=dataset.pictures[sides.validation],
@@ -373,13 +368,11 @@ def _remembered(args: argparse.Namespace, task: _Task) -> dict[str, Any]:
 def _taught(args: argparse.Namespace, teacher: Teacher) -> dict[str, Any]:
     from bridge.learning.anomaly import efficientad  # noqa: PLC0415 - TensorFlow
 
-    steps, window, rate = efficientad.usual(args.steps)
+    usual = efficientad.usual(args.steps)
     return {
         "network": {"size": str(teacher.size), "decoder": args.decoder},
         "teacher": {"sha256": teacher.digest, **teacher.about},
-        "steps": steps,
-        "window": window,
-        "rate": rate,
+        **{name: getattr(usual, name) for name in ("steps", "window", "rate", "hard")},
         "other": str(args.other or ""),
     }
 

@@ -16,9 +16,9 @@ student's against it; the latter two on pictures that are varied in brightness, 
 Otherwise than in the paper: Keras' Adam decays weights apart from the gradient; the highest thousandth is taken
 of each batch; pictures that the student must not follow are optional; the map is told on the grid of places, a
 quarter of the picture's size with its border 0, and stretched by the live path; and decoding is transposed by
-default (see ``autoencoder``). On a processor 70,000 steps take days: far fewer, of ten times the rate, are asked
-for, and said, and in each of them student and teacher are shown a window of the picture, whose places they
-describe just as in the whole; it costs a fifth.
+default (see ``autoencoder``). On a processor 70,000 steps take days: far fewer are asked for, and said, of ten
+times the rate and from the highest tenth of differences; and in each of them student and teacher are shown a
+window of the picture, whose places they describe just as in the whole, at a fifth of the cost.
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ RATE: Final = 1e-4
 CPU_RATE: Final = 1e-3
 """Of few steps larger ones."""
 HARD: Final = 0.001
-"""The share of squared differences that the student learns from."""
+"""The share of squared differences that the student learns from, as in the paper."""
+CPU_HARD: Final = 0.1
+"""In few steps from more of them."""
 LOWER, UPPER = 0.9, 0.995
 """The quantiles of good maps that scale them to 0 and 0.1."""
 _LATE = 0.95
@@ -86,6 +88,7 @@ class Settings:
     batch: int = 1
     rate: float = RATE
     decay: float = 1e-5
+    hard: float = HARD
     seed: int = 0
     window: int | None = None
     """Student and teacher are shown a window of so many pixels a side in each step, a multiple of 4; None: all."""
@@ -160,11 +163,11 @@ def train(
     return replace(made, seconds=time.monotonic() - started)
 
 
-def usual(steps: int | None) -> tuple[int, int | None, float]:
-    """Return steps, window and rate where nothing may be said: the paper's, but on a processor few, and larger."""
+def usual(steps: int | None) -> Settings:
+    """Return settings where nothing may be said: the paper's, but on a processor few steps, and larger ones."""
     if on_gpu():
-        return steps or FULL_STEPS, None, RATE
-    return steps or CPU_STEPS, CPU_WINDOW, CPU_RATE
+        return Settings(steps=steps or FULL_STEPS)
+    return Settings(steps=steps or CPU_STEPS, window=CPU_WINDOW, rate=CPU_RATE, hard=CPU_HARD)
 
 
 def suits(into: Input, cut: Tiling | None = None) -> None:
@@ -212,7 +215,7 @@ class _Parts:
         shown = {name: keras.Input(batch_shape=(settings.batch, *one), name=name) for name, one in shapes.items()}
         half, ops = pdn.NUMBERS, keras.ops
         teacher, student = self._at(self.teacher, seen), self._at(self.student, seen)
-        losses = [_hard(teacher(shown["window"]) - student(shown["window"])[..., :half], settings.batch)]
+        losses = [_hard(teacher(shown["window"]) - student(shown["window"])[..., :half], settings)]
         if other:
             losses.append(ops.mean(ops.square(student(shown["other"])[..., :half])))
         told = ops.einsum("bor,brcn->bocn", shown["rows"], self.autoencoder(shown["varied"]))
@@ -279,12 +282,12 @@ class _Losses(keras.Model):  # type: ignore[misc]  # Keras ships no types
         return keras.ops.sum(losses)
 
 
-def _hard(difference: Tensor, batch: int) -> Tensor:
-    """Return the mean of the highest thousandth of squared differences."""
+def _hard(difference: Tensor, settings: Settings) -> Tensor:
+    """Return the mean of the highest share of squared differences."""
     ops = keras.ops
-    numbers = batch * int(np.prod(difference.shape[1:]))
+    numbers = settings.batch * int(np.prod(difference.shape[1:]))
     flat = ops.reshape(ops.square(difference), (numbers,))
-    return ops.mean(ops.top_k(flat, max(1, round(HARD * numbers)))[0])
+    return ops.mean(ops.top_k(flat, max(1, round(settings.hard * numbers)))[0])
 
 
 def _statistics(teacher: Model, good: Pictures) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
