@@ -95,7 +95,8 @@ def normalised(network: AnomalyNetwork, picture: Any) -> Any:
     """Return a picture of bytes as the network is shown it."""
     levels = network.normalisation
     mean, deviation = (np.asarray(one, np.float32) for one in (levels.mean, levels.std))
-    return (keras.ops.cast(picture, "float32") * levels.scale - mean) / deviation
+    ops = keras.ops  # which take NumPy's arrays on every device; torch's own operators do not
+    return ops.divide(ops.subtract(ops.cast(picture, "float32") * levels.scale, mean), deviation)
 
 
 def by_jax(network: AnomalyNetwork) -> Judge:

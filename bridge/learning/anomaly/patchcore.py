@@ -261,9 +261,9 @@ class Farness(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
     def call(self, inputs: Tensor) -> Tensor:
         """Return distances, shape (batch, rows, columns, 1)."""
         ops, (_, rows, columns, numbers) = keras.ops, inputs.shape
-        flat = ops.reshape(inputs, (-1, numbers)) * self._spread
+        flat = ops.multiply(ops.reshape(inputs, (-1, numbers)), self._spread)
         own = ops.sum(flat * flat, axis=1)
-        other = ops.min(self._lengths - 2 * ops.matmul(flat, self._memory), axis=1)
+        other = ops.min(ops.subtract(self._lengths, 2 * ops.matmul(flat, self._memory)), axis=1)
         return ops.reshape(ops.sqrt(ops.maximum(own + other, 0.0)), (-1, rows, columns, 1))
 
     @property
