@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,12 +89,33 @@ def export(
     """
     with tempfile.TemporaryDirectory() as scratch:
         exporter = _Exporter(network, dataset, split, target, Path(scratch), told)
-        written = [exporter.plain()]
-        for precision in (one for one in (Precision.BF16, Precision.INT8) if one in target.precisions):
-            try:
-                written.append(exporter.other(precision))
-            except Refusal as exc:
-                refused(f"{exc}; {written[0].bundle.identity} (f32) stays")
+        return in_turn(exporter, target, refused)
+
+
+class Exporter(Protocol):
+    """A network on its way into bundles, one for each precision."""
+
+    def plain(self) -> Made:
+        """Write f32."""
+
+    def other(self, precision: Precision) -> Made:
+        """Write another precision, or raise ``Refusal``."""
+
+
+def in_turn(exporter: Exporter, target: Target, refused: Callable[[str], None]) -> list[Made]:
+    """Write f32, then each other precision that holds; a model's first version becomes live.
+
+    Args:
+        exporter: writes them.
+        target: where to, and in which precisions.
+        refused: is told in one line why a precision was not written.
+    """
+    written = [exporter.plain()]
+    for precision in (one for one in (Precision.BF16, Precision.INT8) if one in target.precisions):
+        try:
+            written.append(exporter.other(precision))
+        except Refusal as exc:
+            refused(f"{exc}; {written[0].bundle.identity} (f32) stays")
     if not (target.models / "live").exists():
         bundle.make_live(written[0].bundle.folder)
     return written

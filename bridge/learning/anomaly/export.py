@@ -27,7 +27,7 @@ from bridge.learning.anomaly.limits import Limit, of_good
 from bridge.learning.anomaly.network import AnomalyNetwork
 from bridge.learning.conversion import Graph
 from bridge.learning.data import Dataset, Split
-from bridge.learning.export import PARITY, Refusal, heat_map, remembered, tools
+from bridge.learning.export import PARITY, Refusal, heat_map, in_turn, remembered, tools
 from bridge.learning.measuring import Told, Wiring, silent
 from bridge.learning.points import Outcome, Scores
 from bridge.learning.seen import SEEN
@@ -99,15 +99,7 @@ def export(
     """
     with tempfile.TemporaryDirectory() as scratch:
         exporter = _Exporter(network, dataset, sides, target, Path(scratch), false_calls, told)
-        written = [exporter.plain()]
-        for precision in (one for one in (Precision.BF16, Precision.INT8) if one in target.precisions):
-            try:
-                written.append(exporter.other(precision))
-            except Refusal as exc:
-                refused(f"{exc}; {written[0].bundle.identity} (f32) stays")
-    if not (target.models / "live").exists():
-        bundle.make_live(written[0].bundle.folder)
-    return written
+        return in_turn(exporter, target, refused)
 
 
 class _Exporter:

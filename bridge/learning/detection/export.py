@@ -35,7 +35,7 @@ from bridge.learning.detection.network import DetectorNetwork
 from bridge.learning.detection.precision import Drawn
 from bridge.learning.detection.precision import Told as Boxes
 from bridge.learning.detection.training import HOW, boxes
-from bridge.learning.export import PARITY, Refusal, remembered, tools
+from bridge.learning.export import PARITY, Refusal, in_turn, remembered, tools
 from bridge.learning.meaning import of_boxes
 from bridge.learning.measuring import Told, silent
 from bridge.learning.points import Scores
@@ -100,15 +100,7 @@ def export(
     """
     with tempfile.TemporaryDirectory() as scratch:
         exporter = _Exporter(network, dataset, sides, target, Path(scratch), told)
-        written = [exporter.plain()]
-        for one in (one for one in (Precision.BF16, Precision.INT8) if one in target.precisions):
-            try:
-                written.append(exporter.other(one))
-            except Refusal as exc:
-                refused(f"{exc}; {written[0].bundle.identity} (f32) stays")
-    if not (target.models / "live").exists():
-        bundle.make_live(written[0].bundle.folder)
-    return written
+        return in_turn(exporter, target, refused)
 
 
 class _Exporter:
