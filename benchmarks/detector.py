@@ -1,11 +1,10 @@
 """What a detector that trained here finds on bare boards (DeepPCB), and what it is worth on a line.
 
-    python benchmarks/detector.py DATA [--input picture|difference] [--steps N] [--out FOLDER]
+    python benchmarks/detector.py DATA [--steps N] [--out FOLDER]
 
 DATA is as for ``template.py``. Learnt from and validated on are the pairs of ``trainval``, tested pictures with
 their boxes and templates as good ones, divided by board (``aoi-bridge train --kind detector --groups
-boards.csv:board``); the figures are of ``test``, where four boards are new. With ``--input difference`` the
-model is shown half the difference to the template, around grey: for a line that has one of each board at hand.
+boards.csv:board``); the figures are of ``test``, where four boards are new.
 
 Boxes: average precision of each class, and boxes found and false ones from some scores on, as
 ``template.py`` counts them, beside the template judge and the plain difference of threshold 128 and an opening.
@@ -70,13 +69,6 @@ def grey(path: Path) -> Picture:
     return np.asarray(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE), np.uint8)
 
 
-def shown(picture: Picture, golden: Picture, what: str) -> Picture:
-    """Return what the model is shown."""
-    if what == "picture":
-        return picture
-    return np.asarray(np.clip(128 + (picture.astype(np.int16) - golden) // 2, 0, 255), np.uint8)
-
-
 def healed(pair: Pair) -> Picture:
     """Return the tested picture with all that is boxed as in the template."""
     picture, golden = grey(pair.tested), grey(pair.template)
@@ -94,7 +86,7 @@ def blobs(picture: Picture, golden: Picture) -> list[int]:
     return areas
 
 
-def written(source: Path, folder: Path, what: str) -> Path:
+def written(source: Path, folder: Path) -> Path:
     """Write one part of the set as YOLO keeps it, with the board of each picture."""
     folder.mkdir(parents=True)
     (folder / "classes.txt").write_text("\n".join(TYPES) + "\n", encoding="utf-8")
@@ -104,7 +96,7 @@ def written(source: Path, folder: Path, what: str) -> Path:
         golden = grey(pair.template)
         high, wide = golden.shape
         for name, picture in ((f"{pair.name}_temp", golden), (f"{pair.name}_test", grey(pair.tested))):
-            cv2.imwrite(str(folder / f"{name}.png"), shown(picture, golden, what))
+            cv2.imwrite(str(folder / f"{name}.png"), picture)
             boards.append(f"{name}.png,{groups[pair.name]}")
         rows = [
             f"{kind} {(x0 + x1) / 2 / wide} {(y0 + y1) / 2 / high} {(x1 - x0) / wide} {(y1 - y0) / high}"
@@ -167,9 +159,7 @@ def passing(model: Bundle, paths: Sequence[Path]) -> NDArray[np.bool_]:
     return np.asarray(scoring.score(model, collection).scores >= model.manifest.threshold)
 
 
-def verdicts(
-    model: Bundle, found: Sequence[Pair], learnt: Sequence[Pair], what: str, share: float
-) -> dict[str, Any]:
+def verdicts(model: Bundle, found: Sequence[Pair], learnt: Sequence[Pair], share: float) -> dict[str, Any]:
     """Return what a rule machine does, and what the model makes of it under both goals."""
     largest = [max(one.blobs, default=0) for one in views(learnt) if not one.bad]
     least = int(np.quantile(largest, 1 - share)) + 1
@@ -178,8 +168,7 @@ def verdicts(
         paths = []
         for at, one in enumerate(line):
             paths.append(Path(folder) / f"{at}.png")
-            golden = line[at // 3 * 3 + 2].picture
-            cv2.imwrite(str(paths[-1]), shown(one.picture, golden, what))
+            cv2.imwrite(str(paths[-1]), one.picture)
         passes = passing(model, paths)
     bad = np.array([one.bad for one in line])
     strict = np.array([bool(one.blobs) for one in line])
@@ -209,7 +198,6 @@ def main(told: Callable[[str], None] = print) -> None:
     """Train, measure, and print what comes of it as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--input", choices=("picture", "difference"), default="picture")
     parser.add_argument("--bundle", type=Path, help="measure this one, and train none")
     parser.add_argument("--out", type=Path, help="where the model goes (default: nowhere)")
     parser.add_argument("--machine", type=float, default=0.1, help="goal 2: the share of good views it calls NG")
@@ -217,18 +205,18 @@ def main(told: Callable[[str], None] = print) -> None:
     test, learnt = template.pairs(args.data / "test"), template.pairs(args.data / "trainval")
     with tempfile.TemporaryDirectory() as scratch:
         sets = Path(scratch)
-        judged = written(args.data / "test", sets / "test", args.input)
-        result: dict[str, Any] = {"input": args.input}
+        judged = written(args.data / "test", sets / "test")
+        result: dict[str, Any] = {}
         if args.bundle:
             model = bundle.load(args.bundle)
         else:
-            where = written(args.data / "trainval", sets / "trainval", args.input)
+            where = written(args.data / "trainval", sets / "trainval")
             model, seconds = trained(where, args.out or sets / "models" / "boards", more)
             result["seconds to train and export"] = round(seconds)
         result |= {
             "steps": model.manifest.recipe.get("steps"),
             "detector": boxes(model, judged, test),
-            "views": verdicts(model, test, learnt, args.input, args.machine),
+            "views": verdicts(model, test, learnt, args.machine),
         }
     others = template.run(test, template.DEFAULT, "shift")
     result |= {name: others[name] for name in ("template judge", "plain difference")}
