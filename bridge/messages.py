@@ -166,6 +166,10 @@ class Inspection:
     """True for what was found at start or after an outage: judged and recorded, never told to a PLC."""
     sequence: int | None = None
     """The PLC's CMD_SEQ, where there is one."""
+    lot: str = ""
+    """The production lot, where the source tells one: defects come in bursts, lot by lot."""
+    counter: int | None = None
+    """The inspector's own running number of the part; a gap shows parts that never reached us."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,6 +256,10 @@ class Decision:
     """From the part's event to the decision."""
     judge_ms: float = 0.0
     """From handing the views to the judge to its answer; 0 where it was not asked."""
+    lot: str = ""
+    """The production lot, empty where the source tells none."""
+    counter: int | None = None
+    """The inspector's own running number of the part."""
 
     def document(self) -> Mapping[str, object]:
         """Return the decision as a JSON-ready mapping, the body every MES reporter sends.

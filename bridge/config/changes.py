@@ -139,8 +139,10 @@ def _in_short(line: Mapping[str, Fact] | None) -> str:
 
 def _line(line: Line, config: Config, bundles: Mapping[str, str]) -> Iterator[tuple[str, Fact]]:
     for key in type(line).model_fields:
-        if key not in {"name", "source", "reporter", "recipe"}:
+        if key not in {"name", "source", "reporter", "recipe", "shadow"}:
             yield key, Fact(_text(getattr(line, key)), key in GUARDED)
+    for key in type(line.shadow).model_fields:
+        yield f"shadow.{key}", Fact(_text(getattr(line.shadow, key)))
     for name, recipe in line.recipe.items():
         yield from _recipe(f"recipe.{name}", recipe)
     yield from _plugged("source", line.source)

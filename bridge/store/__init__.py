@@ -10,7 +10,7 @@ from bridge.store.journal import Journal, open_journal
 from bridge.store.lock import lock
 from bridge.store.people import record, user
 from bridge.store.reading import Reader
-from bridge.store.records import Choice, Owed, Owing, Parked, Reported, Second, Tally
+from bridge.store.records import Choice, Owed, Owing, Parked, Reported, Second, Stratum, Tally
 from bridge.store.retention import Need, Retention
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "Reported",
     "Retention",
     "Second",
+    "Stratum",
     "Tally",
     "Verification",
     "forecast",

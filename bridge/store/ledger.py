@@ -25,11 +25,11 @@ from bridge.store.records import Lane, Owed, Parked, Second
 from bridge.store.words import Words, stored
 
 _VIEW_MARKS = ", ".join("?" * 14)
-_PART = f"INSERT INTO part ({rows.PART_COLUMNS}, recorded_at) VALUES ({', '.join('?' * 25)})"
+_PART = f"INSERT INTO part ({rows.PART_COLUMNS}, recorded_at) VALUES ({', '.join('?' * 27)})"
 _VIEW = f"INSERT INTO view (part, place, {rows.VIEW_COLUMNS}) VALUES ({_VIEW_MARKS})"
 _HEAT = f"INSERT INTO view_heat (part, place, {rows.HEAT_COLUMNS}) VALUES ({', '.join('?' * 9)})"
 _SECOND_HEAT = f"INSERT INTO second_view_heat (second, place, {rows.HEAT_COLUMNS}) VALUES ({', '.join('?' * 9)})"
-_SECOND = f"INSERT INTO second ({rows.SECOND_COLUMNS}) VALUES ({', '.join('?' * 13)})"
+_SECOND = f"INSERT INTO second ({rows.SECOND_COLUMNS}) VALUES ({', '.join('?' * 20)})"
 _SECOND_VIEW = f"INSERT INTO second_view (second, place, {rows.VIEW_COLUMNS}) VALUES ({_VIEW_MARKS})"
 _OWE = "INSERT INTO outbox (line, reporter, number) VALUES (?, ?, ?)"
 _PAID = "DELETE FROM outbox WHERE line = ? AND reporter = ? AND number = ?"

@@ -4,15 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Literal, TypeAlias
 
 from bridge.messages import Decision, Failure, Goal, Origin, Verdict, ViewDecision
 
-Kind: TypeAlias = Literal["shadow", "late", "answered"]
-"""Judged after a pass-through | judged too late | what was answered because the commit landed too late."""
+Kind: TypeAlias = Literal["shadow", "late", "answered", "guard"]
+"""Judged after a pass-through | judged too late | what was answered because the commit landed too late | a live
+part that goal 1 would have cleared, and that had a chance of being held back for labelling."""
 
 Lane: TypeAlias = tuple[str, str]
 """A line and the name of one of its guaranteed reporters."""
+
+
+class Stratum(IntEnum):
+    """Of which kind a part is when parts are drawn for labelling. The numbers are for ever: they are in a file."""
+
+    DISAGREED = 1
+    """The model's verdict, that of any goal, or that of any view is not the inspector's."""
+    UNRELIABLE = 2
+    """A view's score lies close to the threshold."""
+    UNJUDGED = 3
+    """No verdict came."""
+    AGREED_NG = 4
+    AGREED_OK = 5
+    GUARD = 6
+    """A live part that goal 1 would have cleared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +56,16 @@ class Second:
     """Kind "answered": whose verdict that was."""
     error: bool = False
     """Kind "answered": whether Error was raised with it."""
+    fallbacks: Mapping[Goal, Verdict | None] = field(default_factory=dict)
+    """Kind "shadow": what each goal would have answered had no second opinion been had."""
+    in_time: bool | None = None
+    """Kind "shadow": whether the judgement would have come within the deadline; None where nobody knows."""
+    stratum: Stratum | None = None
+    """Of which kind the part is for sampling, None where it had no chance of being drawn."""
+    chance: float | None = None
+    """The probability with which it was drawn for labelling, 0 to 1."""
+    drawn: bool = False
+    """Whether it is to be labelled."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from bridge.messages import (
     Verdict,
     ViewDecision,
 )
-from bridge.store.records import Kind, Second
+from bridge.store.records import Kind, Second, Stratum
 from bridge.store.words import restored, stored
 
 Row: TypeAlias = tuple[Any, ...]
@@ -57,7 +57,7 @@ FAILURES: Final[Mapping[Failure | None, int | None]] = {
     Failure.LEGACY_MISSING: 9,
     Failure.NOT_RECORDED: 10,
 }
-KINDS: Final[Mapping[Kind, int]] = {"shadow": 1, "late": 2, "answered": 3}
+KINDS: Final[Mapping[Kind, int]] = {"shadow": 1, "late": 2, "answered": 3, "guard": 4}
 WITHOUT_VERDICT: Final = 3
 """Asked, and no verdict came: distinct from NULL, which is not asked."""
 
@@ -69,11 +69,14 @@ _KIND = {number: kind for kind, number in KINDS.items()}
 
 PART_COLUMNS = (
     "id, line, part, key, recipe, goal, stage, legacy, model, operator, final, origin, failures, degraded, error, "
-    "backlog, rechecked, sequence, bundle, config, event_at, latency_ms, judge_ms, bypassed"
+    "backlog, rechecked, sequence, bundle, config, event_at, latency_ms, judge_ms, bypassed, lot, counter"
 )
 VIEW_COLUMNS = "name, legacy, defect, image, final, model, failure, score, threshold, label, bundle, judge_ms"
 HEAT_COLUMNS = "boxes, spots, explains, map_rows, map_columns, map_values, map_corners"
-SECOND_COLUMNS = "id, kind, at, model, goal_1, goal_2, goal_3, failures, bundle, judge_ms, final, origin, error"
+SECOND_COLUMNS = (
+    "id, kind, at, model, goal_1, goal_2, goal_3, failures, bundle, judge_ms, final, origin, error, "
+    "fallback_1, fallback_2, fallback_3, in_time, stratum, chance, drawn"
+)
 
 
 def hexadecimal(text: str, size: int) -> bytes:
@@ -116,6 +119,8 @@ def part_row(decision: Decision, number: Number) -> Row:
         d.latency_ms,
         d.judge_ms,
         d.bypassed,
+        number(d.lot),
+        d.counter,
     )
 
 
@@ -123,7 +128,7 @@ def decision(number: int, row: Row, views: tuple[ViewDecision, ...], text: Text)
     """Return the decision of a row of PART_COLUMNS, recorded and, for a PLC, long expired."""
     (id_, line, part, key, recipe, goal, stage, legacy, model, operator, final, origin, failures, *rest) = row
     (degraded, error, backlog, rechecked, sequence, bundle, config, event_at, latency_ms, *last) = rest
-    judge_ms, bypassed = last
+    judge_ms, bypassed, lot, counter = last
     return Decision(
         id=id_.hex(),
         line=text(line),
@@ -153,6 +158,8 @@ def decision(number: int, row: Row, views: tuple[ViewDecision, ...], text: Text)
         latency_ms=latency_ms,
         judge_ms=judge_ms,
         bypassed=bool(bypassed),
+        lot=text(lot),
+        counter=counter,
     )
 
 
@@ -296,18 +303,25 @@ def second_row(second: Second, number: Number) -> Row:
         VERDICTS[second.final],
         ORIGINS[second.origin],
         second.error,
+        *(_asked(second.fallbacks[goal]) if goal in second.fallbacks else None for goal in Goal),
+        second.in_time,
+        second.stratum,
+        second.chance,
+        second.drawn,
     )
 
 
 def second(row: Row, views: tuple[ViewDecision, ...], text: Text) -> Second:
     """Return the second record of a row of SECOND_COLUMNS."""
-    (id_, kind, at, model, *goals, failures, bundle, judge_ms, final, origin, error) = row
+    (id_, kind, at, model, *said) = row
+    goals, (failures, bundle, judge_ms, final, origin, error), fallbacks = said[:3], said[3:9], said[9:12]
+    in_time, stratum, chance, drawn = said[12:]
     return Second(
         id=id_.hex(),
         kind=_KIND[kind],
         at=at,
         model=_VERDICT[model],
-        goals={goal: _answer(said) for goal, said in zip(Goal, goals, strict=True) if said is not None},
+        goals=_of_goals(goals),
         failures=failures_of(failures),
         views=views,
         bundle=text(bundle),
@@ -315,7 +329,16 @@ def second(row: Row, views: tuple[ViewDecision, ...], text: Text) -> Second:
         final=_VERDICT[final],
         origin=_ORIGIN[origin],
         error=bool(error),
+        fallbacks=_of_goals(fallbacks),
+        in_time=None if in_time is None else bool(in_time),
+        stratum=None if stratum is None else Stratum(stratum),
+        chance=chance,
+        drawn=bool(drawn),
     )
+
+
+def _of_goals(columns: Sequence[int | None]) -> dict[Goal, Verdict | None]:
+    return {goal: _answer(said) for goal, said in zip(Goal, columns, strict=True) if said is not None}
 
 
 def verdict_of(number: int | None) -> Verdict | None:

@@ -195,7 +195,39 @@ ALTER TABLE view_heat ADD COLUMN spots BLOB;            -- class's word, score, 
 ALTER TABLE second_view_heat ADD COLUMN spots BLOB;     -- NULL: nothing more is known of any
 """
 
-MIGRATIONS: Sequence[str] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
+_VERSION_5 = """
+ALTER TABLE part ADD COLUMN lot INTEGER REFERENCES word;
+ALTER TABLE part ADD COLUMN counter INTEGER;            -- the inspector's own running number
+ALTER TABLE second ADD COLUMN fallback_1 INTEGER;       -- what goal 1 would have answered without a second opinion
+ALTER TABLE second ADD COLUMN fallback_2 INTEGER;
+ALTER TABLE second ADD COLUMN fallback_3 INTEGER;
+ALTER TABLE second ADD COLUMN in_time INTEGER;          -- NULL: not known
+ALTER TABLE second ADD COLUMN stratum INTEGER;
+ALTER TABLE second ADD COLUMN chance REAL;              -- with which it was drawn for labelling
+ALTER TABLE second ADD COLUMN drawn INTEGER;
+
+CREATE TABLE pulse (                                    -- how a line did, once a minute
+    at        REAL NOT NULL,                            -- Unix time
+    line      INTEGER NOT NULL REFERENCES word,
+    queued    INTEGER NOT NULL,                         -- shadow parts that wait for the judge
+    skipped   INTEGER NOT NULL,                         -- shadow parts passed over since the start of the gateway
+    late      INTEGER NOT NULL,                         -- parts with a missed deadline since the start
+    backlog   INTEGER NOT NULL,                         -- deliveries owed to guaranteed reporters
+    disk_free INTEGER NOT NULL,                         -- bytes
+    PRIMARY KEY (line, at)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE peer (                                     -- each change of a plugin's state
+    number INTEGER PRIMARY KEY,
+    at     REAL NOT NULL,                               -- Unix time
+    line   INTEGER REFERENCES word,                     -- NULL: a judge, which belongs to no line
+    name   INTEGER NOT NULL REFERENCES word,
+    state  INTEGER NOT NULL REFERENCES word,
+    said   ANY
+) STRICT;
+"""
+
+MIGRATIONS: Sequence[str] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5)
 """Step n brings a file from version n to n + 1."""
 NEWEST = len(MIGRATIONS)
 """The version that this aoi-bridge writes."""

@@ -16,6 +16,7 @@ from bridge.messages import Decision, Failure, Origin, Stage, Verdict
 from bridge.store import Second, rows, schema
 from bridge.store.ledger import Ledger
 from bridge.store.recall import Recall
+from bridge.store.records import Stratum
 from bridge.store.words import Words, restored, stored
 
 
@@ -64,7 +65,15 @@ def test_numbers_that_were_written_once_keep_their_meaning() -> None:
     assert (rows.VERDICTS[Verdict.OK], rows.VERDICTS[Verdict.NG], rows.WITHOUT_VERDICT) == (1, 2, 3)
     assert [rows.ORIGINS[origin] for origin in Origin] == [1, 2, 3, 4]
     assert [rows.FAILURES[failure] for failure in Failure] == [*range(1, 11)]
-    assert rows.KINDS == {"shadow": 1, "late": 2, "answered": 3}
+    assert rows.KINDS == {"shadow": 1, "late": 2, "answered": 3, "guard": 4}
+    assert [(stratum.name, int(stratum)) for stratum in Stratum] == [
+        ("DISAGREED", 1),
+        ("UNRELIABLE", 2),
+        ("UNJUDGED", 3),
+        ("AGREED_NG", 4),
+        ("AGREED_OK", 5),
+        ("GUARD", 6),
+    ]
 
 
 @pytest.mark.parametrize("bad", ["", "ab", "AB" * 16, "zz" * 16, "ab" * 15 + "a "])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -87,15 +88,25 @@ async def test_an_older_journal_takes_what_a_judge_looked_at(old: sqlite3.Connec
     assert (before.views[0].judgement.boxes, before.views[0].judgement.heat_map) == ((), None)
 
 
+def written_by_version(version: int, path: Path) -> None:
+    """Put a journal as an older version would have written it in the place of today's."""
+    today = path.with_suffix(".today")
+    path.rename(today)
+    with closing(sqlite3.connect(path, isolation_level=None)) as old:
+        schema.migrate(old, path, schema.MIGRATIONS[:version])
+        old.execute("ATTACH ? AS today", (str(today),))
+        for (table,) in old.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'").fetchall():
+            if not table.startswith("sqlite_"):
+                columns = ", ".join(row[1] for row in old.execute(f"PRAGMA main.table_info({table})"))
+                old.execute(f"INSERT INTO main.{table} SELECT {columns} FROM today.{table}")
+
+
 async def test_a_journal_of_version_3_keeps_its_boxes_and_takes_what_is_known_of_them(path: Path) -> None:
     """Boxes from before stay boxes; later ones come with class, score and area."""
     plain, more = Box(cx=4.5, cy=2.5, w=3, h=2), Spot(cx=1, cy=1, w=2, h=2, label="hair", score=0.9, area=2)
     async with open_journal(path.parent) as journal:
         await journal.commit(decision(views=(view("1", judgement=Judgement(verdict=Verdict.NG, boxes=(plain,))),)))
-    with closing(sqlite3.connect(path, isolation_level=None)) as back:
-        for table in ("view_heat", "second_view_heat"):
-            back.execute(f"ALTER TABLE {table} DROP COLUMN spots")
-        back.execute("PRAGMA user_version = 3")
+    await asyncio.to_thread(written_by_version, 3, path)
     told = decision(views=(view("1", judgement=Judgement(verdict=Verdict.NG, boxes=(more, plain))),))
     async with open_journal(path.parent) as journal:
         await journal.commit(told)

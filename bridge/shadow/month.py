@@ -1,0 +1,69 @@
+"""A month of parts as arrays: what the statistics read, whoever filled it. No I/O.
+
+Verdicts are numbers as in the journal: 0 nobody asked or nobody knows, OK 1, NG 2, and 3 where it was asked and no
+verdict came. A re-inspected part is one row: its first presentation counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+NONE: Final = 0
+OK: Final = 1
+NG: Final = 2
+SILENT: Final = 3
+"""Asked, and no verdict came."""
+CONTRADICTED: Final = 3
+"""Of the truth: people disagree, and nobody settled it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Month:
+    """Distinct parts of one line in order of time; every array has n rows."""
+
+    at: NDArray[np.float64]
+    """Unix time of the part's own event."""
+    number: NDArray[np.int64]
+    """The journal's number of the first presentation."""
+    presentations: NDArray[np.int16]
+    """How often the part was presented."""
+    legacy: NDArray[np.int8]
+    model: NDArray[np.int8]
+    goals: NDArray[np.int8]
+    """(n, 3): what goals 1, 2 and 3 would have answered; of a part not judged, what their fallback would have."""
+    fallbacks: NDArray[np.int8]
+    """(n, 3): what they would have answered without a second opinion."""
+    in_time: NDArray[np.int8]
+    """0 not known, 1 in time, 2 too late."""
+    truth: NDArray[np.int8]
+    """0 nobody said, OK 1, NG 2, 3 contradicted."""
+    stratum: NDArray[np.int8]
+    """Of the sampling plan, 0 where the part had no chance."""
+    chance: NDArray[np.float32]
+    """With which it was drawn for labelling; 0 where it had none."""
+    drawn: NDArray[np.bool_]
+    lowest: NDArray[np.float32]
+    """(n, 2): the lowest score of the views that goal 1 and goal 2 ask for; nan where there is none."""
+    threshold: NDArray[np.float32]
+    """The operating point of the part's views; nan where it was not judged."""
+    latency_ms: NDArray[np.float32]
+    """From the event to the answer."""
+    judge_ms: NDArray[np.float32]
+    lot: NDArray[np.int32]
+    """Index into ``lots``."""
+    recipe: NDArray[np.int32]
+    """Index into ``recipes``."""
+    defect: NDArray[np.int32]
+    """Index into ``defects``: the code of the inspector's first NG view, else its code for the part."""
+    lots: Sequence[str]
+    recipes: Sequence[str]
+    defects: Sequence[str]
+
+    def __len__(self) -> int:
+        """Return the number of distinct parts."""
+        return len(self.at)
