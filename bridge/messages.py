@@ -260,6 +260,12 @@ class Decision:
     """The production lot, empty where the source tells none."""
     counter: int | None = None
     """The inspector's own running number of the part."""
+    said: Verdict | None = None
+    """The inspector's verdict on the part as a whole, where it gave one; ``legacy`` is that of its views too."""
+    defect: str = ""
+    """The inspector's defect code for the part as a whole."""
+    ng_views: int | None = None
+    """How many NG views the inspector counted, where it says so."""
 
     def document(self) -> Mapping[str, object]:
         """Return the decision as a JSON-ready mapping, the body every MES reporter sends.

@@ -25,7 +25,7 @@ from bridge.store.records import Lane, Owed, Parked, Second
 from bridge.store.words import Words, stored
 
 _VIEW_MARKS = ", ".join("?" * 14)
-_PART = f"INSERT INTO part ({rows.PART_COLUMNS}, recorded_at) VALUES ({', '.join('?' * 27)})"
+_PART = f"INSERT INTO part ({rows.PART_COLUMNS}, recorded_at) VALUES ({', '.join('?' * 30)})"
 _VIEW = f"INSERT INTO view (part, place, {rows.VIEW_COLUMNS}) VALUES ({_VIEW_MARKS})"
 _HEAT = f"INSERT INTO view_heat (part, place, {rows.HEAT_COLUMNS}) VALUES ({', '.join('?' * 9)})"
 _SECOND_HEAT = f"INSERT INTO second_view_heat (second, place, {rows.HEAT_COLUMNS}) VALUES ({', '.join('?' * 9)})"

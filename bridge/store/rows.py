@@ -69,7 +69,8 @@ _KIND = {number: kind for kind, number in KINDS.items()}
 
 PART_COLUMNS = (
     "id, line, part, key, recipe, goal, stage, legacy, model, operator, final, origin, failures, degraded, error, "
-    "backlog, rechecked, sequence, bundle, config, event_at, latency_ms, judge_ms, bypassed, lot, counter"
+    "backlog, rechecked, sequence, bundle, config, event_at, latency_ms, judge_ms, bypassed, lot, counter, "
+    "said, defect, ng_views"
 )
 VIEW_COLUMNS = "name, legacy, defect, image, final, model, failure, score, threshold, label, bundle, judge_ms"
 HEAT_COLUMNS = "boxes, spots, explains, map_rows, map_columns, map_values, map_corners"
@@ -121,6 +122,9 @@ def part_row(decision: Decision, number: Number) -> Row:
         d.bypassed,
         number(d.lot),
         d.counter,
+        VERDICTS[d.said],
+        number(d.defect),
+        d.ng_views,
     )
 
 
@@ -128,7 +132,7 @@ def decision(number: int, row: Row, views: tuple[ViewDecision, ...], text: Text)
     """Return the decision of a row of PART_COLUMNS, recorded and, for a PLC, long expired."""
     (id_, line, part, key, recipe, goal, stage, legacy, model, operator, final, origin, failures, *rest) = row
     (degraded, error, backlog, rechecked, sequence, bundle, config, event_at, latency_ms, *last) = rest
-    judge_ms, bypassed, lot, counter = last
+    judge_ms, bypassed, lot, counter, said, defect, ng_views = last
     return Decision(
         id=id_.hex(),
         line=text(line),
@@ -160,6 +164,9 @@ def decision(number: int, row: Row, views: tuple[ViewDecision, ...], text: Text)
         bypassed=bool(bypassed),
         lot=text(lot),
         counter=counter,
+        said=_VERDICT[said],
+        defect=text(defect),
+        ng_views=ng_views,
     )
 
 

@@ -198,6 +198,9 @@ ALTER TABLE second_view_heat ADD COLUMN spots BLOB;     -- NULL: nothing more is
 _VERSION_5 = """
 ALTER TABLE part ADD COLUMN lot INTEGER REFERENCES word;
 ALTER TABLE part ADD COLUMN counter INTEGER;            -- the inspector's own running number
+ALTER TABLE part ADD COLUMN said INTEGER;               -- its verdict on the part as a whole
+ALTER TABLE part ADD COLUMN defect INTEGER REFERENCES word;
+ALTER TABLE part ADD COLUMN ng_views INTEGER;           -- how many it counted
 ALTER TABLE second ADD COLUMN fallback_1 INTEGER;       -- what goal 1 would have answered without a second opinion
 ALTER TABLE second ADD COLUMN fallback_2 INTEGER;
 ALTER TABLE second ADD COLUMN fallback_3 INTEGER;

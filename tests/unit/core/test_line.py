@@ -119,6 +119,14 @@ class TestAnswers:
         told = await reported(stand, made)
         assert {one.reporter: one.latency_ms > 0 for one in told} == {"plc": True, "mes": True}
 
+    async def test_the_journal_has_what_the_inspector_said_of_the_part_as_a_whole(self, stand: Stand) -> None:
+        """Else nobody could tell afterwards why a part was not cleared: its code may be one no picture disproves."""
+        the_line = stand.line()
+        made = await answered(the_line, replace(a_part(None, NG, OK), defect="SHORT", ng_views=2))
+        kept = await stand.look(lambda reader: reader.decision(made.id))
+        assert kept is not None
+        assert (kept.legacy, kept.said, kept.defect, kept.ng_views) == (NG, None, "SHORT", 2)
+
     async def test_a_bypass_is_recorded_with_the_part(self, stand: Stand) -> None:
         the_line = stand.line(bypass={"minutes": 1, "because": "a test"})
         the_line.standing.bypassed.ask("ann", wanted=True, because="a test")

@@ -89,6 +89,9 @@ decisions = st.builds(
     event_at=floats,
     latency_ms=floats,
     judge_ms=floats,
+    said=verdicts,
+    defect=texts,
+    ng_views=st.none() | st.integers(0, 1 << 40),
 )
 seconds = st.builds(
     Second,
