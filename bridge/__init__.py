@@ -16,6 +16,7 @@ the other end, for ``cli``.
 
 Beside these: ``plugin`` (all that an adapter may import), ``config`` (bridge.toml), ``learning`` (training, the
 only room with TensorFlow), ``shadow`` (statistics), ``simulate`` (the other side of everything), ``sniff`` (an
-unknown machine found out), ``pages`` (reports that stand alone), and the ground floor: ``messages``, ``errors``,
-``explaining``, ``health``, ``log``, ``echo``, ``notify``, ``tasks``, ``durable``, ``clock``, ``priority``.
+unknown machine found out), ``pages`` (reports that stand alone), and the ground floor: ``messages``, ``labels``,
+``errors``, ``explaining``, ``health``, ``log``, ``echo``, ``notify``, ``tasks``, ``durable``, ``clock``,
+``priority``.
 """

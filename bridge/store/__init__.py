@@ -7,6 +7,7 @@ from bridge.store.audit import Copy, Entry, Verification
 from bridge.store.forecast import Forecast, Growth, forecast
 from bridge.store.images import Images
 from bridge.store.journal import Journal, open_journal
+from bridge.store.labels import LabelBook, open_labels
 from bridge.store.lock import lock
 from bridge.store.people import record, user
 from bridge.store.reading import Reader
@@ -21,6 +22,7 @@ __all__ = [
     "Growth",
     "Images",
     "Journal",
+    "LabelBook",
     "Need",
     "Owed",
     "Owing",
@@ -35,6 +37,7 @@ __all__ = [
     "forecast",
     "lock",
     "open_journal",
+    "open_labels",
     "record",
     "user",
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,8 @@ _COUNTS = """
     FROM part LEFT JOIN second AS answered ON answered.id = part.id AND answered.kind = 3
     GROUP BY 1, 2, 3, 4"""
 _SECONDS = "SELECT part.line, count(*) FROM second JOIN part ON part.id = second.id GROUP BY 1"
+_NUMBER = "SELECT number FROM part WHERE id = ?"
+_PRESENTATIONS = "SELECT number, part, event_at FROM part WHERE line = ? AND number > ? ORDER BY number LIMIT ?"
 _PAGE = 1000
 _BEFORE_ALL = -(1 << 63)
 _REPORTS = "SELECT reporter, outcome, at, latency_ms, said FROM report WHERE id = ? ORDER BY number"
@@ -84,6 +86,20 @@ class Reader:
                 Reported(text(reporter), text(outcome), at, latency_ms, restored(said or ""))
                 for reporter, outcome, at, latency_ms, said in found
             ]
+
+    def numbers(self, ids: Collection[bytes]) -> dict[bytes, int]:
+        """Return the running numbers of inspections by their ids, 16 bytes each; unknown ones are left out."""
+        with self._look() as look:
+            found = {id_: look.connection.execute(_NUMBER, (id_,)).fetchone() for id_ in ids}
+        return {id_: row[0] for id_, row in found.items() if row}
+
+    def presentations(
+        self, line: str, after: int = 0, limit: int = 100_000
+    ) -> list[tuple[int, str | bytes, float]]:
+        """Return number, serial number as it is kept and time of the event of up to ``limit`` parts, in order."""
+        with self._look() as look:
+            known = (look.words.known(line), after, limit)
+            return look.connection.execute(_PRESENTATIONS, known).fetchall()
 
     def audit(self, line: str | None = None, since: float = 0.0, after: int = 0, limit: int = 1000) -> list[Entry]:
         """Return up to ``limit`` entries of the audit log with a number above ``after``, in order.
