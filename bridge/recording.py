@@ -105,6 +105,8 @@ class Recording:
                 said=part.legacy,
                 defect=part.defect,
                 ng_views=part.ng_views,
+                lot=part.lot,
+                counter=part.counter,
                 bundle=bundle_of(heard.judged),
                 config=self.fingerprint,
                 event_at=wall - (now - terms.event),

@@ -90,6 +90,10 @@ class PartDocument(Document):
     """the part's own deadline in milliseconds; the smaller of this and the line's holds"""
     backlog: bool = False
     """true for a part told late: judged and recorded, never told to a PLC"""
+    lot: _Text = ""
+    """the production lot: defects come in bursts, lot by lot"""
+    counter: _Count | None = None
+    """the machine's own running number of the part: a gap shows parts that never reached the bridge"""
     views: list[ViewDocument] = []
     """the part's pictures"""
 
@@ -251,6 +255,8 @@ def read_part(
         sequence=said.sequence,
         deadline_ms=said.deadline_ms,
         backlog=said.backlog,
+        lot=said.lot,
+        counter=said.counter,
         event=event,
     )
 
@@ -292,6 +298,8 @@ def part_document(part: Inspection, words: Words = DEFAULT_WORDS) -> dict[str, o
             "sequence": part.sequence,
             "deadline_ms": part.deadline_ms,
             "backlog": part.backlog,
+            "lot": part.lot,
+            "counter": part.counter,
             "views": [_view(view, words) for view in part.views],
         }
     )

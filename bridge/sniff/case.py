@@ -80,7 +80,7 @@ def _expected(row: Row) -> Mapping[str, object]:
 def _facts(part: Inspection) -> Mapping[str, object]:
     """Return the facts of a part that a case holds; what is empty is left out, a missing verdict is not."""
     said: dict[str, object] = {"part": part.part, "legacy": part.legacy}
-    for name in ("recipe", "defect", "ng_views", "sequence", "deadline_ms"):
+    for name in ("recipe", "defect", "ng_views", "sequence", "deadline_ms", "lot", "counter"):
         if value := getattr(part, name):
             said[name] = value
     if not part.legacy_understood:

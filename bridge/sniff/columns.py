@@ -22,11 +22,12 @@ MOST_WORDS = 6
 """A column with more different texts holds no verdict."""
 
 Role: TypeAlias = Literal[
-    "part", "verdict", "image", "defect", "recipe", "view", "time", "counter", "constant", ""
+    "part", "verdict", "image", "defect", "recipe", "view", "lot", "time", "counter", "constant", ""
 ]
 
 _NAMES: Sequence[tuple[Role, re.Pattern[str]]] = (
     ("view", re.compile(r"^(view|cam(era)?|comp(onent)?|ref(des)?|loc(ation)?|position|designator)$")),
+    ("lot", re.compile(r"(^|_)(lot|batch|charge)(_?(no|nr|num|number|id|code))?$")),
     ("image", re.compile(r"im(a)?g|pic|photo|file|path|snapshot")),
     ("time", re.compile(r"time|date|stamp")),
     ("defect", re.compile(r"defect|err|code|reason|fault")),
@@ -93,6 +94,7 @@ def roles(columns: Sequence[Column]) -> list[Column]:
     found = [_plain(column) for column in columns]
     for role, choose in (("verdict", _verdict), ("image", _image), ("part", _part), ("defect", _defect)):
         _give(found, choose(found), role)  # type: ignore[arg-type]
+    _give(found, _lot(found), "lot")
     _give(found, _recipe(found), "recipe")
     return found
 
@@ -198,6 +200,13 @@ def _defect(found: Sequence[Column]) -> tuple[int, bool, str] | None:
         if any(bad) and any(filled) and agree > 0.9 * len(bad):
             return at, False, "it is filled where the verdict is NG, and empty elsewhere"
     return None
+
+
+def _lot(found: Sequence[Column]) -> tuple[int, bool, str] | None:
+    """What is called so: nothing else tells it from a recipe."""
+    every = (at for at, column in enumerate(found) if column.role in {"", "constant"} and column.words)
+    at = next((at for at in every if named(found[at].name) == "lot"), None)
+    return None if at is None else (at, True, f"its name is {found[at].name!r}")
 
 
 def _recipe(found: Sequence[Column]) -> tuple[int, bool, str] | None:

@@ -33,6 +33,7 @@ _PLACES: Mapping[Role, str] = {
     "image": "image",
     "defect": "defect",
     "recipe": "recipe",
+    "lot": "lot",
 }
 
 

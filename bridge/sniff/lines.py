@@ -19,7 +19,9 @@ SEPARATORS = (",", ";", "|", "\t", ":", "/", " ")
 MOSTLY = 0.6
 FILLING = "\r\n\t \0"
 """What is taken off a message before a pattern sees it."""
-GROUPS: Mapping[Role, str] = {role: role for role in ("part", "verdict", "image", "defect", "recipe", "view")}
+GROUPS: Mapping[Role, str] = {
+    role: role for role in ("part", "verdict", "image", "defect", "recipe", "view", "lot")
+}
 """The roles that the ``tcp`` source has a group for."""
 SHOWN = 5
 
@@ -130,9 +132,6 @@ def _document(message: str) -> dict[str, object] | None:
     except (ValueError, RecursionError):
         return None
     return read if isinstance(read, dict) else None
-
-
-_FIELDS = {"part", "verdict", "recipe", "key", "defect", "ng_views", "sequence", "deadline_ms", "backlog", "views"}
 
 
 def _json(documents: Sequence[Mapping[str, object]]) -> Lines | None:

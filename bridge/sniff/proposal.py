@@ -212,7 +212,7 @@ def _roles(found: Sequence[Column]) -> list[str]:
     return said
 
 
-_USED = {"part", "verdict", "image", "defect", "recipe", "view"}
+_USED = {"part", "verdict", "image", "defect", "recipe", "view", "lot"}
 _MEANS = {
     "part": "the serial number",
     "verdict": "the verdict",
@@ -220,8 +220,9 @@ _MEANS = {
     "defect": "the defect code",
     "recipe": "the recipe",
     "view": "the view",
+    "lot": "the production lot",
     "time": "a time",
-    "counter": "a counter",
+    "counter": "a counter (the fact counter, if it is the machine's own of its parts)",
     "constant": "always the same",
 }
 

@@ -123,6 +123,8 @@ def read_inspection(
         sequence=_number("sequence", told.sequence) if told.HasField("sequence") else None,
         deadline_ms=min(filter(None, (own, deadline_ms)), default=None),
         backlog=told.backlog,
+        lot=short_text("lot", told.lot),
+        counter=_number("counter", told.counter) if told.HasField("counter") else None,
         event=event,
     )
 
@@ -191,11 +193,13 @@ def write_inspection(part: Inspection, told: pb.Inspection) -> None:
     """
     told.SetInParent()
     told.part, told.verdict, told.key = part.part, said(part.legacy), part.key or ""
-    told.recipe, told.defect, told.backlog = part.recipe, part.defect, part.backlog
+    told.recipe, told.defect, told.lot, told.backlog = part.recipe, part.defect, part.lot, part.backlog
     if part.ng_views is not None:
         told.ng_views = part.ng_views
     if part.sequence is not None:
         told.sequence = part.sequence
+    if part.counter is not None:
+        told.counter = part.counter
     if part.deadline_ms is not None:
         told.deadline_ms = part.deadline_ms
     for view in part.views:

@@ -17,6 +17,8 @@ from bridge_hotfolder.names import name_facts
 from bridge_hotfolder.options import HotfolderOptions
 
 _LARGEST_COUNT = 1_000_000
+_LARGEST_COUNTER = 2**53
+"""Beyond it the notation with a point or a comma is not exact any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,8 @@ def _part(rows: Sequence[Row], options: HotfolderOptions) -> Told:
         recipe=_agreed(told, "recipe"),
         defect=_defect(rows),
         ng_views=_count(_agreed(told, "ng_views")),
+        lot=_agreed(told, "lot"),
+        counter=_count(_agreed(told, "counter"), _LARGEST_COUNTER),
     )
     return Told(part, _count(_agreed(told, "images")))
 
@@ -176,7 +180,7 @@ def _agreed(facts: Sequence[Mapping[str, str]], fact: str) -> str:
     return said.pop() if said else ""
 
 
-def _count(text: str) -> int | None:
+def _count(text: str, largest: int = _LARGEST_COUNT) -> int | None:
     """Read a count that may be written as ``3``, ``3.0`` or, with a decimal comma, ``3,0``."""
     if not text:
         return None
@@ -184,6 +188,6 @@ def _count(text: str) -> int | None:
         number = float(text.replace(",", "."))
     except ValueError as exc:
         raise ParseError(f"{text[:100]!r} is not a number") from exc
-    if not (0 <= number <= _LARGEST_COUNT and number.is_integer()):
+    if not (0 <= number <= largest and number.is_integer()):
         raise ParseError(f"{text[:100]!r} is not a count")
     return int(number)

@@ -13,7 +13,7 @@ from bridge.plugin import CodePage, Seconds, SourceOptions
 Format: TypeAlias = Literal["csv", "json", "xml", "ini"]
 Text: TypeAlias = Annotated[str, Field(min_length=1)]
 
-_NAMED = {"part", "verdict", "view", "recipe", "defect"}
+_NAMED = {"part", "verdict", "view", "recipe", "defect", "lot", "counter"}
 _XML_STEP = r"(?:[\w.-]+|\*)(?:\[(?:@[\w.-]+='[^'\]]*'|[0-9]+)\])?"
 _XML_PATH = re.compile(rf"(?:\.|(?:\.//)?{_XML_STEP}(?:/{_XML_STEP})*)?(?:/?@[\w.-]+)?")
 _PLACEHOLDER = re.compile(r"\{([^}]*)\}")
@@ -47,6 +47,10 @@ class Columns(BaseModel):
     """where the machine's own count of NG views stands"""
     images: str = "images"
     """where the number of images that belong to the part stands (the manifest)"""
+    lot: str = ""
+    """where the production lot stands"""
+    counter: str = ""
+    """where the machine's own running number of the part stands"""
 
     def wanted(self) -> dict[str, str]:
         """Return fact → place, without those that are switched off by an empty place."""
@@ -76,7 +80,8 @@ class HotfolderOptions(SourceOptions):
     row: Literal["view", "part"] = "view"
     """view if the rows of one serial number are its views, part if every row is a part of its own"""
     pattern: str = ""
-    """a pattern on the path below the folder with named groups part, verdict, view, recipe, defect"""
+    """a pattern on the path below the folder with named groups part, verdict, view, recipe, defect, lot,
+    counter"""
     ok_words: tuple[Text, ...] = ("OK", "PASS", "GOOD")
     """the words that mean OK, upper or lower case; nothing else ever does"""
     ng_words: tuple[Text, ...] = ("NG", "FAIL", "BAD")

@@ -105,7 +105,7 @@ def _of_fields(texts: Mapping[str, bytes]) -> PartDocument:
         raise Unreadable(f"there is no field {strange[0]}; a file's field needs a file name")
     said = {name: value for name, data in texts.items() if (value := _text(name, data))}
     read: dict[str, object] = {**said}
-    for name in {"ng_views", "sequence", "deadline_ms"} & said.keys():
+    for name in {"ng_views", "sequence", "deadline_ms", "counter"} & said.keys():
         read[name] = whole_number(name, said[name])
     if "backlog" in said:
         read["backlog"] = _TRUTHS.get(said["backlog"].lower(), said["backlog"])

@@ -97,8 +97,8 @@ def joined(
     """Return the part that these halves make; at least one is there.
 
     Args:
-        verdict: what says verdict, defect, recipe, counts and sequence; without it there is no verdict. An NG that
-            the pictures bring counts all the same, and so does a shorter deadline.
+        verdict: what says verdict, defect, recipe, lot, counts and sequence; without it there is no verdict. An
+            NG that the pictures bring counts all the same, and so does a shorter deadline.
         pictures: what bring the views.
         tied: whether the pictures are surely of this part.
         whole: whether all pictures are there; else a view without a picture shows it.
@@ -115,6 +115,7 @@ def joined(
         legacy=Verdict.NG if verdict and any(half.legacy is Verdict.NG for half in halves) else told.legacy,
         part=_first(half.part for half in halves),
         recipe=_first(half.recipe for half in halves),
+        lot=_first(half.lot for half in halves),
         legacy_understood=all(half.legacy_understood for half in halves),
         views=views,
         key=joined_key(verdict, pictures),

@@ -97,6 +97,8 @@ class Reading:
                 defect=text(row.get("defect")),
                 key=text(row.get("key")) or None,
                 ng_views=whole_number("ng_views", text(row.get("ng_views"))),
+                lot=text(row.get("lot")),
+                counter=whole_number("counter", text(row.get("counter"))),
                 views=[*self._pictures(row), *self._details(details, complete=complete)],
             )
         except ValidationError as exc:

@@ -126,6 +126,10 @@ class Columns(BaseModel):
     """the column of the machine's own count of NG views"""
     key: OptionalIdentifier = ""
     """the column of what names this presentation for ever; left out, table and id do"""
+    lot: OptionalIdentifier = ""
+    """the column of the production lot"""
+    counter: OptionalIdentifier = ""
+    """the column of the machine's own running number of the part; it may be the same as id"""
 
 
 class Details(BaseModel):
@@ -155,8 +159,8 @@ class SqlSourceOptions(WordOptions, ShareOptions, DatabaseOptions, SourceOptions
     table: Identifier = Field(examples=["dbo.TB_AOIResult"])
     """the result table, as schema.name or name"""
     columns: Columns = Columns()
-    """where the facts stand: id, part, verdict, recipe, defect, ng_views, key; an empty name for what the machine
-    does not say"""
+    """where the facts stand: id, part, verdict, recipe, defect, ng_views, key, lot, counter; an empty name for
+    what the machine does not say"""
     views: dict[Word, Identifier] = Field(default={}, examples=[{"top": "ImagePath"}])
     """views whose picture's path stands in the result table: view = column"""
     details: Details | None = Field(

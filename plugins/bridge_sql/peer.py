@@ -29,6 +29,7 @@ class AoiTables:
         said = options.columns
         schema, name = split(options.table)
         others = {said.part, said.verdict, said.recipe, said.defect, said.ng_views, said.key}
+        others |= {said.lot, said.counter} - {said.id}
         others |= {*options.views.values(), options.completed_by if options.complete != "at_once" else ""}
         metadata = sa.MetaData()
         self.results = sa.Table(
@@ -66,6 +67,8 @@ class AoiTables:
             said.defect: part.defect,
             said.key: part.key,
             said.ng_views: part.ng_views,
+            said.lot: part.lot,
+            said.counter: part.counter,
         }
         for column, view in zip(options.views.values(), part.views, strict=False):
             values[column] = paths.get(view.name)

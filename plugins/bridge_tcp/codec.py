@@ -30,7 +30,10 @@ from bridge.plugin import (
 from bridge_tcp.framing import FILLING, Frame
 
 GROUPS = frozenset(
-    {"part", "verdict", "recipe", "image", "defect", "key", "view", "ng_views", "sequence", "deadline_ms"}
+    {
+        *("part", "verdict", "recipe", "image", "defect", "key", "view", "ng_views", "sequence", "deadline_ms"),
+        *("lot", "counter"),
+    }
 )
 """The named groups that a pattern may have."""
 
@@ -78,6 +81,8 @@ class TextParts:
             ng_views=whole_number("ng_views", said.get("ng_views")),
             sequence=whole_number("sequence", said.get("sequence")),
             deadline_ms=whole_number("deadline_ms", said.get("deadline_ms")) or None,
+            lot=short_text("lot", said.get("lot", "")),
+            counter=whole_number("counter", said.get("counter")),
             event=event,
         )
 

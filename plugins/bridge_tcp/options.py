@@ -103,7 +103,7 @@ class TcpSourceOptions(FramingOptions, WordOptions, ShareOptions, SourceOptions)
     """text (lines understood by the pattern) or json (one document per frame); len32be is always json"""
     pattern: str = r"(?P<part>[^,]*),(?P<verdict>[^,]*)(,(?P<defect>[^,]*))?(,(?P<image>[^,]*))?"
     """a regular expression that matches a whole line, with named groups out of part, verdict, recipe, image,
-    defect, key, view, ng_views, sequence, deadline_ms; not used for json"""
+    defect, key, view, ng_views, sequence, deadline_ms, lot, counter; not used for json"""
     ignore: str = ""
     """a regular expression for whole lines that mean nothing, such as a keep-alive; empty for none"""
     image_separator: Annotated[str, Field(max_length=8)] = ""

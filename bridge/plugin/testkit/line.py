@@ -29,6 +29,8 @@ def decided(part: Inspection, number: int, final: Verdict | None, *, recorded: b
         number=number if recorded else 0,
         recorded=recorded,
         sequence=part.sequence,
+        lot=part.lot,
+        counter=part.counter,
         event_at=time.time(),
     )
 

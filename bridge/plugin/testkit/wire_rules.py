@@ -202,7 +202,7 @@ def _facts(where: Stage, part: Inspection) -> dict[str, object]:
 
 def _facts_of(where: Stage, at: int) -> dict[str, object]:
     part = where.line.parts[at]
-    plain = asdict(replace(part, part="", key=None, event=None, sequence=None, backlog=False))
+    plain = asdict(replace(part, part="", key=None, event=None, sequence=None, backlog=False, counter=None))
     for view in plain["views"]:
         view["image"], view["reference"] = len(view["image"] or b""), ""
     return {**plain, "images": where.line.images[at]}

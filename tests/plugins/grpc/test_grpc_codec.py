@@ -70,6 +70,8 @@ parts = st.builds(
     deadline_ms=st.none() | st.floats(0.001, 3_600_000),
     backlog=st.booleans(),
     sequence=st.none() | st.integers(0, 2**63 - 1),
+    lot=texts,
+    counter=st.none() | st.integers(0, 2**63 - 1),
 )
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 sides = dict.fromkeys(["cx", "cy", "w", "h"], numbers)
@@ -193,6 +195,8 @@ def test_every_word_has_a_number_and_none_is_zero() -> None:
         ({"recipe": "\x7f"}, "recipe holds a control"),
         ({"defect": "\x00"}, "defect holds a control"),
         ({"sequence": 2**63}, "sequence is more than"),
+        ({"counter": 2**63}, "counter is more than"),
+        ({"lot": "x" * 257}, "lot is longer than"),
         ({"deadline_ms": 0}, "deadline_ms is no number above 0"),
         ({"deadline_ms": math.nan}, "deadline_ms is no number above 0"),
         ({"deadline_ms": math.inf}, "deadline_ms is no number above 0"),

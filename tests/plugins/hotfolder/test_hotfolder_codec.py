@@ -180,6 +180,16 @@ def test_a_decimal_comma_in_a_count_is_read() -> None:
     assert one("part;verdict;ng_views\nP1;NG;2,0\n").ng_views == 2
 
 
+def test_lot_and_counter_are_read_where_they_are_said_to_stand() -> None:
+    """Columns that happen to have these names mean nothing until somebody says so."""
+    said = "part;verdict;lot;counter\nP1;NG;L7;5000000000\n"
+    assert (one(said).lot, one(said).counter) == ("", None)
+    part = one(said, columns={"lot": "lot", "counter": "counter"})
+    assert (part.lot, part.counter) == ("L7", 5_000_000_000)
+    named = one("verdict\nOK\n", "L8/000123.csv", pattern=r"(?P<lot>\w+)/(?P<counter>\d+)\.csv$")
+    assert (named.lot, named.counter) == ("L8", 123)
+
+
 def test_facts_that_the_file_lacks_come_from_its_name() -> None:
     """A serial number that stands in the name of the file only is used."""
     part = one("verdict\nOK\n", "M10/P9_20260101.csv", pattern=r"(?P<recipe>\w+)/(?P<part>[^_/]+)_\d+\.csv$")
@@ -336,7 +346,7 @@ def test_any_path_is_read_or_does_not_match(path: str) -> None:
         ({"encoding": "klingon"}, "is no code page that is known here"),
         ({"encoding": "base64"}, "is no code page that is known here"),
         ({"pattern": "("}, "is not a pattern"),
-        ({"pattern": "(?P<serial>.)"}, "unknown group serial; known are defect, part"),
+        ({"pattern": "(?P<serial>.)"}, "unknown group serial; known are counter, defect, lot, part"),
         ({"verdict_in": "name"}, "needs a pattern with a group"),
         ({"verdict_in": "name", "pattern": "(?P<verdict>.)", "complete": "footer"}, "needs result files"),
         ({"ok_words": ["pass"], "ng_words": ["PASS"]}, "'pass' is in both"),

@@ -42,6 +42,8 @@ def test_a_form_of_single_fields_is_a_part() -> None:
         "ng_views": "2",
         "deadline_ms": "80",
         "backlog": "true",
+        "lot": "L7",
+        "counter": "90210",
     }
     understood = read_form(form(said, top=JPEG, side=b""), NO, WORDS, 7.0)
     assert understood.part == Inspection(
@@ -51,6 +53,8 @@ def test_a_form_of_single_fields_is_a_part() -> None:
         ng_views=2,
         deadline_ms=80,
         backlog=True,
+        lot="L7",
+        counter=90210,
         views=(View(name="top", image=JPEG), View(name="side")),
         event=7.0,
     )

@@ -27,7 +27,16 @@ from bridge_join.halves import Side
 
 OK, NG = Verdict.OK, Verdict.NG
 VERDICT = Inspection(
-    part="P1", legacy=NG, defect="E12", recipe="M10", ng_views=1, sequence=7, deadline_ms=800, key="K1", event=10.0
+    part="P1",
+    legacy=NG,
+    defect="E12",
+    recipe="M10",
+    ng_views=1,
+    sequence=7,
+    deadline_ms=800,
+    key="K1",
+    event=10.0,
+    counter=90210,
 )
 PICTURES = Inspection(part="P1.a", key="P1.jpg:1:2", event=9.5, views=(View(name="top", image=b"top"),))
 
@@ -94,6 +103,12 @@ class TestJoining:
             View(name="top", legacy=NG, defect="E12", image=b"top"),
             View(name="extra", image=b"extra"),
         )
+
+    def test_a_lot_that_only_the_pictures_tell_counts_and_a_counter_of_theirs_does_not(self) -> None:
+        """A camera's number of its frames is not the inspector's of its parts."""
+        part = joined(replace(VERDICT, counter=None), [replace(PICTURES, lot="L7", counter=5)])
+        assert (part.lot, part.counter) == ("L7", None)
+        assert joined(replace(VERDICT, lot="L8"), [replace(PICTURES, lot="L7")]).lot == "L8"
 
     def test_a_view_of_one_name_twice_loses_neither_picture(self) -> None:
         shown = replace(PICTURES, views=(View(image=b"one"), View(image=b"two")))

@@ -88,9 +88,22 @@ def test_an_incomplete_row_keeps_its_pictures_and_loses_its_verdicts() -> None:
     ]
 
 
+def test_lot_and_counter_are_read_as_the_database_gives_them() -> None:
+    """The number of a row may be the machine's own of its parts, and comes as a decimal from some databases."""
+    part = Reading(WORDS, ())({"part": "P", "lot": "L7 ", "counter": Decimal("90210.0")}, (), complete=True)
+    assert (part.lot, part.counter) == ("L7", 90210)
+
+
 @pytest.mark.parametrize(
     "row",
-    [{"part": "x" * 257}, {"part": "a\tb"}, {"ng_views": -1}, {"ng_views": "many"}, {"recipe": "x" * 300}],
+    [
+        {"counter": "A7"},
+        {"part": "x" * 257},
+        {"part": "a\tb"},
+        {"ng_views": -1},
+        {"ng_views": "many"},
+        {"recipe": "x" * 300},
+    ],
 )
 def test_what_no_part_can_be_is_unreadable(row: dict[str, object]) -> None:
     with pytest.raises(Unreadable):

@@ -22,6 +22,7 @@ WORDS = Words(("OK", "PASS", "양호"), ("NG", "FAIL", "불량"))
 FULL = re.compile(
     r"(?P<part>[^;]*);(?P<verdict>[^;]*);(?P<recipe>[^;]*);(?P<defect>[^;]*);(?P<image>[^;]*);(?P<view>[^;]*);"
     r"(?P<ng_views>[^;]*);(?P<sequence>[^;]*);(?P<key>[^;]*);(?P<deadline_ms>[^;]*)"
+    r"(;(?P<lot>[^;]*);(?P<counter>[^;]*))?"
 )
 
 
@@ -30,7 +31,7 @@ def read(line: bytes, encoding: str = "utf-8", pattern: re.Pattern[str] = FULL) 
 
 
 def test_every_group_has_its_place() -> None:
-    assert read(b" P1 ;fail;M10;scratch;a.jpg|b.jpg;top|side;2;7;K1;250") == Inspection(
+    assert read(b" P1 ;fail;M10;scratch;a.jpg|b.jpg;top|side;2;7;K1;250;L7;90210") == Inspection(
         part="P1",
         legacy=Verdict.NG,
         recipe="M10",
@@ -40,6 +41,8 @@ def test_every_group_has_its_place() -> None:
         sequence=7,
         key="K1",
         deadline_ms=250,
+        lot="L7",
+        counter=90210,
     )
 
 
@@ -98,6 +101,7 @@ def test_empty_lines_mean_nothing(line: bytes) -> None:
         (b"P" * 300 + b";OK;;;;;;;;", "part is longer than 256 characters"),
         (b"P\x071;OK;;;;;;;;", "part holds a control character"),
         (b"P1;OK;;;;;two;;;", "ng_views is no whole number"),
+        (b"P1;OK;;;;;;;;;;A7", "counter is no whole number"),
         (b"P1;OK;;;;;;-1;;", "sequence is no whole number"),
         ("P1;OK;;;;;;\N{ARABIC-INDIC DIGIT ONE};;".encode(), "sequence is no whole number"),
         (b"P1;OK;;;;;;" + b"9" * 30 + b";;", "sequence is no whole number"),
@@ -155,6 +159,8 @@ _PART = st.builds(
     deadline_ms=st.none() | st.integers(1, 5000).map(float),
     backlog=st.booleans(),
     sequence=st.none() | st.integers(0, 65_535),
+    lot=_ID | st.just(""),
+    counter=st.none() | st.integers(0, 2**63 - 1),
 )
 
 

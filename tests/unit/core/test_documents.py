@@ -58,6 +58,8 @@ PARTS = st.builds(
     sequence=COUNTS,
     deadline_ms=st.none() | st.floats(0.1, 1e6),
     backlog=st.booleans(),
+    lot=TEXTS,
+    counter=COUNTS,
 )
 JUDGEMENTS = st.builds(
     Judgement,
@@ -121,7 +123,19 @@ def test_the_schema_names_every_field_of_a_decision(decision: Decision) -> None:
     assert set(decision.document()) == set(schema_of(DOCUMENTS["decision"])["required"])
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"part": 1}', '{"views": [{"roi": {}}]}', '{"sequence": -1}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{",
+        '{"part": 1}',
+        '{"views": [{"roi": {}}]}',
+        '{"sequence": -1}',
+        '{"counter": 1.5}',
+        '{"lot": 7}',
+    ],
+)
 def test_what_is_no_part_says_why_in_one_line(text: str) -> None:
     with pytest.raises(Unreadable, match=r"^[^\n]+$"):
         parse_part(text)

@@ -18,7 +18,7 @@ from bridge.messages import (
     Verdict,
     ViewDecision,
 )
-from bridge.store import Second
+from bridge.store import Second, Stratum
 
 texts = st.text(st.characters(), max_size=20)
 """Any text, halves of surrogate pairs included: file names of old machines come so."""
@@ -92,11 +92,13 @@ decisions = st.builds(
     said=verdicts,
     defect=texts,
     ng_views=st.none() | st.integers(0, 1 << 40),
+    lot=texts,
+    counter=st.none() | st.integers(0, 2**63 - 1),
 )
 seconds = st.builds(
     Second,
     id=st.builds(fresh_id),
-    kind=st.sampled_from(("shadow", "late", "answered")),
+    kind=st.sampled_from(("shadow", "late", "answered", "guard")),
     at=floats,
     model=verdicts,
     goals=st.dictionaries(st.sampled_from(Goal), verdicts),
@@ -107,4 +109,9 @@ seconds = st.builds(
     final=verdicts,
     origin=st.none() | st.sampled_from(Origin),
     error=st.booleans(),
+    fallbacks=st.dictionaries(st.sampled_from(Goal), verdicts),
+    in_time=st.none() | st.booleans(),
+    stratum=st.none() | st.sampled_from(Stratum),
+    chance=st.none() | floats,
+    drawn=st.booleans(),
 )

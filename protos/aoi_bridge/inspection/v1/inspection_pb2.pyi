@@ -99,7 +99,7 @@ class View(_message.Message):
     def __init__(self, name: _Optional[str] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., defect: _Optional[str] = ..., image: _Optional[bytes] = ..., reference: _Optional[str] = ..., upload: _Optional[_Union[ImageUpload, _Mapping]] = ..., roi: _Optional[_Union[Box, _Mapping]] = ...) -> None: ...
 
 class Inspection(_message.Message):
-    __slots__ = ("part", "verdict", "key", "recipe", "defect", "ng_views", "sequence", "deadline_ms", "backlog", "views")
+    __slots__ = ("part", "verdict", "key", "recipe", "defect", "ng_views", "sequence", "deadline_ms", "backlog", "views", "lot", "counter")
     PART_FIELD_NUMBER: _ClassVar[int]
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     KEY_FIELD_NUMBER: _ClassVar[int]
@@ -110,6 +110,8 @@ class Inspection(_message.Message):
     DEADLINE_MS_FIELD_NUMBER: _ClassVar[int]
     BACKLOG_FIELD_NUMBER: _ClassVar[int]
     VIEWS_FIELD_NUMBER: _ClassVar[int]
+    LOT_FIELD_NUMBER: _ClassVar[int]
+    COUNTER_FIELD_NUMBER: _ClassVar[int]
     part: str
     verdict: Verdict
     key: str
@@ -120,7 +122,9 @@ class Inspection(_message.Message):
     deadline_ms: float
     backlog: bool
     views: _containers.RepeatedCompositeFieldContainer[View]
-    def __init__(self, part: _Optional[str] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., key: _Optional[str] = ..., recipe: _Optional[str] = ..., defect: _Optional[str] = ..., ng_views: _Optional[int] = ..., sequence: _Optional[int] = ..., deadline_ms: _Optional[float] = ..., backlog: _Optional[bool] = ..., views: _Optional[_Iterable[_Union[View, _Mapping]]] = ...) -> None: ...
+    lot: str
+    counter: int
+    def __init__(self, part: _Optional[str] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., key: _Optional[str] = ..., recipe: _Optional[str] = ..., defect: _Optional[str] = ..., ng_views: _Optional[int] = ..., sequence: _Optional[int] = ..., deadline_ms: _Optional[float] = ..., backlog: _Optional[bool] = ..., views: _Optional[_Iterable[_Union[View, _Mapping]]] = ..., lot: _Optional[str] = ..., counter: _Optional[int] = ...) -> None: ...
 
 class Answer(_message.Message):
     __slots__ = ("part", "id", "verdict", "recorded", "origin", "legacy_verdict", "key", "recipe", "sequence", "number", "line", "degraded", "failures")
