@@ -61,5 +61,5 @@ def _declared(config: Config, models: Mapping[str, str]) -> Iterator[str]:
 
 def _line(line: LineConfig) -> str:
     threshold = "the bundle's" if line.threshold is None else f"{line.threshold:g}"
-    because = f" because {line.live_because}" if line.stage == "live" else ""
+    because = f" because {line.live_because}" if line.stage == "live" and line.live_because else ""
     return f"line {line.name}: goal {line.goal}, {line.stage}{because}, judge {line.judge}, threshold {threshold}"

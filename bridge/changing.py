@@ -15,15 +15,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
-from bridge import in_force
+from bridge import approvals, in_force
+from bridge.approvals import UNDONE, Permit, entry_of, undone
 from bridge.config import Config, ConfigMistakes
 from bridge.config.changes import Facts, compare, facts, shared
+from bridge.config.decision import SHOWN, Approval, decision_hash, fits, fitting, granted, unapproved
 from bridge.errors import BridgeError, ConfigError, Unavailable
 from bridge.explaining import explain
-from bridge.in_force import InForce, Pending, Reasoned
+from bridge.in_force import InForce, Pending, Reasoned, reasoned_by
 from bridge.judges import Judges, Sitting, pinned
 from bridge.log import logger
-from bridge.objections import fixed, passes_bad, too_slow, unreasoned
+from bridge.objections import fixed, passes_bad, too_slow, unspoken
 from bridge.plugin.discovery import Plugged
 from bridge.store import Entry, Journal
 
@@ -37,7 +39,13 @@ class Wanted:
     who: str = ""
     models: Mapping[str, Path] = field(default_factory=dict)
     """Folders of bundles by judge, where they shall be others than the configuration's pointers say."""
-    advice: str = 'repeat it with --override "reason"'
+    advice: str = 'repeat it with --override "reason", or have the line approved with aoi-bridge stage'
+    because: str = ""
+    """Why, in words for the audit log; no live line may change for it."""
+    approval: Approval | None = None
+    """One that is given with the wish."""
+    grants: bool = True
+    """Whether the override is a person's, and approves what a line then is that had an approval before."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +59,15 @@ class Approved:
     facts: Facts
     reasoned: list[Reasoned]
     judges: list[Sitting]
+    granted: list[Approval]
+    """What is to be put into the audit log before anything is done."""
 
 
 class Trial:
     """Tries a wish against what runs; on leaving the context, judges that were not taken are closed."""
 
-    def __init__(self, running: Config, known: Facts, judges: Judges) -> None:
-        self._running, self._known, self._judges = running, known, judges
+    def __init__(self, running: Config, known: Facts, judges: Judges, permits: Mapping[str, Permit]) -> None:
+        self._running, self._known, self._judges, self._permits = running, known, judges, permits
         self._ends = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -76,11 +86,18 @@ class Trial:
         found = await self._found(wanted)
         now = in_force.remembered(self._known, facts(self._running, self._judges.identities))
         then = in_force.remembered(now, facts(wanted.config, {name: one[1] for name, one in found.items()}))
+        given = [wanted.approval] if wanted.approval else []
+        fit = fitting(then, [*approvals.standing(self._permits), *given])
+        alone = unapproved(then, fit)
         changes = [*shared(self._running, wanted.config), *compare(now, then)]
-        refuse(unreasoned(changes, wanted.advice) if not wanted.override.strip() else [])
+        reasoned = [reasoned_by(change, wanted.who, wanted.override.strip(), fit) for change in changes]
+        if not wanted.override.strip():
+            refused = [one.change for one in reasoned if one.change.guarded and not one.why]
+            refuse(_unfit(then, given) + unspoken(refused, alone, wanted.config, wanted.advice))
         judges = await self._auditioned(wanted, found)
-        reasoned = [Reasoned(change=change, who=wanted.who, why=wanted.override) for change in changes]
-        return Approved(wanted, self._running.fingerprint, now, then, reasoned, judges)
+        reasoned = [replace(one, why=one.why or wanted.because) for one in reasoned]
+        given += granted(then, alone if wanted.grants else [], wanted.who, wanted.override.strip())
+        return Approved(wanted, self._running.fingerprint, now, then, reasoned, judges, given)
 
     def keep(self) -> None:
         """Leave the new judges open: they were taken."""
@@ -126,6 +143,16 @@ class Trial:
         return candidate
 
 
+def _unfit(then: Facts, given: list[Approval]) -> list[str]:
+    """Return what an approval that is given now was given for, where that is not what would be live."""
+    return [
+        f"line.{one.line}: what was approved is decision hash {one.decision[:SHOWN]} under goal {one.goal}, "
+        f"and live would be {decision_hash(then[one.line], one.goal)[:SHOWN]}; approve what runs"
+        for one in given
+        if one.line in then and not fits(one, then[one.line])
+    ]
+
+
 async def write_down(
     approved: Approved, journal: Journal, data: Path, then: Callable[[], Awaitable[None]] | None = None
 ) -> None:
@@ -142,14 +169,17 @@ async def write_down(
         BridgeError: what ``then`` raises.
     """
     wanted, file = approved.wanted, approved.wanted.config.fingerprint
+    why = wanted.override or next((one.why for one in approved.reasoned if one.change.guarded), wanted.because)
+    for approval in approved.granted:  # first of all: a start that finds what is pending finds who approved it
+        await journal.audit(entry_of(approval))
     if approved.reasoned:
-        pending = Pending(approved.facts, wanted.who, wanted.override)
+        pending = Pending(approved.facts, wanted.who, why)
         await asyncio.to_thread(in_force.write, data, InForce(approved.before, pending))
     try:
         await audited(approved.reasoned, journal)
         if file != approved.file:
-            who, why = wanted.who, wanted.override
-            await journal.audit(Entry(what="configuration", who=who, old=approved.file, new=file, why=why))
+            old = approved.file
+            await journal.audit(Entry(what="configuration", who=wanted.who, old=old, new=file, why=why))
         if then is not None:
             await then()
     except BridgeError as exc:
@@ -159,11 +189,13 @@ async def write_down(
 
 async def _take_back(approved: Approved, journal: Journal, data: Path, error: BridgeError) -> None:
     """Say that what was written down was not done after all; a disk that refuses that too is a line in the log."""
-    why = f"could not be done: {explain(error)}"
-    undone = [replace(one.change, old=one.change.new, new=one.change.old) for one in approved.reasoned]
+    why = f"{UNDONE}{explain(error)}"
+    back = [replace(one.change, old=one.change.new, new=one.change.old) for one in approved.reasoned]
     try:
         await asyncio.to_thread(in_force.write, data, InForce(approved.before))
-        await audited([Reasoned(change=change, who="", why=why) for change in undone], journal)
+        await audited([Reasoned(change=change, who="", why=why) for change in back], journal)
+        for approval in approved.granted:
+            await journal.audit(undone(approval, explain(error)))
     except Unavailable as exc:
         logger().error("what was not done stays written down", reason=str(exc))
 

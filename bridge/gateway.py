@@ -11,13 +11,14 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-from bridge import in_force, starting
+from bridge import approvals, in_force, starting
 from bridge.attendance import came, went
 from bridge.changing import Trial, Wanted, write_down
 from bridge.clock import Clock, SystemClock
 from bridge.config import Config
 from bridge.config import Line as LineConfig
 from bridge.config.changes import Change, Facts
+from bridge.config.decision import Approval
 from bridge.errors import BridgeError, Unavailable
 from bridge.explaining import explain
 from bridge.in_force import InForce
@@ -96,7 +97,8 @@ class Gateway:
         """
         models = await asyncio.to_thread(starting.models, self.config)
         await came(self.journal, self.config, models)
-        self._facts = await starting.held(self.config, models, self.journal, override, who)
+        permits = await approvals.read_at_start(self.journal)
+        self._facts = await starting.held(self.config, models, self.journal, permits, override, who)
         models = {**in_force.approved_bundles(self._facts), **{name: one for name, one in models.items() if one}}
         self._proven = await self.journal.answered_under(self.config.fingerprint)
         for name, judge in self.config.judge.items():
@@ -117,11 +119,26 @@ class Gateway:
         await asyncio.gather(*(running.linger() for running in everyone))
         await asyncio.gather(*(running.close(GOODBYE_SECONDS) for running in everyone), self.judges.close())
 
-    async def reload(self, config: Config, override: str = "", who: str = "") -> list[Change]:
+    async def reload(
+        self,
+        config: Config,
+        override: str = "",
+        who: str = "",
+        *,
+        because: str = "",
+        approval: Approval | None = None,
+    ) -> list[Change]:
         """Run another configuration from now on: all of it, or nothing.
 
         Lines that it does not change notice nothing, not even on their connections. A judge that it changes is
         opened and warmed beside the old one, and swapped between two parts. Reloads wait for each other.
+
+        Args:
+            config: what shall run.
+            override: why a live line may change.
+            who: the user who says so.
+            because: why, for the audit log; no live line may change for it.
+            approval: one that is given with this.
 
         Returns:
             What changed.
@@ -131,7 +148,7 @@ class Gateway:
             Unavailable: the disk refuses, and everything is as it was.
         """
         async with self._changing:
-            return await self._change(Wanted(config, override, who))
+            return await self._change(Wanted(config, override, who, because=because, approval=approval))
 
     async def promote(
         self, name: str, folder: Path, override: str = "", who: str = "", *, back: bool = False
@@ -157,7 +174,8 @@ class Gateway:
             return await self._change(wanted, partial(asyncio.to_thread, shelf.put_live, folder, back=back))
 
     async def _change(self, wanted: Wanted, then: Callable[[], Awaitable[None]] | None = None) -> list[Change]:
-        async with Trial(self.config, self._facts, self.judges) as trial:
+        permits = await approvals.read(self.journal)
+        async with Trial(self.config, self._facts, self.judges, permits) as trial:
             approved = await trial.approve(wanted)
             await write_down(approved, self.journal, self.config.data, then)
             trial.keep()

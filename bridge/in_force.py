@@ -12,9 +12,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from bridge.config.changes import BUNDLE, Change, Fact, Facts, compare
+from bridge.config.decision import Approval
 from bridge.durable import replace_text
 from bridge.errors import ConfigError, Unavailable
 
@@ -83,12 +85,23 @@ def write(data: Path, in_force: InForce) -> None:
 
 
 def held_against(
-    record: InForce | None, facts: Facts, override: str, who: str
+    record: InForce | None,
+    facts: Facts,
+    override: str,
+    who: str,
+    fit: Mapping[str, Approval] = MappingProxyType({}),
 ) -> tuple[list[Reasoned], list[Change]]:
     """Return what a start changes with its reasons, and what of it has none and therefore may not be.
 
-    A reason is the word given at the start, a line's new ``live_because``, or the one that was approved with what
-    is pending. Before the first start nothing is a change.
+    A reason is the word given at the start, a line's new ``live_because``, an approval that fits what the line is
+    now, or the one that was approved with what is pending. Before the first start nothing is a change.
+
+    Args:
+        record: what was last in force.
+        facts: what shall be.
+        override: the word given at the start.
+        who: whose word that is.
+        fit: the approval that fits each line, where there is one.
     """
     if record is None:
         return [], []
@@ -99,8 +112,15 @@ def held_against(
         return done + rest, []
     changes = compare(record.facts, facts)
     whys = {change.line: override or _new_because(change.line, record.facts, facts) for change in changes}
-    reasoned = [Reasoned(change=change, who=who, why=whys[change.line]) for change in changes]
-    return reasoned, [change for change in _guarded(changes) if not whys[change.line]]
+    reasoned = [reasoned_by(change, who, whys[change.line], fit) for change in changes]
+    return reasoned, [one.change for one in reasoned if one.change.guarded and not one.why]
+
+
+def reasoned_by(change: Change, who: str, why: str, fit: Mapping[str, Approval]) -> Reasoned:
+    """Return a change with the reason that was given, or else, where it needs one, with its line's approval."""
+    if not why and change.guarded and (approval := fit.get(change.line)) is not None:
+        return Reasoned(change=change, who=who or approval.who, why=f"approved: {approval.reason}")
+    return Reasoned(change=change, who=who, why=why)
 
 
 def remembered(old: Facts, new: Facts) -> Facts:

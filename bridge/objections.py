@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bridge.config import Config, Line, Recipe
 from bridge.config.changes import Change
@@ -23,6 +23,25 @@ def fixed(old: Config, new: Config) -> list[str]:
 def unreasoned(changes: Iterable[Change], advice: str) -> list[str]:
     """Return what a live line takes only for a reason, where none was given."""
     return [f"{change} on a live line needs a reason; {advice}" for change in changes if change.guarded]
+
+
+def unspoken(changes: Sequence[Change], alone: Iterable[str], config: Config, advice: str) -> list[str]:
+    """Return what a live line takes without a reason, and which are live on nobody's word.
+
+    Args:
+        changes: what has no reason.
+        alone: the live lines that neither an approval nor their own ``live_because`` speaks for.
+        config: all lines.
+        advice: how a reason is given.
+    """
+    told = {change.line for change in changes if change.guarded}
+    goals = {line.name: line.goal for line in config.line if line.name not in told}
+    return unreasoned(changes, advice) + [
+        f"line.{name}.stage: live has no recorded approval; take it live with aoi-bridge stage {name} live "
+        f'--goal {goals[name]}, or write live_because = "why", or stage = "shadow"'
+        for name in alone
+        if name in goals
+    ]
 
 
 def too_slow(config: Config, ms_per_view: Mapping[str, float]) -> list[str]:

@@ -11,12 +11,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias, TypeVar
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bridge import health
 from bridge.config import load
+from bridge.config.decision import Approval
 from bridge.errors import Refused, Unavailable
 from bridge.gateway import Gateway
 from bridge.judging import shelf
@@ -74,6 +75,32 @@ class ReloadWish(Wish):
 
     config: Annotated[str, Field(min_length=1, max_length=4096)]
     override: Words = ""
+
+
+class StageWish(ReloadWish):
+    """A configuration in which a line has another stage; live with what approves it, shadow with why."""
+
+    line: Words
+    stage: Literal["live", "shadow"]
+    because: Words = ""
+    goal: Annotated[int, Field(ge=1, le=3)] = 1
+    decision: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
+    recipes: Annotated[tuple[Words, ...], Field(max_length=10_000)] = ()
+    report: Annotated[str, Field(max_length=4096)] = ""
+    sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
+
+    def approval(self) -> Approval:
+        """Return what takes the line live."""
+        return Approval(
+            line=self.line,
+            goal=self.goal,
+            decision=self.decision,
+            recipes=self.recipes,
+            report=self.report,
+            sha256=self.sha256,
+            who=self.who,
+            why=self.because,
+        )
 
 
 class ModelWish(Wish):
@@ -134,6 +161,17 @@ async def reload(gateway: Gateway, body: object) -> Mapping[str, object]:
     return {"changes": [str(change) for change in changes], "config": config.fingerprint}
 
 
+async def stage(gateway: Gateway, body: object) -> Mapping[str, object]:
+    """Take a line live as it was approved, or back to shadow; everything stays as it was if anything is wrong."""
+    wish = understood(StageWish, body)
+    config = await asyncio.to_thread(load, Path(wish.config))
+    approval = wish.approval() if wish.stage == "live" else None
+    if approval is not None and not (approval.report or approval.why.strip()):
+        raise Refused(f"line.{wish.line}: a line goes live for a report or for a reason")
+    changes = await gateway.reload(config, wish.override, wish.who, because=wish.because, approval=approval)
+    return {"changes": [str(change) for change in changes], "config": config.fingerprint}
+
+
 async def promote(gateway: Gateway, body: object) -> Mapping[str, object]:
     """Let a version of a model judge, and make it live; without a version, the one that was live before."""
     wish = understood(ModelWish, body)
@@ -183,5 +221,6 @@ ORDERS: Mapping[str, Order] = {
     "promote": promote,
     "reload": reload,
     "reset": reset,
+    "stage": stage,
 }
 """By the name in the URL: ``POST /v1/NAME``."""

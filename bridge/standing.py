@@ -13,6 +13,7 @@ from bridge.config import Line as LineConfig
 from bridge.fallbacks import Fallbacks
 from bridge.health import current
 from bridge.judging.turns import Turns
+from bridge.messages import Stage
 
 
 class Standing:
@@ -53,8 +54,10 @@ class Standing:
 
     def ready(self, recipe: str = "") -> bool:
         """Return whether a part of this recipe would be answered as planned now."""
-        if self.shadow or self.bypassed.in_force or not self._config.knows(recipe):
-            return self.shadow or self.bypassed.in_force or not self.error
+        if self.shadow or self.bypassed.in_force:
+            return True
+        if not self._config.knows(recipe) or self._config.stage_of(recipe) is Stage.SHADOW:
+            return not self.error
         return not self.error and self._judges[self._config.judge_of(recipe)].open
 
     def reset(self) -> None:

@@ -15,7 +15,7 @@ from bridge.afterwards import PATIENCE_SECONDS
 from bridge.config import Line as LineConfig
 from bridge.goals import Rules, left_to_us, route
 from bridge.judging.turns import Turns
-from bridge.messages import Box, Decision, Failure, Inspection, Stage
+from bridge.messages import Box, Decision, Failure, Inspection
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,11 @@ def terms_of(
 
 
 def is_ours_to_tell(decision: Decision, config: LineConfig) -> bool:
-    """Beside a tap the old machine reports by itself what our goal cannot change."""
-    return (
-        config.topology == "inline" or decision.stage is Stage.SHADOW or left_to_us(decision.goal, decision.legacy)
-    )
+    """Beside a tap the old machine reports by itself what our goal cannot change.
+
+    Wires know no recipes: once a line is live and rewired, a part that is itself in shadow (of a recipe that is not
+    live yet, or after a fall back to shadow) reaches PLC and MES through us or not at all, with the inspector's
+    verdict. On a line that is not rewired, whoever is open beside it asked to be told everything.
+    """
+    wired_as_before = config.topology == "inline" or config.stage == "shadow"
+    return wired_as_before or left_to_us(decision.goal, decision.legacy)

@@ -22,6 +22,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from bridge.asking import ask
+from bridge.changing import refuse
 from bridge.config import Config, Http, Line, Recipe, load
 from bridge.errors import ConfigError
 from bridge.explaining import explain
@@ -31,6 +32,7 @@ from bridge.messages import Goal
 from bridge.plugin.api import Finding
 from bridge.plugin.discovery import Plugged, check_of
 from bridge.plugin.tls import LOOPBACK, allowed
+from bridge.starting import objections
 
 DIAL_SECONDS = 15.0
 _ONLY_LIVE = "the gateway itself opens it only when the line is live"
@@ -59,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
     """Print what was tried and how it went; exit status 1 if anything is not well."""
     config = load(args.config)
     configure(config.log, "error")
+    refuse([f"{args.config}: {one}" for one in objections(config)])
     console = Console()
     found = f"{args.config}: {len(config.line)} line(s), {len(config.judge)} judge(s), no mistakes"
     console.print(found, markup=False, soft_wrap=True)

@@ -21,6 +21,7 @@ COMMANDS = {
     "run": "run the gateway",
     "status": "show how the running gateway does",
     "reload": "have the running gateway read bridge.toml again",
+    "stage": "take a line live, or back to shadow",
     "models": "list, promote and roll back models",
     "audit": "show who changed what, and verify that nobody changed the log",
     "outbox": "list what peers are owed; retry or drop what they refused",

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bridge import in_force, starting
+from bridge import approvals, in_force, starting
 from bridge.asking import ask
 from bridge.changing import Trial, Wanted, audited, write_down
 from bridge.cli.ordering import each_reason, ordered_if_running, show
@@ -81,11 +81,12 @@ async def _moved(config: Config, name: str, folder: Path, override: str, *, back
     await asyncio.to_thread(bundle.load, folder)
     judges = await _unopened(config)
     why = override or ("" if before else "before the first start")
-    wanted = Wanted(config, why, user(), dict.fromkeys(naming(config, name), folder))
+    aimed = dict.fromkeys(naming(config, name), folder)
+    wanted = Wanted(config, why, user(), aimed, grants=bool(override.strip()))
     with lock(config.data):
         async with (
             open_journal(config.data) as journal,
-            Trial(config, before.facts if before else {}, judges) as trial,
+            Trial(config, before.facts if before else {}, judges, await approvals.read(journal)) as trial,
         ):
             approved = await trial.approve(wanted)
             move = partial(asyncio.to_thread, shelf.put_live, folder, back=back)

@@ -99,7 +99,7 @@ async def serve(
             loop.add_signal_handler(number, stop.set)
     again = hangups()
     for line in config.line:
-        if line.stage == "live":
+        if line.stage == "live" and line.live_because.strip():
             logger(line=line.name).warning("live without a recorded approval", because=line.live_because)
     opening = open_gateway(config, override=override, who=await asyncio.to_thread(user))
     async with opening as gateway, contextlib.AsyncExitStack() as ends:

@@ -22,6 +22,7 @@ GUARDED = frozenset(
     {
         "goal",
         "stage",
+        "live_recipes",
         "judge",
         "threshold",
         "roi",
@@ -29,9 +30,10 @@ GUARDED = frozenset(
         "clearable_codes",
         "legacy_ok_on_failure",
         "fallbacks_in_a_row",
+        "guard_share",
     }
 )
-"""The options of a line and of a recipe that move verdicts."""
+"""The options of a line, of a recipe and of the shadow month that move verdicts."""
 NOWHERE = "none"
 """What stands for the value of something that is not there."""
 BUNDLE = "bundle"
@@ -142,7 +144,7 @@ def _line(line: Line, config: Config, bundles: Mapping[str, str]) -> Iterator[tu
         if key not in {"name", "source", "reporter", "recipe", "shadow"}:
             yield key, Fact(_text(getattr(line, key)), key in GUARDED)
     for key in type(line.shadow).model_fields:
-        yield f"shadow.{key}", Fact(_text(getattr(line.shadow, key)))
+        yield f"shadow.{key}", Fact(_text(getattr(line.shadow, key)), key in GUARDED)
     for name, recipe in line.recipe.items():
         yield from _recipe(f"recipe.{name}", recipe)
     yield from _plugged("source", line.source)

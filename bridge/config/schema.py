@@ -130,6 +130,8 @@ class Shadow(Section):
     """live under goal 1: of the parts that would be cleared, the share that stays NG for blind labelling"""
     guard_breach: Literal["alarm", "shadow"] = "alarm"
     """live under goal 1, when a limit is broken: alarm, or shadow to also fall back to shadow by itself"""
+    report_days: Annotated[int, Field(ge=1, le=3660)] = 60
+    """for how many days after its end a report may take the line live"""
 
 
 class Line(Section):
@@ -143,6 +145,8 @@ class Line(Section):
     """shadow (judge and record, change nothing) or live (our verdict counts)"""
     live_because: str = ""
     """the reason why this line is live without a recorded approval, in words"""
+    live_recipes: tuple[str, ...] = Field(default=(), examples=[("M10",)])
+    """a list of the recipes that are live, for a ramp: parts of any other stay in shadow; left out, all are"""
     topology: Literal["tap", "inline"] = "tap"
     """tap (the old machine goes on reporting by itself) or inline (everything goes through the bridge)"""
     deadline_ms: Milliseconds = 900
@@ -178,10 +182,6 @@ class Line(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Line:
-        if self.stage == "live" and not self.live_because.strip():
-            raise ValueError(
-                'stage: live has no recorded approval; write live_because = "why", or stage = "shadow"'
-            )
         if self.stage == "live" and (unfit := self.source.options.unfit_for_live()):
             raise ValueError(f"source.{unfit}")
         if self.reserve_ms >= self.deadline_ms:
@@ -202,6 +202,13 @@ class Line(Section):
                 raise ValueError("reporter: the name source is taken by the line's source; write another name")
         if self.legacy_ok_on_failure == "accepted" and Goal(self.goal) is not Goal.CATCH_ESCAPES:
             raise ValueError('legacy_ok_on_failure: only goal 2 knows it; write "refused", or leave it out')
+        for name in self.live_recipes:
+            if name not in self.recipe:
+                known = ", ".join(self.recipe) or "none yet"
+                raise ValueError(
+                    f'live_recipes: "{name}" is not a recipe of this line; '
+                    f"write a [line.recipe.{name}] table, or one of {known}"
+                )
         return self
 
     def rules(self, recipe: str) -> Rules:
@@ -210,11 +217,16 @@ class Line(Section):
         codes = self.clearable_codes if over.clearable_codes is None else over.clearable_codes
         return Rules(
             goal=Goal(self.goal),
-            stage=Stage(self.stage),
+            stage=self.stage_of(recipe),
             views_expected=over.views_expected or self.views_expected,
             clearable=frozenset(codes),
             legacy_ok_on_failure=self.legacy_ok_on_failure,
         )
+
+    def stage_of(self, recipe: str) -> Stage:
+        """Return whether our verdict counts for parts of this recipe."""
+        waits = bool(self.live_recipes) and recipe not in self.live_recipes
+        return Stage.SHADOW if waits else Stage(self.stage)
 
     def knows(self, recipe: str) -> bool:
         """Return whether a part of this recipe may be judged."""

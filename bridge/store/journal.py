@@ -111,6 +111,10 @@ class Journal:
         """Return the newest entry of the audit log, or the newest of these kinds."""
         return await self._writer.submit(lambda ledger: ledger.newest_audit(*whats))
 
+    async def audited_as(self, *whats: str) -> list[Entry]:
+        """Return every entry of the audit log of these kinds, in order; for kinds of which there are few."""
+        return await self._writer.submit(lambda ledger: ledger.audited_as(*whats))
+
     async def written(self) -> None:
         """Wait until everything noted is in the audit log, not longer than a stop may take; note no more."""
         await self._trail.written()

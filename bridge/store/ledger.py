@@ -166,6 +166,10 @@ class Ledger:
         """Return the newest entry of the audit log, or the newest of these kinds."""
         return self._recall.newest_audit(whats)
 
+    def audited_as(self, *whats: str) -> list[Entry]:
+        """Return every entry of the audit log of these kinds, in order."""
+        return self._recall.audited_as(whats)
+
     # Parked deliveries, on a person's word.
 
     def parked(self, lane: Lane, after: int, limit: int, ids: tuple[str, ...] = ()) -> list[Parked]:

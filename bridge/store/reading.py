@@ -109,6 +109,11 @@ class Reader:
         with self._look() as look:
             return look.recall.audit(line, since, after, limit)
 
+    def audited_as(self, *whats: str) -> list[Entry]:
+        """Return every entry of the audit log of these kinds, in order."""
+        with self._look() as look:
+            return look.recall.audited_as(whats)
+
     def verify(self, copy: Copy | None = None) -> Verification:
         """Follow the whole audit log, in many short looks, and find the first entry that is wrong."""
         verification, entries = Verification(copy), [Entry(what="")]

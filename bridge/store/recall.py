@@ -140,6 +140,13 @@ class Recall:
         row = self._connection.execute(f"{_AUDIT} {kinds} ORDER BY number DESC LIMIT 1", whats).fetchone()
         return _entry(row) if row else None
 
+    def audited_as(self, whats: tuple[str, ...]) -> list[Entry]:
+        """Return every entry of the audit log of these kinds, in order."""
+        found = self._connection.execute(
+            f"{_AUDIT} WHERE what IN ({', '.join('?' * len(whats))}) ORDER BY number", whats
+        )
+        return [_entry(row) for row in found]
+
     def audited(self) -> int:
         """Return the last number that an entry of the audit log was ever given, 0 for none."""
         (last,) = self._connection.execute(_AUDITED).fetchone() or (0,)

@@ -152,13 +152,8 @@ def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
         ("goal = 1", 'goal = 1\nstage = "liv"', 'line.smt-3.stage: "liv" is not one of the choices; write shadow'),
         (
             "goal = 1",
-            'goal = 1\nstage = "live"',
-            "line.smt-3.stage: live has no recorded approval; write live_bec",
-        ),
-        (
-            "goal = 1",
-            'goal = 1\nstage = "live"\nlive_because = "  "',
-            "line.smt-3.stage: live has no recorded approval; write live_because",
+            'goal = 1\nlive_recipes = ["M10"]',
+            'line.smt-3.live_recipes: "M10" is not a recipe of this line; write a [line.recipe.M10]',
         ),
         (
             "goal = 1",
