@@ -8,23 +8,27 @@ it is set right (``answered``) before an MES is told.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from prometheus_client import Counter
 
 from bridge import health
 from bridge.clock import Clock
+from bridge.config import Line as LineConfig
 from bridge.delivery import Guaranteed
 from bridge.echo import Echo
 from bridge.errors import Unavailable
 from bridge.explaining import explain
-from bridge.goals import Rules, asked, by_importance, model_verdict, would_be
-from bridge.judging.hearing import Question, hear, within
+from bridge.goals import Rules, asked, by_importance, fallbacks_of, legacy_of, model_verdict, route, would_be
+from bridge.judging.hearing import Heard, Question, hear, within
 from bridge.judging.turns import Turns
 from bridge.log import logger
-from bridge.messages import Decision, Failure, Inspection, Judgement, ViewDecision
+from bridge.messages import Decision, Failure, Inspection, Judgement, Stage, ViewDecision
+from bridge.shadow.drawing import Drawing
+from bridge.shadow.punctuality import Queue
 from bridge.store import Journal, Second
 
 WAITING_PARTS = 512
@@ -46,27 +50,39 @@ class Unheard:
     question: Question
     turns: Turns
     failures: frozenset[Failure]
+    answered: float
+    """The instant (monotonic seconds) of the answer: a live line would have asked the judge then."""
+    judge_by: float | None
+    """The instant by which a live line would have needed the judgement; None of backlog: nobody waits for it."""
     keep: Callable[[Second | None], None]
-    """Sees to the pictures; called once, with what the judge said, or None where it was not asked."""
+    """Sees to the pictures; called once, with what became known."""
 
 
 class Afterwards:
     """The second records of one line."""
 
-    def __init__(self, line: str, journal: Journal, clock: Clock) -> None:
-        self._line, self._journal, self._clock = line, journal, clock
+    def __init__(self, config: LineConfig, journal: Journal, clock: Clock) -> None:
+        self._line, self._journal, self._clock = config.name, journal, clock
+        self._drawing = Drawing(config.name, config.shadow, journal.reader, clock)
+        self._queues: defaultdict[Turns, Queue] = defaultdict(Queue)
         self._queue: deque[Unheard] = deque()
         self._bytes = 0
         self._work = asyncio.Event()
         self._echo = Echo(clock)
-        skipped.labels(line)
+        self.passed_over = 0
+        """Shadow parts that were not judged since the line was opened."""
+        skipped.labels(config.name)
+
+    @property
+    def waiting(self) -> int:
+        """How many shadow parts wait for the judge."""
+        return len(self._queue)
 
     def later(self, unheard: Unheard) -> bool:
-        """Queue a shadow part for judging; return False, and count it, where the queue is full."""
+        """Queue a shadow part for judging; return False, and pass it over, where the queue is full."""
         size = _size(unheard)
         if len(self._queue) >= WAITING_PARTS or self._bytes + size > WAITING_BYTES:
-            skipped.labels(self._line).inc()
-            unheard.keep(None)
+            self._pass_over(unheard)
             return False
         self._queue.append(unheard)
         self._bytes += size
@@ -74,7 +90,7 @@ class Afterwards:
         return True
 
     async def run(self) -> None:
-        """Judge queued parts in the background until cancelled; what is queued then is skipped, and counted."""
+        """Judge queued parts in the background until cancelled; what is queued then is passed over."""
         try:
             while True:
                 while self._queue:
@@ -84,19 +100,46 @@ class Afterwards:
                 self._work.clear()
                 await self._work.wait()
         finally:
-            skipped.labels(self._line).inc(len(self._queue))
-            for unheard in self._queue:
-                unheard.keep(None)
-            self._queue.clear()
+            while self._queue:
+                self._pass_over(self._queue.popleft())
             self._bytes = 0
 
+    def _pass_over(self, unheard: Unheard) -> None:
+        """Count a part that is not judged; it may be drawn for labelling like any other, so it has its record too.
+
+        The record rides along with others, and is lost only where the journal itself cannot keep up.
+        """
+        self.passed_over += 1
+        skipped.labels(self._line).inc()
+        part = unheard.question.part
+        second = Second(
+            id=unheard.id,
+            kind="shadow",
+            at=self._clock.wall(),
+            model=None,
+            goals={},
+            failures=by_importance(unheard.failures),
+            fallbacks=fallbacks_of(unheard.rules, part, unheard.failures),
+        )
+        second = self._drawing.drawn_at_once(second, legacy_of(part))
+        unheard.keep(second)
+        with suppress(RuntimeError):  # the journal is gone: then nothing is recorded any more
+            self._journal.passed_over(second)
+
     async def shadow(self, unheard: Unheard) -> None:
-        """Judge one part, record what each goal would have said, and keep its pictures if that is a reason to."""
+        """Judge one part, record what each goal would have said, and keep its pictures if that is a reason to.
+
+        Whatever comes between, the part has its record.
+        """
         second: Second | None = None
         try:
-            second = await self._heard(unheard)
+            heard = await self._heard(unheard)
+            second = await self._drawing.drawn(heard, legacy_of(unheard.question.part))
         finally:
-            unheard.keep(second)
+            if second is None:
+                self._pass_over(unheard)
+            else:
+                unheard.keep(second)
         await self._write(second)
 
     async def _heard(self, unheard: Unheard) -> Second:
@@ -106,6 +149,8 @@ class Afterwards:
         if heard.pending:
             heard.pending.cancel()
         part, digests = unheard.question.part, unheard.question.album.digests
+        seconds = self._clock.monotonic() - began
+        failed = {judgement.failure for judgement in heard.judged.values() if judgement.failure}
         return Second(
             id=unheard.id,
             kind="shadow",
@@ -115,8 +160,27 @@ class Afterwards:
             failures=by_importance(heard.failures | unheard.failures),
             views=view_decisions(part, heard.judged, digests),
             bundle=bundle_of(heard.judged),
-            judge_ms=(self._clock.monotonic() - began) * 1000,
+            judge_ms=seconds * 1000,
+            fallbacks=fallbacks_of(unheard.rules, part, unheard.failures | failed),
+            in_time=self._in_time(unheard, heard, seconds),
         )
+
+    def _in_time(self, unheard: Unheard, heard: Heard, seconds: float) -> bool | None:
+        """Return whether the judgement would have come within deadline less reserve, had the line been live.
+
+        A live part is with the judge at the instant at which a shadow one was answered, and waits for those of its
+        line that the goal wants judged before it; the judge takes as long as it took, all views included. None
+        where no judgement came, or nobody waits. A judge that other lines keep busy in shadow, too, is busier when
+        they are live, which is not in it.
+        """
+        if unheard.judge_by is None:
+            return None
+        if not any(judgement.verdict for judgement in heard.judged.values()):
+            return False if Failure.DEADLINE in heard.failures else None
+        took = heard.judge_ms / 1000
+        rechecked = route(replace(unheard.rules, stage=Stage.LIVE), unheard.question.part) == "recheck"
+        ready = unheard.answered + seconds - took
+        return self._queues[unheard.turns].in_time(ready, took, unheard.judge_by, asked=rechecked)
 
     async def late(
         self, decision: Decision, part: Inspection, pending: asyncio.Task[Mapping[int, Judgement]], rules: Rules

@@ -160,6 +160,16 @@ def would_be(rules: Rules, part: Inspection, judged: Mapping[int, Judgement]) ->
     return {goal: decide(replace(rules, goal=goal, stage=Stage.LIVE), part, judged).final for goal in Goal}
 
 
+def fallbacks_of(rules: Rules, part: Inspection, failures: Collection[Failure] = ()) -> dict[Goal, Verdict | None]:
+    """Return what each goal would have said, had it been live and no second opinion been had.
+
+    A part that a goal passes without asking comes with the inspector's verdict then, as always.
+    """
+    untied = () if all(view.tied for view in part.views) else (Failure.IMAGE_UNTIED,)
+    away = {Failure.JUDGE_DOWN, *untied, *failures}
+    return {goal: decide(replace(rules, goal=goal, stage=Stage.LIVE), part, {}, away).final for goal in Goal}
+
+
 def model_verdict(judgements: Iterable[Judgement | None]) -> Verdict | None:
     """Fuse views to a part: NG if any is NG, OK only if every one says OK, else None (also without any view)."""
     verdicts = [judgement.verdict if judgement else None for judgement in judgements]

@@ -176,6 +176,8 @@ class Line:
                     question=question,
                     turns=terms.treatment.turns,
                     failures=terms.treatment.failures | frozenset(decision.failures),
+                    answered=terms.event + decision.latency_ms / 1000,
+                    judge_by=None if terms.backlog else terms.judge_by,
                     keep=keep,
                 )
             )

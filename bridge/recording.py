@@ -52,7 +52,7 @@ class Recording:
         clock: Clock,
         spawn: Spawn,
     ) -> None:
-        self.afterwards = Afterwards(config.name, journal, clock)
+        self.afterwards = Afterwards(config, journal, clock)
         self.fingerprint = fingerprint
         """Of the configuration file that is in force."""
         self._config = config

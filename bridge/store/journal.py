@@ -20,6 +20,7 @@ from bridge.store.audit import Entry
 from bridge.store.forecast import Growth
 from bridge.store.ledger import Ledger
 from bridge.store.lock import make_folder
+from bridge.store.reading import Reader
 from bridge.store.records import Choice, Lane, Owed, Second
 from bridge.store.schema import FILE
 from bridge.store.trail import Trail
@@ -36,7 +37,9 @@ class Journal:
     itself. Cancelling a wait never cancels the write.
     """
 
-    def __init__(self, writer: Writer, clock: Clock) -> None:
+    def __init__(self, writer: Writer, clock: Clock, folder: Path) -> None:
+        self.reader = Reader(folder)
+        """The same journal for long looks, from other threads."""
         self.newest: Entry | None = None
         """The newest entry of the audit log, None while there is none."""
         self._writer = writer
@@ -59,6 +62,10 @@ class Journal:
         is still on its way: so an answer that differs is told before any reporter sees the part.
         """
         await self._writer.submit(lambda ledger: ledger.second(second), 1 + len(second.views))
+
+    def passed_over(self, second: Second) -> None:
+        """Note a part that nobody judged; written like ``reported``, so that it delays no part that is."""
+        self._writer.later(lambda ledger: ledger.second(second), droppable=True)
 
     def reported(
         self,
@@ -222,7 +229,7 @@ async def open_journal(folder: Path, clock: Clock = SystemClock()) -> AsyncItera
     writer = Writer(folder / FILE, clock)
     await writer.start()
     try:
-        journal = Journal(writer, clock)
+        journal = Journal(writer, clock, folder)
         journal.newest = await journal.newest_audit()
         try:
             yield journal

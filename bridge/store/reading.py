@@ -18,7 +18,7 @@ from bridge.messages import Decision, Origin, Verdict
 from bridge.store import rows, schema
 from bridge.store.audit import Copy, Entry, Verification
 from bridge.store.recall import Recall
-from bridge.store.records import Lane, Owing, Parked, Reported, Second, Tally
+from bridge.store.records import Lane, Owing, Parked, Reported, Second, Stratum, Tally
 from bridge.store.words import Words, restored
 
 _COUNTS = """
@@ -29,6 +29,13 @@ _COUNTS = """
 _SECONDS = "SELECT part.line, count(*) FROM second JOIN part ON part.id = second.id GROUP BY 1"
 _NUMBER = "SELECT number FROM part WHERE id = ?"
 _PRESENTATIONS = "SELECT number, part, event_at FROM part WHERE line = ? AND number > ? ORDER BY number LIMIT ?"
+_STRATA = """
+    SELECT stratum, count(*), min(second.id) FROM second CROSS JOIN part ON part.id = second.id
+    WHERE second.id >= ? AND second.id < ? AND kind = 1 AND stratum IS NOT NULL AND line = ? GROUP BY stratum"""
+_AUDIT_CHANCE = """
+    SELECT chance FROM second CROSS JOIN part ON part.id = second.id
+    WHERE second.id >= ? AND second.id < ? AND kind = 1 AND stratum IN (3, 5) AND line = ?
+    ORDER BY second.id DESC LIMIT 1"""
 _PAGE = 1000
 _BEFORE_ALL = -(1 << 63)
 _REPORTS = "SELECT reporter, outcome, at, latency_ms, said FROM report WHERE id = ? ORDER BY number"
@@ -76,6 +83,22 @@ class Reader:
         """Return what became known of a part after its answer, oldest first."""
         with self._look() as look:
             return look.recall.seconds(id)
+
+    def strata(self, line: str, since: float, until: float) -> dict[Stratum, tuple[int, float]]:
+        """Return how many parts of each stratum a shadow line had in a time, and when the first of them came.
+
+        Times are Unix times. It reads every part of that time: ask for some hours, not for a month.
+        """
+        with self._look() as look:
+            found = look.connection.execute(_STRATA, (*_ids(since, until), look.words.known(line))).fetchall()
+        return {Stratum(stratum): (parts, _at(first)) for stratum, parts, first in found}
+
+    def audit_chance(self, line: str, since: float, until: float) -> float | None:
+        """Return the chance that the newest part of the audit had between two Unix times, if there is one."""
+        with self._look() as look:
+            found = (*_ids(since, until), look.words.known(line))
+            row = look.connection.execute(_AUDIT_CHANCE, found).fetchone()
+        return row[0] if row else None
 
     def reports(self, id: str) -> list[Reported]:  # noqa: A002 - the word of the messages
         """Return how telling a part to its reporters went, oldest first."""
@@ -161,6 +184,16 @@ class Reader:
                 yield _Look(connection, words, Recall(connection, words))
         except sqlite3.DatabaseError as exc:
             raise Unavailable(f"{self._path}: {exc}") from exc
+
+
+def _ids(since: float, until: float) -> tuple[bytes, bytes]:
+    """Return the lowest inspection ids of two Unix times: ids begin with the time in milliseconds."""
+    first, last = (max(0, int(at * 1000)).to_bytes(6, "big") + bytes(10) for at in (since, until))
+    return first, last
+
+
+def _at(id_: bytes) -> float:
+    return int.from_bytes(id_[:6], "big") / 1000
 
 
 def _tally(line: str, counts: list[rows.Row], seconds: int) -> Tally:

@@ -21,7 +21,7 @@ class Need(IntEnum):
     SAMPLE = 1
     """Everybody agreed, and the part is in the sample."""
     EVIDENCE = 2
-    """Somebody disagreed, or something failed."""
+    """Somebody disagreed, something failed, or the part was drawn for labelling."""
     LABELLED = 3
     """A person said what is on it; never removed by us."""
 
@@ -52,10 +52,11 @@ def needed(decision: Decision, second: Second | None, share: float) -> Need | No
 
     Args:
         decision: what was answered.
-        second: what a shadow line's judge said afterwards; None where it was not asked, or skipped the part.
+        second: what a shadow line's judge said afterwards, and whether the part was drawn; None without a record.
         share: how large a sample of the rest is kept.
     """
-    if _failed(decision, second) or _disagreed(decision, second):
+    drawn = second is not None and second.drawn
+    if drawn or _failed(decision, second) or _disagreed(decision, second):
         return Need.EVIDENCE
     return Need.SAMPLE if sampled(decision.id, share) else None
 

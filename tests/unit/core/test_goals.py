@@ -15,6 +15,7 @@ from bridge.goals import (
     asked,
     by_importance,
     decide,
+    fallbacks_of,
     legacy_of,
     model_verdict,
     route,
@@ -278,6 +279,16 @@ def test_views_that_are_all_ok_are_no_verdict_on_the_part() -> None:
     assert decide(live(CUT), part(None, OK, OK), says(OK, OK)).final is NG
 
 
+def test_fallbacks_are_the_columns_of_the_table() -> None:
+    assert fallbacks_of(shadow(CUT), part(OK, OK)) == {CUT: OK, CATCH: NG, REPLACE: NG}
+    assert fallbacks_of(shadow(CUT), part(NG, NG)) == {CUT: NG, CATCH: NG, REPLACE: NG}
+    tolerant = replace(shadow(CATCH), legacy_ok_on_failure="accepted")
+    assert fallbacks_of(tolerant, part(OK, OK))[CATCH] is OK
+    untied = part(OK, views=(View(image=b"x", legacy=OK, tied=False),))
+    assert fallbacks_of(tolerant, untied)[CATCH] is fallbacks_of(tolerant, part(OK), {Failure.IMAGE_UNTIED})[CATCH]
+    assert fallbacks_of(tolerant, untied)[CATCH] is NG
+
+
 @pytest.mark.parametrize(
     ("verdicts", "fused"),
     [([], None), ([OK], OK), ([OK, None], None), ([NG, None], NG), ([OK, OK], OK), ([OK, NG], NG), ([None], None)],
@@ -377,6 +388,22 @@ def test_shadow_never_changes_the_legacy_verdict(
         assert outcome.final is legacy_of(p)
         assert outcome.origin is Origin.LEGACY
         assert outcome.views == tuple(view.legacy for view in p.views)
+
+
+@given(r=rules(stage=Stage.SHADOW), p=parts, j=judged, f=failures)
+def test_a_shadow_lines_scores_are_what_the_live_line_would_have_answered(
+    r: Rules, p: Inspection, j: dict[int, Judgement], f: frozenset[Failure]
+) -> None:
+    """Also the fallbacks: they are the answers to a judge that is too slow, and keep what each goal promises."""
+    scores, fallbacks = would_be(r, p, j), fallbacks_of(r, p, f)
+    untied = {i: Judgement(failure=Failure.IMAGE_UNTIED) for i, view in enumerate(p.views) if not view.tied}
+    for goal in Goal:
+        as_live = replace(r, goal=goal, stage=Stage.LIVE)
+        assert scores[goal] is decide(as_live, p, j).final
+        assert fallbacks[goal] is decide(as_live, p, untied, {*f, Failure.DEADLINE}).final
+        assert fallbacks[goal] is not OK or legacy_of(p) is OK, "OK never comes from a failure"
+    assert fallbacks[CUT] is (legacy_of(p) or NG)
+    assert fallbacks[REPLACE] is NG
 
 
 @given(rules(), parts, judged, failures)

@@ -70,7 +70,7 @@ class TestShadow:
     async def test_pictures_wait_for_the_judge(self, frugal: Stand, says: Any, *, evidence: bool) -> None:
         """Nothing is written before it is known whether somebody disagrees."""
         frugal.judge.says, frugal.judge.hold = says, asyncio.Event()
-        line = await opened(frugal, stage="shadow")
+        line = await opened(frugal, stage="shadow", shadow={"audit_ng": 0})
         decision = await answered(line, a_part(NG, NG))
         await until(lambda: frugal.judge.heard)
         assert not await kept(frugal, decision)

@@ -17,7 +17,8 @@ from bridge.clock import SystemClock
 from bridge.errors import Refused, Unavailable
 from bridge.judging.hearing import Heard
 from bridge.messages import Decision, Failure, Goal, Inspection, Judgement, Origin, Stage, Verdict, View
-from bridge.store import Journal, Reported, Second
+from bridge.shadow.sampling import drawn
+from bridge.store import Journal, Reported, Retention, Second, Stratum
 
 SHORT: dict[str, Any] = {"deadline_ms": 80, "reserve_ms": 40}
 """The judge has 40 ms, the commit 20 more."""
@@ -120,12 +121,14 @@ class TestAnswers:
         assert {one.reporter: one.latency_ms > 0 for one in told} == {"plc": True, "mes": True}
 
     async def test_the_journal_has_what_the_inspector_said_of_the_part_as_a_whole(self, stand: Stand) -> None:
-        """Else nobody could tell afterwards why a part was not cleared: its code may be one no picture disproves."""
+        """Else nobody could tell afterwards why it was not cleared: its code may be one no picture disproves."""
         the_line = stand.line()
-        made = await answered(the_line, replace(a_part(None, NG, OK), defect="SHORT", ng_views=2))
+        told = replace(a_part(None, NG, OK), defect="SHORT", ng_views=2, lot="L7", counter=90210)
+        made = await answered(the_line, told)
         kept = await stand.look(lambda reader: reader.decision(made.id))
         assert kept is not None
         assert (kept.legacy, kept.said, kept.defect, kept.ng_views) == (NG, None, "SHORT", 2)
+        assert (kept.lot, kept.counter) == ("L7", 90210)
 
     async def test_a_bypass_is_recorded_with_the_part(self, stand: Stand) -> None:
         the_line = stand.line(bypass={"minutes": 1, "because": "a test"})
@@ -707,6 +710,11 @@ class TestShadow:
         }
         assert dict(second.goals) == scored[legacy]
         assert len(second.views) == 2
+        without = {Goal.CUT_FALSE_CALLS: legacy or NG, Goal.CATCH_ESCAPES: NG, Goal.REPLACE: NG}
+        assert (dict(second.fallbacks), second.in_time) == (without, True)
+        stratum = Stratum.AGREED_OK if legacy is None else Stratum.DISAGREED
+        assert (second.stratum, second.chance == 1.0) == (stratum, legacy is not None)
+        assert second.drawn == drawn(second.id, second.chance or 0)
 
     async def test_the_answer_does_not_wait_for_the_judge(self, stand: Stand) -> None:
         stand.judge.hold = asyncio.Event()
@@ -729,16 +737,56 @@ class TestShadow:
             assert (await answered(the_line, a_part(NG))).final is NG
         assert skipped(stand) >= 3
 
+    async def test_a_part_that_is_passed_over_has_its_record_and_its_chance(
+        self, stand: Stand, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Nothing is missing from the month; and where such a part is drawn, its pictures are there for people."""
+        monkeypatch.setattr(afterwards, "WAITING_PARTS", 0)
+        the_line = stand.line(stage="shadow", shadow={"labels_per_day": 20, "parts_per_day": 10})
+        stand.images.adopt(Retention(sample=0))
+        decision = await answered(the_line, a_part(OK, OK, OK))
+        (second,) = await seconds(stand, decision)
+        assert (second.stratum, second.chance, second.drawn) == (Stratum.UNJUDGED, 1.0, True)
+        assert (second.model, dict(second.goals), second.views, second.in_time) == (None, {}, (), None)
+        assert dict(second.fallbacks) == {Goal.CUT_FALSE_CALLS: OK, Goal.CATCH_ESCAPES: NG, Goal.REPLACE: NG}
+        assert (the_line.afterwards.passed_over, stand.judge.heard) == (1, [])
+        await kept(stand, [decision])
+
+    async def test_a_drawn_agreement_keeps_its_pictures_and_an_undrawn_one_does_not(self, stand: Stand) -> None:
+        the_line = stand.line(stage="shadow", shadow={"labels_per_day": 20, "parts_per_day": 40})
+        stand.images.adopt(Retention(sample=0))
+        await open_judge(the_line)
+        made = [await answered(the_line, a_part(OK)) for _ in range(30)]
+        said = [(await seconds(stand, one))[0] for one in made]
+        assert {one.chance for one in said} == {0.25}
+        chosen = [decision for decision, one in zip(made, said, strict=True) if one.drawn]
+        assert 0 < len(chosen) < 30
+        await kept(stand, chosen)
+        assert await asyncio.to_thread(lambda: [one for one in made if of_disk(stand, one)]) == chosen
+
+    async def test_a_judgement_is_late_where_a_live_line_would_have_given_up(self, stand: Stand) -> None:
+        """Of backlog nobody can say so, nor of what was never judged."""
+        stand.judge.hold = asyncio.Event()
+        the_line = stand.line(stage="shadow", deadline_ms=100, reserve_ms=50)
+        await open_judge(the_line)
+        slow = await answered(the_line, a_part(NG))
+        await until(lambda: bool(stand.judge.heard))
+        await asyncio.sleep(0.06)
+        stand.judge.hold.set()
+        old = await answered(the_line, a_part(NG, backlog=True))
+        bare = await answered(the_line, Inspection(part="bare", legacy=NG))
+        assert [(await seconds(stand, one))[0].in_time for one in (slow, old, bare)] == [False, None, None]
+
     async def test_what_is_queued_at_the_stop_is_counted_as_skipped(self, stand: Stand) -> None:
         stand.judge.hold = asyncio.Event()
         the_line = stand.line(stage="shadow")
         await open_judge(the_line)
-        for _ in range(4):
-            await answered(the_line, a_part(NG))
+        made = [await answered(the_line, a_part(NG)) for _ in range(4)]
         await until(lambda: bool(stand.judge.heard))
         before = skipped(stand)
         await stand.stop()
-        assert skipped(stand) - before == 3
+        assert skipped(stand) - before == 4, "the one that the judge had, too"
+        assert [len(await seconds(stand, one)) for one in made] == [1] * 4
 
     async def test_a_shadow_part_that_could_not_be_judged_still_has_its_record(self, stand: Stand) -> None:
         """The month's figures count every part: without views and with an unknown recipe too."""
@@ -858,6 +906,16 @@ class TestStopping:
             await the_line.settle(0.02)
         await asyncio.wait({waiting})
         assert waiting.cancelled()
+
+
+def of_disk(stand: Stand, decision: Decision) -> bool:
+    return all(stand.images.path(view.image) for view in decision.views)
+
+
+async def kept(stand: Stand, decisions: Sequence[Decision]) -> None:
+    async with asyncio.timeout(GENEROUS):
+        while not all([await asyncio.to_thread(of_disk, stand, one) for one in decisions]):  # noqa: ASYNC110 - no event
+            await asyncio.sleep(0.005)
 
 
 def skipped(stand: Stand) -> float:

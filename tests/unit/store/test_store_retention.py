@@ -51,6 +51,12 @@ def test_of_those_on_which_all_agreed_a_sample_is_kept(second: Any) -> None:
     assert needed(AGREED, second, 1) is Need.SAMPLE
 
 
+def test_what_was_drawn_for_labelling_is_kept_for_people_to_look_at() -> None:
+    chosen = replace(AGREED_LATER, drawn=True, chance=0.001)
+    assert needed(AGREED, chosen, 0) is Need.EVIDENCE
+    assert needed(AGREED, replace(chosen, drawn=False), 0) is None
+
+
 def test_a_part_that_the_goal_did_not_ask_about_counts_as_the_rest() -> None:
     """The inspector's OK under goal 1: nobody disagreed, for nobody was asked; nor in a skipped shadow part."""
     unasked = decision(legacy=OK, model=None, final=OK, origin=Origin.LEGACY, views=(view(judgement=None),))
