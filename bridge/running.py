@@ -1,4 +1,4 @@
-"""One line at work: its parts' way, the lanes to its reporters, its source; opened and closed as one.
+"""One line at work: its parts' way, the lanes to its reporters, its label roads and its source; opened and closed.
 
 A line is closed from its source on: no part comes any more, those under way end, then everybody else goes.
 """
@@ -16,8 +16,9 @@ from bridge.clock import Clock
 from bridge.config import Line as LineConfig
 from bridge.delivery import Guaranteed, Realtime
 from bridge.judges import Judges
+from bridge.labelling import take
 from bridge.line import Line
-from bridge.plugin.api import Report, Source
+from bridge.plugin.api import LabelRoad, Report, Source
 from bridge.plugin.discovery import Plugged
 from bridge.plugin.host import hosted
 from bridge.store import Images, Journal
@@ -58,14 +59,17 @@ class Running:
     ) -> None:
         self.config = config
         self.watched: list[Watched] = []
-        """How its reporters and its source do."""
+        """How its reporters, its source and its label roads do."""
         self._judges, self._clock = judges, clock
-        self._home = data / "lines" / config.name
+        self._data, self._home = data, data / "lines" / config.name
         self._sources, self._others = Tasks(), Tasks()
         self._reporters: list[tuple[Plugged, Slot[Report]]] = [
             (plugged, Slot(self._watch(plugged.options.name, plugged))) for plugged in config.reporters_opened()
         ]
         self._source = self._watch("source", config.source)
+        self._roads = [
+            (road, self._watch(f"labels {road.options.name}", road, heeded=False)) for road in config.labels
+        ]
         self._guaranteed = [
             Guaranteed(slot, journal, told.options.window)
             for told, slot in self._reporters
@@ -94,6 +98,8 @@ class Running:
                 self._others.run(
                     f"{self.config.name} {plugged.options.name}", keep(slot.watched, opener, slot.offer)
                 )
+            for road, watched in self._roads:
+                self._others.run(f"{self.config.name} {watched.name}", self._listen(road, watched))
             self._sources.run(f"{self.config.name} source", self._feed(admitted))
 
     def rewind(self, reporter: str) -> None:
@@ -126,15 +132,25 @@ class Running:
         """Say goodbye to everybody else."""
         await self._others.end(seconds)
 
-    def _watch(self, name: str, plugged: Plugged) -> Watched:
+    def _watch(self, name: str, plugged: Plugged, *, heeded: bool = True) -> Watched:
         insists = plugged.options.when_unreachable == "stop"
-        live = self.config.stage == "live"
+        live = heeded and self.config.stage == "live"
         watched = Watched(self.config.name, name, self._clock, insists=insists, live=live)
         self.watched.append(watched)
         return watched
 
     def _persist(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         self._others.run(f"{self.config.name} {name}", persist(self.config.name, name, work))
+
+    async def _listen(self, road: Plugged, watched: Watched) -> None:
+        """Take what a label road tells, for as long as the line is open; its troubles are its own."""
+        name = road.options.name
+        tell = partial(take, self._data, self.config.name, name, self._clock)
+
+        async def use(listening: LabelRoad) -> None:
+            await listening(tell)
+
+        await keep(watched, partial(road.open, self._home / "labels" / name), use)
 
     async def _feed(self, admitted: Admitted | None) -> None:
         """Open the source once judges and PLCs have had their chance, so that the first parts find them ready.

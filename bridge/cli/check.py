@@ -114,15 +114,23 @@ async def _every(config: Config, home: Path, *, write_test: bool) -> AsyncIterat
         for finding in await _try(judge, config.data / "models", write_test=write_test, **asked):
             yield Row("(shared)", f"judge {name}", finding)
     for line in config.line:
-        for finding in await _try(line.source, home / line.name, write_test=write_test):
-            yield Row(line.name, "source", finding)
-        opened = line.reporters_opened()
-        for told in line.reporter:
-            findings = await _try(told, home / line.name, write_test=write_test)
-            if told not in opened:
-                findings[:1] = [replace(findings[0], said=f"{findings[0].said}; {_ONLY_LIVE}")]
-            for finding in findings:
-                yield Row(line.name, told.options.name, finding)
+        async for row in _of_line(line, home / line.name, write_test=write_test):
+            yield row
+
+
+async def _of_line(line: Line, home: Path, *, write_test: bool) -> AsyncIterator[Row]:
+    for finding in await _try(line.source, home, write_test=write_test):
+        yield Row(line.name, "source", finding)
+    opened = line.reporters_opened()
+    for told in line.reporter:
+        findings = await _try(told, home, write_test=write_test)
+        if told not in opened:
+            findings[:1] = [replace(findings[0], said=f"{findings[0].said}; {_ONLY_LIVE}")]
+        for finding in findings:
+            yield Row(line.name, told.options.name, finding)
+    for road in line.labels:
+        for finding in await _try(road, home / "labels", write_test=write_test):
+            yield Row(line.name, f"labels {road.options.name}", finding)
 
 
 def _data(folder: Path) -> Finding:

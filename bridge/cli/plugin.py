@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from bridge.plugin.testkit import Finding, Rule, Subject
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
+WRITTEN: tuple[Kind, ...] = ("source", "reporter", "judge")
+"""The kinds of which there are templates."""
 NEEDS = "pip install 'aoi-bridge[kit]'"
 _SHOWN = {"holds": "green", "fails": "bold red", "missing": "yellow", "not applicable": "dim"}
 
@@ -30,7 +32,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     new = verbs.add_parser("new", help="write a package that passes its own tests", description=_NEW)
     new.add_argument("name", help="small letters, digits and _, for instance melsec")
-    new.add_argument("--kind", choices=KINDS, required=True, help="what it is to be")
+    new.add_argument("--kind", choices=WRITTEN, required=True, help="what it is to be")
     new.add_argument("--out", type=Path, default=Path(), help="where its folder is made (here)")
     new.set_defaults(does=_new)
     test = verbs.add_parser("test", help="hold an installed plugin to the contract", description=_TEST)

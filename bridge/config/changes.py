@@ -141,7 +141,7 @@ def _in_short(line: Mapping[str, Fact] | None) -> str:
 
 def _line(line: Line, config: Config, bundles: Mapping[str, str]) -> Iterator[tuple[str, Fact]]:
     for key in type(line).model_fields:
-        if key not in {"name", "source", "reporter", "recipe", "shadow"}:
+        if key not in {"name", "source", "reporter", "labels", "recipe", "shadow"}:
             yield key, Fact(_text(getattr(line, key)), key in GUARDED)
     for key in type(line.shadow).model_fields:
         yield f"shadow.{key}", Fact(_text(getattr(line.shadow, key)), key in GUARDED)
@@ -150,6 +150,8 @@ def _line(line: Line, config: Config, bundles: Mapping[str, str]) -> Iterator[tu
     yield from _plugged("source", line.source)
     for told in line.reporter:
         yield from _plugged(f"reporter.{told.options.name}", told)
+    for road in line.labels:
+        yield from _plugged(f"labels.{road.options.name}", road)
     for judge in sorted(line.judges()):
         yield from _judge(f"judge.{judge}", config.judge[judge], bundles.get(judge, ""))
 

@@ -35,7 +35,7 @@ def sample(
     blocks = [
         _HEAD,
         table(Config, without={"http", "images", "judge", "line"}),
-        "[[line]]\n" + table(Line, live, without={"source", "reporter", "recipe", "bypass"}),
+        "[[line]]\n" + table(Line, live, without={"source", "reporter", "labels", "recipe", "bypass"}),
         "[line.source]\n" + plugin_table("source", source),
     ]
     blocks += [

@@ -18,7 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from bridge.goals import NO_CODE, Rules
 from bridge.messages import Goal, Stage
-from bridge.plugin.discovery import AnyJudge, AnyReporter, AnySource, Plugged
+from bridge.plugin.discovery import AnyJudge, AnyLabels, AnyReporter, AnySource, Plugged
 from bridge.plugin.options import BoxOptions, Milliseconds, Name
 from bridge.plugin.tls import Network, ServerTls
 
@@ -134,6 +134,12 @@ class Shadow(Section):
     """for how many days after its end a report may take the line live"""
 
 
+def _named_apart(key: str, plugins: tuple[Plugged, ...]) -> None:
+    for name, times in Counter(one.options.name for one in plugins).items():
+        if times > 1:
+            raise ValueError(f"{key}: the name {name} is there {times} times; write a name for each")
+
+
 class Line(Section):
     """One inspection line: where parts come from, who judges them, who is told."""
 
@@ -175,6 +181,8 @@ class Line(Section):
     """a [line.source] table with its type"""
     reporter: tuple[AnyReporter, ...] = ()
     """[[line.reporter]] tables, each with its type and name"""
+    labels: tuple[AnyLabels, ...] = ()
+    """[[line.labels]] tables, each with its type and name: stations where people say what is true of a part"""
     shadow: Shadow = Shadow()
     """a [line.shadow] table: the month beside the old machine, and what it must show"""
     recipe: Mapping[str, Recipe] = Field(default_factory=dict)
@@ -195,11 +203,10 @@ class Line(Section):
                 f" the judge nothing of deadline_ms = {self.deadline_ms:g}; write a shorter window there,"
                 " or a longer deadline_ms"
             )
-        for name, times in Counter(told.options.name for told in self.reporter).items():
-            if times > 1:
-                raise ValueError(f"reporter: the name {name} is there {times} times; write a name for each")
-            if name == "source":
-                raise ValueError("reporter: the name source is taken by the line's source; write another name")
+        _named_apart("reporter", self.reporter)
+        _named_apart("labels", self.labels)
+        if any(told.options.name == "source" for told in self.reporter):
+            raise ValueError("reporter: the name source is taken by the line's source; write another name")
         if self.legacy_ok_on_failure == "accepted" and Goal(self.goal) is not Goal.CATCH_ESCAPES:
             raise ValueError('legacy_ok_on_failure: only goal 2 knows it; write "refused", or leave it out')
         for name in self.live_recipes:

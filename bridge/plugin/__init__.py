@@ -6,6 +6,7 @@ Third-party plugins and the bridge's own adapters see this package and nothing e
 from bridge.clock import Clock, ManualClock, SystemClock
 from bridge.errors import BridgeError, ConfigError, Refused, Unavailable
 from bridge.health import count, counted
+from bridge.labels import Label
 from bridge.log import logger
 from bridge.messages import (
     Box,
@@ -22,7 +23,7 @@ from bridge.messages import (
     View,
     ViewDecision,
 )
-from bridge.plugin.api import Fetch, Finding, Inspect, Judge, Kind, Report, Source
+from bridge.plugin.api import Fetch, Finding, Inspect, Judge, Kind, LabelRoad, Report, Source, Tell
 from bridge.plugin.discovery import AnyReporter, AnySource, Plugged, check_of, open_peer
 from bridge.plugin.documents import (
     AnswerDocument,
@@ -40,6 +41,7 @@ from bridge.plugin.exchange import DialOptions, Exchange
 from bridge.plugin.habits import MES_HABITS, PART_HABITS, Habit, Habits, Mood, moody, with_habits
 from bridge.plugin.host import Host, host
 from bridge.plugin.kept import kept_open
+from bridge.plugin.labelling import LabelFacts, LabelOptions, LabelPlaces, as_key, csv_labels, read_label
 from bridge.plugin.ledger import Ledger, LedgerAnswer, LedgerDocument
 from bridge.plugin.moody_book import MoodyBook
 from bridge.plugin.options import (
@@ -57,7 +59,7 @@ from bridge.plugin.options import (
     Secret,
     SourceOptions,
 )
-from bridge.plugin.peers import Book, Play, Station, Taken
+from bridge.plugin.peers import Book, Play, Say, Station, Taken
 from bridge.plugin.quarantine import Quarantine, Rejects, rejecting
 from bridge.plugin.reading import Unreadable, WordList, WordOptions, Words, short_text, whole_number
 from bridge.plugin.reception import ListenOptions, Reception
@@ -103,6 +105,11 @@ __all__ = [
     "JudgeOptions",
     "Judgement",
     "Kind",
+    "Label",
+    "LabelFacts",
+    "LabelOptions",
+    "LabelPlaces",
+    "LabelRoad",
     "Ledger",
     "LedgerAnswer",
     "LedgerDocument",
@@ -129,6 +136,7 @@ __all__ = [
     "Rejects",
     "Report",
     "ReporterOptions",
+    "Say",
     "Seconds",
     "Secret",
     "ServerTls",
@@ -141,6 +149,7 @@ __all__ = [
     "StreamBook",
     "SystemClock",
     "Taken",
+    "Tell",
     "Trial",
     "Unavailable",
     "Unreadable",
@@ -153,10 +162,12 @@ __all__ = [
     "Words",
     "allowed",
     "answer_document",
+    "as_key",
     "check_of",
     "context_of",
     "count",
     "counted",
+    "csv_labels",
     "dial",
     "first_mistake",
     "host",
@@ -170,6 +181,7 @@ __all__ = [
     "parse_part",
     "part_document",
     "pinned",
+    "read_label",
     "read_part",
     "rejecting",
     "serve_book",

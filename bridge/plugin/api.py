@@ -4,8 +4,8 @@ A plugin translates between a peer's protocol and the bridge's messages. The hos
 and back-off, order, lanes, deadlines, health and the journal.
 
 An entry point is an *opener*: an async context manager that takes the plugin's options and yields its verb.
-The entry point's group says the kind (``aoi_bridge.sources``, ``aoi_bridge.reporters``, ``aoi_bridge.judges``)
-and the annotation of its only parameter names the options model::
+The entry point's group says the kind (``aoi_bridge.sources``, ``aoi_bridge.reporters``, ``aoi_bridge.judges``,
+``aoi_bridge.labels``) and the annotation of its only parameter names the options model::
 
     @asynccontextmanager
     async def open_reporter(options: MyOptions) -> AsyncIterator[Report]:
@@ -29,6 +29,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
+from bridge.labels import Label
 from bridge.messages import Decision, Inspection, Judgement, View
 
 Fetch: TypeAlias = Callable[[View], Awaitable[bytes]]
@@ -76,7 +77,20 @@ Raises:
     Unavailable: the judge is away; every view is then a failure ``judge down``.
 """
 
-Kind: TypeAlias = Literal["source", "reporter", "judge"]
+Tell: TypeAlias = Callable[[Sequence[Label]], Awaitable[None]]
+"""The host's side of a label road: hand in what people said; returning means that it is on the disk.
+
+Then, and only then, its peer may be told so. A label whose key is known stays as it was told first. Cancelling the
+wait never cancels the writing.
+
+Raises:
+    Unavailable: the disk refuses; let it out, and the same labels come again.
+"""
+
+LabelRoad: TypeAlias = Callable[[Tell], Awaitable[None]]
+"""Feeds labels until cancelled: what people at a repair or verification station say of parts."""
+
+Kind: TypeAlias = Literal["source", "reporter", "judge", "labels"]
 
 
 @dataclass(frozen=True, slots=True)

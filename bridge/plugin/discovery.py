@@ -1,8 +1,8 @@
 """Finding plugins by entry point, and only those that the configuration names.
 
-An option of type ``AnySource``, ``AnyReporter`` or ``AnyJudge`` is a table with a ``type`` key; it is validated
-by the options model of the plugin of that name, and can be opened. The configuration itself uses the same
-types, and so does a plugin that wraps others (cameras behind a trigger, joined roads).
+An option of type ``AnySource``, ``AnyReporter``, ``AnyJudge`` or ``AnyLabels`` is a table with a ``type`` key; it
+is validated by the options model of the plugin of that name, and can be opened. The configuration itself uses the
+same types, and so does a plugin that wraps others (cameras behind a trigger, joined roads).
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ from pydantic_core import PydanticCustomError
 from bridge.errors import ConfigError
 from bridge.plugin.api import Kind
 from bridge.plugin.habits import NO_HABITS, Habit, Habits, Habitual
+from bridge.plugin.labelling import LabelOptions
 from bridge.plugin.options import JudgeOptions, Options, ReporterOptions, SourceOptions
 
 GROUPS: Mapping[Kind, str] = {
     "source": "aoi_bridge.sources",
     "reporter": "aoi_bridge.reporters",
     "judge": "aoi_bridge.judges",
+    "labels": "aoi_bridge.labels",
 }
 CHECKS = "aoi_bridge.checks"
 PEERS = "aoi_bridge.peers"
@@ -37,7 +39,11 @@ BASES: Mapping[Kind, type[Options]] = {
     "source": SourceOptions,
     "reporter": ReporterOptions,
     "judge": JudgeOptions,
+    "labels": LabelOptions,
 }
+
+_CALLED: Mapping[str, str] = {"labels": "label road"}
+"""What a plugin is called where its kind is no word for one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +90,7 @@ def find(kind: Kind, name: str) -> Plugin:
         close = get_close_matches(name, entries, n=1)
         raise ConfigError(
             name,
-            f"no {kind} of this name is installed",
+            f"no {_CALLED.get(kind, kind)} of this name is installed",
             f"did you mean {close[0]}?" if close else f"write one of {', '.join(entries)}",
         )
     entry = entries[name]
@@ -96,10 +102,12 @@ def _loaded(kind: str, entry: EntryPoint) -> Any:
     try:
         return entry.load()
     except ModuleNotFoundError as exc:
-        found = f"this {kind} needs the Python package {exc.name}, which is missing"
+        found = f"this {_CALLED.get(kind, kind)} needs the Python package {exc.name}, which is missing"
         raise ConfigError(entry.name, found, f"write {_install(entry, exc.name or '')}") from exc
     except Exception as exc:  # a plugin's own bug: whatever it is, the user gets one line that names the plugin
-        found = f"this {kind} cannot be loaded ({type(exc).__name__}: {' '.join(str(exc).split())})"
+        found = (
+            f"this {_CALLED.get(kind, kind)} cannot be loaded ({type(exc).__name__}: {' '.join(str(exc).split())})"
+        )
         raise ConfigError(entry.name, found, "write to its author, or install another version of it") from exc
 
 
@@ -139,7 +147,9 @@ def _peer_of(plugged: Plugged) -> Callable[..., AbstractAsyncContextManager[Any]
     for entry in entry_points(group=PEERS, name=f"{plugin.kind}.{plugin.name}"):
         opener: Callable[..., AbstractAsyncContextManager[Any]] = entry.load()
         return opener
-    raise ConfigError(plugin.name, f"this {plugin.kind} brings no simulator of its other side")
+    raise ConfigError(
+        plugin.name, f"this {_CALLED.get(plugin.kind, plugin.kind)} brings no simulator of its other side"
+    )
 
 
 def commands() -> dict[str, Callable[[], Any]]:
@@ -166,7 +176,7 @@ def _options_of(kind: Kind, name: str, opener: Callable[..., Any]) -> type[Optio
     if not (isinstance(model, type) and issubclass(model, BASES[kind])):
         raise ConfigError(
             name,
-            f"the {kind}'s opener does not follow the contract",
+            f"the {_CALLED.get(kind, kind)}'s opener does not follow the contract",
             f"give it one parameter annotated with a subclass of {BASES[kind].__name__}",
         )
     return model
@@ -221,4 +231,7 @@ AnyReporter: TypeAlias = Annotated[
 ]
 AnyJudge: TypeAlias = Annotated[
     InstanceOf[Plugged], BeforeValidator(_plug("judge")), WithJsonSchema({PLUGIN_KIND: "judge"})
+]
+AnyLabels: TypeAlias = Annotated[
+    InstanceOf[Plugged], BeforeValidator(_plug("labels")), WithJsonSchema({PLUGIN_KIND: "labels"})
 ]

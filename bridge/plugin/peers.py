@@ -1,9 +1,9 @@
 """The other side of a protocol, for simulators, the demo and tests: an old inspector, a PLC, an MES.
 
 A plugin may offer one for each of its kinds, in the entry point group ``aoi_bridge.peers`` under the name
-``source.NAME`` or ``reporter.NAME``: an opener with the *same options model*, so that one bridge.toml tells both
-sides where they meet. What it yields follows one of the protocols below. A peer that can misbehave says how with
-``bridge.plugin.habits``.
+``source.NAME``, ``reporter.NAME`` or ``labels.NAME``: an opener with the *same options model*, so that one
+bridge.toml tells both sides where they meet. What it yields follows one of the protocols below. A peer that can
+misbehave says how with ``bridge.plugin.habits``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
+from bridge.labels import Label
 from bridge.messages import Inspection, Verdict
 
 Play: TypeAlias = Callable[[Inspection], Awaitable[Verdict | None]]
@@ -21,6 +22,16 @@ Returns the bridge's answer where this road gives one, else None as soon as the 
 
 Raises:
     Unavailable: the bridge is away; the part may be played again.
+"""
+
+
+Say: TypeAlias = Callable[[Label], Awaitable[None]]
+"""A repair or verification station: says what a person found, in the way the options say.
+
+It returns as soon as that is handed over; where this road acknowledges, when it is acknowledged.
+
+Raises:
+    Unavailable: the bridge is away, or has not taken it; the same may be said again.
 """
 
 

@@ -50,7 +50,7 @@ def plugin_table(
     """Return a plugin's table: its type, every option it takes, and behind them the tables inside it.
 
     Args:
-        kind: source, reporter or judge.
+        kind: source, reporter, judge or labels.
         name: the plugin.
         values: what to write live instead of an example or a default.
         place: the table's own name in the file, which those inside it begin with.
@@ -97,7 +97,12 @@ def plugin_sample(kind: Kind, name: str) -> str:
 def model_sample(kind: Kind, name: str, model: type[Options]) -> str:
     """Return the text of a plugin's ``sample.toml``, header included."""
     called = model.sample_name if issubclass(model, JudgeOptions) else ""
-    header = {"source": "[line.source]", "reporter": "[[line.reporter]]", "judge": f"[judge.{called}]"}[kind]
+    header = {
+        "source": "[line.source]",
+        "reporter": "[[line.reporter]]",
+        "judge": f"[judge.{called}]",
+        "labels": "[[line.labels]]",
+    }[kind]
     return f"{header}\n{_model_table(name, model, place=header.strip('[]'))}"
 
 

@@ -49,15 +49,8 @@ def assemble(candidate: Candidate, listing: Listing, options: HotfolderOptions, 
     """
     if options.verdict_in == "name":
         return _from_names(candidate, options)
-    try:
-        data, _ = read_steady(options.path / candidate.path, options.max_result_bytes, candidate.files[0][1])
-    except ParseError as exc:
-        raise Unfit(str(exc)) from exc
+    data = read_whole(candidate, options)
     waits = options.complete in ("footer", "manifest") and not candidate.last_try
-    if options.complete == "footer" and not ends_with_footer(data, options):
-        if waits:
-            raise ChangedError("the footer is not there yet")
-        raise Unfit("the footer never came", data)
     try:
         told = read_result(data, candidate.path, options)
         assembled = tie(told, candidate.path, listing, options, data)
@@ -68,6 +61,19 @@ def assemble(candidate: Candidate, listing: Listing, options: HotfolderOptions, 
     if options.complete == "manifest":
         _manifest(told, assembled, images, waits=waits)
     return assembled
+
+
+def read_whole(candidate: Candidate, options: HotfolderOptions) -> bytes:
+    """Return the bytes of a candidate's file, with its footer where it has one; raises as ``assemble``."""
+    try:
+        data, _ = read_steady(options.path / candidate.path, options.max_result_bytes, candidate.files[0][1])
+    except ParseError as exc:
+        raise Unfit(str(exc)) from exc
+    if options.complete == "footer" and not ends_with_footer(data, options):
+        if candidate.last_try:
+            raise Unfit("the footer never came", data)
+        raise ChangedError("the footer is not there yet")
+    return data
 
 
 def _from_names(candidate: Candidate, options: HotfolderOptions) -> Assembled:

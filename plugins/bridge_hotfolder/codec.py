@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from bridge.plugin import Inspection, Verdict, View
 from bridge_hotfolder.formats import Facts, Header, ParseError, Row, csv_header, csv_line, decode, read_rows
 from bridge_hotfolder.names import name_facts
-from bridge_hotfolder.options import HotfolderOptions
+from bridge_hotfolder.options import FolderOptions, HotfolderOptions
 
 _LARGEST_COUNT = 1_000_000
 _LARGEST_COUNTER = 2**53
@@ -62,7 +62,7 @@ def read_line(line: bytes, path: str, header: Header | None, options: HotfolderO
     return parts[0]
 
 
-def line_header(head: bytes, options: HotfolderOptions) -> Header:
+def line_header(head: bytes, options: FolderOptions) -> Header:
     """Return how the lines of an appended CSV file are cut, from its header line.
 
     Raises:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from xml.etree import ElementTree as ET
 
-from bridge_hotfolder.options import Format, HotfolderOptions, xml_path
+from bridge_hotfolder.options import FolderOptions, Format, xml_path
 
 Facts = Mapping[str, str]
 
@@ -38,7 +38,7 @@ class Row:
     own: Facts
 
 
-def read_rows(data: bytes, form: Format, options: HotfolderOptions) -> list[Row]:
+def read_rows(data: bytes, form: Format, options: FolderOptions) -> list[Row]:
     """Return the rows of a result file in its own order.
 
     Raises:
@@ -82,7 +82,7 @@ class Header:
         return Row(facts, facts)
 
 
-def csv_header(line: str, options: HotfolderOptions) -> Header:
+def csv_header(line: str, options: FolderOptions) -> Header:
     """Read the first line of a CSV file, which is data where ``header`` is none.
 
     Raises:
@@ -91,7 +91,7 @@ def csv_header(line: str, options: HotfolderOptions) -> Header:
     delimiter: str = options.delimiter
     if delimiter == "auto":
         delimiter = max(",;\t|", key=line.count)
-    wanted = options.columns.wanted()
+    wanted = options.places()
     if options.header == "none":
         numbers = {fact: int(place) - 1 for fact, place in wanted.items() if place.isdecimal() and int(place)}
         return Header(delimiter, numbers, None)
@@ -120,7 +120,7 @@ def _lines(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
         raise ParseError(f"is not CSV: {exc}") from exc
 
 
-def _read_csv(data: bytes, options: HotfolderOptions) -> list[Row]:
+def _read_csv(data: bytes, options: FolderOptions) -> list[Row]:
     lines = _without_footer(decode(data, options.encoding), options)[options.skip_lines :]
     while lines and not lines[0].strip():
         del lines[0]
@@ -134,7 +134,7 @@ def _read_csv(data: bytes, options: HotfolderOptions) -> list[Row]:
 # JSON
 
 
-def _read_json(data: bytes, options: HotfolderOptions) -> list[Row]:
+def _read_json(data: bytes, options: FolderOptions) -> list[Row]:
     text = decode(data, options.encoding)
     try:
         root = json.loads(text, object_pairs_hook=_once)
@@ -167,8 +167,8 @@ def _json_at(node: object, path: str) -> object:
     return node
 
 
-def _json_facts(node: object, options: HotfolderOptions) -> Facts:
-    wanted = options.columns.wanted().items()
+def _json_facts(node: object, options: FolderOptions) -> Facts:
+    wanted = options.places().items()
     return _stated((fact, _json_text(_json_at(node, place), place)) for fact, place in wanted)
 
 
@@ -185,14 +185,14 @@ def _json_text(value: object, place: str) -> str:
 # XML
 
 
-def _read_xml(data: bytes, options: HotfolderOptions) -> list[Row]:
+def _read_xml(data: bytes, options: FolderOptions) -> list[Row]:
     root = _xml_tree(decode(data, _xml_encoding(data, options)))
     whole = _xml_facts(root, options)
     found = root.findall(options.rows) if xml_path(options.rows) and "@" not in options.rows else []
     return [Row(whole, _xml_facts(element, options)) for element in found] or [Row(whole, whole)]
 
 
-def _xml_encoding(data: bytes, options: HotfolderOptions) -> str:
+def _xml_encoding(data: bytes, options: FolderOptions) -> str:
     # The parser itself knows no multi-byte code page, so the text is decoded before it sees it.
     if data.startswith(codecs.BOM_UTF8):
         return "utf-8-sig"
@@ -215,8 +215,8 @@ def _xml_tree(text: str) -> ET.Element:
     return root
 
 
-def _xml_facts(element: ET.Element, options: HotfolderOptions) -> Facts:
-    wanted = options.columns.wanted().items()
+def _xml_facts(element: ET.Element, options: FolderOptions) -> Facts:
+    wanted = options.places().items()
     return _stated((fact, _xml_text(element, place)) for fact, place in wanted if xml_path(place))
 
 
@@ -231,7 +231,7 @@ def _xml_text(element: ET.Element, path: str) -> str:
 # INI
 
 
-def _read_ini(data: bytes, options: HotfolderOptions) -> list[Row]:
+def _read_ini(data: bytes, options: FolderOptions) -> list[Row]:
     parser = configparser.RawConfigParser(default_section="\0", allow_no_value=True, interpolation=None)
     text = "\n".join(_without_footer(decode(data, options.encoding), options))
     try:
@@ -249,8 +249,8 @@ def _read_ini(data: bytes, options: HotfolderOptions) -> list[Row]:
     return [Row(whole, _ini_facts({name: sections[name]}, options)) for name in rows] or [Row(whole, whole)]
 
 
-def _ini_facts(sections: Mapping[str, Mapping[str, str]], options: HotfolderOptions) -> Facts:
-    wanted = options.columns.wanted().items()
+def _ini_facts(sections: Mapping[str, Mapping[str, str]], options: FolderOptions) -> Facts:
+    wanted = options.places().items()
     return _stated((fact, _ini_text(sections, place)) for fact, place in wanted)
 
 
@@ -263,7 +263,7 @@ def _ini_text(sections: Mapping[str, Mapping[str, str]], place: str) -> str:
 # All of them
 
 
-def ends_with_footer(data: bytes, options: HotfolderOptions) -> bool:
+def ends_with_footer(data: bytes, options: FolderOptions) -> bool:
     """Say whether the last line that is not blank matches ``footer``; True where none is configured."""
     if not options.footer:
         return True
@@ -274,7 +274,7 @@ def ends_with_footer(data: bytes, options: HotfolderOptions) -> bool:
     return bool(lines) and re.search(options.footer, lines[-1]) is not None
 
 
-def _without_footer(text: str, options: HotfolderOptions) -> list[str]:
+def _without_footer(text: str, options: FolderOptions) -> list[str]:
     # Only line feeds part lines: splitlines() also cuts at characters that stand inside a defect name.
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     while lines and not lines[-1].strip():
@@ -295,7 +295,7 @@ def _stated(pairs: Iterable[tuple[str, str]]) -> Facts:
     return {fact: text.strip() for fact, text in pairs if text.strip()}
 
 
-_READERS: Mapping[Format, Callable[[bytes, HotfolderOptions], list[Row]]] = {
+_READERS: Mapping[Format, Callable[[bytes, FolderOptions], list[Row]]] = {
     "csv": _read_csv,
     "json": _read_json,
     "xml": _read_xml,

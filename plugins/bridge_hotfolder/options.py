@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from bridge.plugin import CodePage, Seconds, SourceOptions
+from bridge.plugin import CodePage, LabelOptions, LabelPlaces, Options, Seconds, SourceOptions
 
 Format: TypeAlias = Literal["csv", "json", "xml", "ini"]
 Text: TypeAlias = Annotated[str, Field(min_length=1)]
@@ -57,8 +57,8 @@ class Columns(BaseModel):
         return {fact: place for fact, place in self if place}
 
 
-class HotfolderOptions(SourceOptions):
-    """One folder into which an old inspector writes, read by polling."""
+class FolderOptions(Options):
+    """One folder, read by polling, whatever its files tell of."""
 
     path: Path = Field(examples=["/mnt/aoi"])
     """the folder, as this computer sees it"""
@@ -66,26 +66,12 @@ class HotfolderOptions(SourceOptions):
     """all to look into sub-folders too, top for this folder only"""
     poll_seconds: Seconds = 0.25
     """seconds between two looks at the folder"""
-
-    verdict_in: Literal["result", "name"] = "result"
-    """result for result files, name for a verdict in the name of the image or of its folder"""
     results: tuple[Text, ...] = ("*.json", "*.csv", "*.xml", "*.ini")
     """the names of result files, with * for any text"""
     format: Literal["auto", "csv", "json", "xml", "ini"] = "auto"
     """csv, json, xml or ini; auto goes by the file's suffix"""
-    columns: Columns = Columns()
-    """where the facts stand in a result file, as {part = "Barcode", verdict = "Result"}"""
     rows: str = "views"
     """where a file's rows stand: a dotted path to a list (JSON), a path to elements (XML), section names (INI)"""
-    row: Literal["view", "part"] = "view"
-    """view if the rows of one serial number are its views, part if every row is a part of its own"""
-    pattern: str = ""
-    """a pattern on the path below the folder with named groups part, verdict, view, recipe, defect, lot,
-    counter"""
-    ok_words: tuple[Text, ...] = ("OK", "PASS", "GOOD")
-    """the words that mean OK, upper or lower case; nothing else ever does"""
-    ng_words: tuple[Text, ...] = ("NG", "FAIL", "BAD")
-    """the words that mean NG"""
     encoding: CodePage = "utf-8-sig"
     """a code page for result files, for instance utf-8-sig, cp949, cp932, cp936 or cp1252"""
     delimiter: Literal["auto", ",", ";", "\t", "|"] = "auto"
@@ -94,20 +80,6 @@ class HotfolderOptions(SourceOptions):
     """names if the first CSV line names the columns, none to write columns as numbers from 1"""
     skip_lines: Annotated[int, Field(ge=0, le=1000)] = 0
     """how many lines stand before the CSV header"""
-
-    views: tuple[Text, ...] = ()
-    """the views that every part has, as in their image names"""
-    images: tuple[Text, ...] = ()
-    """image names beside a result that names none, with {stem}, {part}, {view} and *"""
-    images_per_part: Annotated[int, Field(ge=1, le=10_000)] = 1
-    """how many images make a part where the verdict is in the name (views overrides it)"""
-    image_suffixes: tuple[Text, ...] = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
-    """the suffixes of images, in lower case"""
-    image_paths: Literal["result", "root"] = "result"
-    """whether image paths in a result start at the result's own folder or at the root of the hot folder"""
-    path_prefix: dict[str, str] = Field(default={})
-    """prefixes of image paths and what they are here, as {'D:\\AOI\\img' = "/mnt/aoi/img"}"""
-
     complete: Literal["stable", "renamed", "flag", "footer", "manifest", "appended"] = "stable"
     """when a file is whole: stable, renamed, flag, footer, manifest, or appended (one growing file)"""
     in_progress: tuple[Text, ...] = (".tmp", ".part", ".partial", ".filepart", ".writing")
@@ -120,21 +92,12 @@ class HotfolderOptions(SourceOptions):
     """a pattern for the last line; needed for CSV and INI when complete = footer"""
     give_up_seconds: Seconds = 60.0
     """seconds after its last change at which an incomplete file is handed in short, or quarantined"""
-    image_wait_seconds: Seconds = 5.0
-    """seconds to wait for an image that comes later than the rest"""
-
     after: Literal["leave", "delete", "move"] = "leave"
     """leave, delete or move what is done with; the folder must be ours for the last two"""
     move_to: Text = "done"
     """where to move files to: a folder below the hot folder, or an absolute one on the same disk"""
-    in_flight: Annotated[int, Field(ge=1, le=256)] = 4
-    """how many parts may be under way at once"""
-    fetch_above_views: Annotated[int, Field(ge=0, le=100_000)] = 16
-    """parts with more views than this bring their images only when they are asked for"""
     max_result_bytes: Annotated[int, Field(ge=1024, le=1 << 30)] = 16 << 20
     """the largest result file in bytes"""
-    max_image_bytes: Annotated[int, Field(ge=1024, le=1 << 30)] = 64 << 20
-    """the largest image in bytes"""
     share_seconds: Seconds = 10.0
     """seconds after which a share that does not answer counts as away"""
     forget_days: Annotated[float, Field(gt=0, le=3650)] = 7.0
@@ -148,25 +111,104 @@ class HotfolderOptions(SourceOptions):
         forms: dict[str, Format] = {"csv": "csv", "json": "json", "jsonl": "json", "xml": "xml", "ini": "ini"}
         return forms.get(suffix)
 
-    def templates(self) -> tuple[str, ...]:
-        """Return the names of images beside a result, with the default that suits ``views``."""
-        return self.images or (("{stem}_{view}.*",) if self.views else ("{stem}.*",))
+    def places(self) -> dict[str, str]:
+        """Return where in a file which fact stands."""
+        return {}
 
-    @field_validator("pattern", "footer")
+    @field_validator("footer")
     @classmethod
-    def _valid_pattern(cls, value: str) -> str:
-        try:
-            groups = set(re.compile(value).groupindex)
-        except re.error as exc:
-            raise ValueError(f"is not a pattern ({exc})") from exc
-        if unknown := groups - _NAMED:
-            raise ValueError(f"names the unknown group {min(unknown)}; known are {', '.join(sorted(_NAMED))}")
+    def _valid_footer(cls, value: str) -> str:
+        _groups(value)
         return value
 
     @field_validator("flag")
     @classmethod
     def _flag_placeholders(cls, value: str) -> str:
         return _placeholders(value, {"name", "stem", "part"})
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        self._agree_on_reading()
+        return self
+
+    def _agree_on_reading(self) -> None:
+        if self.complete == "appended":
+            self._agree_on_appended()
+        elif self.complete == "footer":
+            self._agree_on_footer()
+        if self.format == "xml":
+            self._agree_on_xml()
+
+    def _agree_on_appended(self) -> None:
+        if len("\n".encode(self.encoding.replace("-sig", ""))) != 1:
+            raise ValueError(f'complete = "appended" cannot split lines of {self.encoding}')
+        if self.format in ("xml", "ini"):
+            raise ValueError(f'complete = "appended" reads csv or json lines, not {self.format}')
+
+    def _agree_on_footer(self) -> None:
+        open_ended = [name for name in self.results if self.form_of(name) not in ("json", "xml")]
+        if open_ended and not self.footer:
+            raise ValueError(
+                f'complete = "footer" needs a footer for {open_ended[0]}: write footer, or results = ["*.json"]'
+            )
+
+    def _agree_on_xml(self) -> None:
+        places = [*self.places().values(), *filter(None, [self.rows])]
+        if wrong := [place for place in places if not xml_path(place)]:
+            raise ValueError(f"{wrong[0]} is not a path such as board/part, part/@serial or .//item")
+
+
+class HotfolderOptions(FolderOptions, SourceOptions):
+    """One folder into which an old inspector writes, read by polling."""
+
+    verdict_in: Literal["result", "name"] = "result"
+    """result for result files, name for a verdict in the name of the image or of its folder"""
+    columns: Columns = Columns()
+    """where the facts stand in a result file, as {part = "Barcode", verdict = "Result"}"""
+    row: Literal["view", "part"] = "view"
+    """view if the rows of one serial number are its views, part if every row is a part of its own"""
+    pattern: str = ""
+    """a pattern on the path below the folder with named groups part, verdict, view, recipe, defect, lot,
+    counter"""
+    ok_words: tuple[Text, ...] = ("OK", "PASS", "GOOD")
+    """the words that mean OK, upper or lower case; nothing else ever does"""
+    ng_words: tuple[Text, ...] = ("NG", "FAIL", "BAD")
+    """the words that mean NG"""
+    views: tuple[Text, ...] = ()
+    """the views that every part has, as in their image names"""
+    images: tuple[Text, ...] = ()
+    """image names beside a result that names none, with {stem}, {part}, {view} and *"""
+    images_per_part: Annotated[int, Field(ge=1, le=10_000)] = 1
+    """how many images make a part where the verdict is in the name (views overrides it)"""
+    image_suffixes: tuple[Text, ...] = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+    """the suffixes of images, in lower case"""
+    image_paths: Literal["result", "root"] = "result"
+    """whether image paths in a result start at the result's own folder or at the root of the hot folder"""
+    path_prefix: dict[str, str] = Field(default={})
+    """prefixes of image paths and what they are here, as {'D:\\AOI\\img' = "/mnt/aoi/img"}"""
+    image_wait_seconds: Seconds = 5.0
+    """seconds to wait for an image that comes later than the rest"""
+    in_flight: Annotated[int, Field(ge=1, le=256)] = 4
+    """how many parts may be under way at once"""
+    fetch_above_views: Annotated[int, Field(ge=0, le=100_000)] = 16
+    """parts with more views than this bring their images only when they are asked for"""
+    max_image_bytes: Annotated[int, Field(ge=1024, le=1 << 30)] = 64 << 20
+    """the largest image in bytes"""
+
+    def templates(self) -> tuple[str, ...]:
+        """Return the names of images beside a result, with the default that suits ``views``."""
+        return self.images or (("{stem}_{view}.*",) if self.views else ("{stem}.*",))
+
+    def places(self) -> dict[str, str]:
+        """Return where in a result file which fact stands."""
+        return self.columns.wanted()
+
+    @field_validator("pattern")
+    @classmethod
+    def _valid_pattern(cls, value: str) -> str:
+        if unknown := _groups(value) - _NAMED:
+            raise ValueError(f"names the unknown group {min(unknown)}; known are {', '.join(sorted(_NAMED))}")
+        return value
 
     @field_validator("images")
     @classmethod
@@ -186,12 +228,7 @@ class HotfolderOptions(SourceOptions):
             raise ValueError(f"{min(both)!r} is in both ok_words and ng_words")
         if self.verdict_in == "name":
             self._agree_on_names()
-        elif self.complete == "appended":
-            self._agree_on_appended()
-        elif self.complete == "footer":
-            self._agree_on_footer()
-        if self.format == "xml":
-            self._agree_on_xml()
+        self._agree_on_reading()
         return self
 
     def _agree_on_names(self) -> None:
@@ -200,23 +237,34 @@ class HotfolderOptions(SourceOptions):
         if self.complete not in ("stable", "renamed", "flag"):
             raise ValueError(f'complete = "{self.complete}" needs result files, but verdict_in is "name"')
 
-    def _agree_on_appended(self) -> None:
-        if len("\n".encode(self.encoding.replace("-sig", ""))) != 1:
-            raise ValueError(f'complete = "appended" cannot split lines of {self.encoding}')
-        if self.format in ("xml", "ini"):
-            raise ValueError(f'complete = "appended" reads csv or json lines, not {self.format}')
 
-    def _agree_on_footer(self) -> None:
-        open_ended = [name for name in self.results if self.form_of(name) not in ("json", "xml")]
-        if open_ended and not self.footer:
-            raise ValueError(
-                f'complete = "footer" needs a footer for {open_ended[0]}: write footer, or results = ["*.json"]'
-            )
+class HotfolderLabelOptions(FolderOptions, LabelOptions):
+    """A folder into which a repair or verification station drops what people said of parts."""
 
-    def _agree_on_xml(self) -> None:
-        places = [*self.columns.wanted().values(), *filter(None, [self.rows])]
-        if wrong := [place for place in places if not xml_path(place)]:
-            raise ValueError(f"{wrong[0]} is not a path such as board/part, part/@serial or .//item")
+    path: Path = Field(examples=["/mnt/repair"])
+    """the folder, as this computer sees it"""
+    rows: str = "labels"
+    """where a file's rows stand: a dotted path to a list (JSON), a path to elements (XML), section names (INI)"""
+    complete: Literal["stable", "renamed", "flag", "footer", "appended"] = "stable"
+    """when a file is whole: stable, renamed, flag, footer, or appended (one growing file)"""
+    columns: LabelPlaces = LabelPlaces()
+    """where the facts stand in a file, as {part = "Barcode", verdict = "Result", who = "Operator"}"""
+
+    def places(self) -> dict[str, str]:
+        """Return where in a file which fact stands."""
+        return self.columns.wanted()
+
+    def folder(self) -> HotfolderOptions:
+        """Return the same folder as the one of a source, each row of whose files stands for itself."""
+        told = {name: getattr(self, name) for name in FolderOptions.model_fields}
+        return HotfolderOptions.model_construct(**told, row="part")
+
+
+def _groups(pattern: str) -> set[str]:
+    try:
+        return set(re.compile(pattern).groupindex)
+    except re.error as exc:
+        raise ValueError(f"is not a pattern ({exc})") from exc
 
 
 def _placeholders(template: str, known: set[str]) -> str:

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Protocol
 
 from bridge.plugin import ConfigError, Inspect, Source, Unavailable, count, logger
 from bridge_hotfolder.completion import Candidate, Completion
@@ -39,10 +40,16 @@ async def open_source(options: HotfolderOptions) -> AsyncIterator[Source]:
         ConfigError: if the path is there and no folder.
         Unavailable: if it is away.
     """
+    async with open_folder(options) as (folder, _):
+        yield folder.run
+
+
+@asynccontextmanager
+async def open_folder(options: HotfolderOptions) -> AsyncIterator[tuple[HotFolder, Seen]]:
+    """Open a folder, whatever its files tell of; raises as ``open_source`` does."""
     await off_loop(options.share_seconds, partial(_reach, options))
     async with entered(open_seen(options.home / "seen.db")) as seen:
-        folder = await asyncio.to_thread(HotFolder, options, seen)  # reads how far appended files were read
-        yield folder.run
+        yield await asyncio.to_thread(HotFolder, options, seen), seen  # reads how far appended files were read
 
 
 def _reach(options: HotfolderOptions) -> None:
@@ -56,6 +63,18 @@ def _reach(options: HotfolderOptions) -> None:
 class _Job:
     what: Candidate | Line
     listing: Listing
+
+
+class Presents(Protocol):
+    """What becomes of a file, or of a line, that is whole; both return True once nothing is left to do for it."""
+
+    async def candidate(self, candidate: Candidate, listing: Listing) -> bool:
+        """Take a file."""
+        ...
+
+    async def line(self, line: Line, listing: Listing) -> bool:
+        """Take a line of a growing file."""
+        ...
 
 
 class HotFolder:
@@ -79,12 +98,15 @@ class HotFolder:
         Raises:
             Unavailable: when the share is away; what was under way has been answered then.
         """
-        presenter = Presenter(self._options, self._seen, inspect)
+        await self.present(Presenter(self._options, self._seen, inspect))
+
+    async def present(self, presenter: Presents) -> None:
+        """Hand what is whole to a presenter until cancelled; raises as ``run`` does."""
         async with listening_for_notices(tuple(map(str.lower, self._options.in_progress))) as notices:
             away = await self._feed(presenter, notices)
         raise away
 
-    async def _feed(self, presenter: Presenter, notices: Notices) -> Unavailable:
+    async def _feed(self, presenter: Presents, notices: Notices) -> Unavailable:
         async with asyncio.TaskGroup() as parts:
             serving = parts.create_task(
                 self._lanes.serve(parts, partial(self._work, presenter)), name="hotfolder lanes"
@@ -154,13 +176,13 @@ class HotFolder:
                 count("seen_set_unwritten")
                 logger().error("the seen-set cannot be written", reason=str(exc))
 
-    async def _work(self, presenter: Presenter, job: _Job) -> None:
+    async def _work(self, presenter: Presents, job: _Job) -> None:
         if isinstance(job.what, Line):
             await self._line(presenter, job, job.what)
         else:
             await self._candidate(presenter, job.what, job.listing)
 
-    async def _candidate(self, presenter: Presenter, candidate: Candidate, listing: Listing) -> None:
+    async def _candidate(self, presenter: Presents, candidate: Candidate, listing: Listing) -> None:
         try:
             done = await presenter.candidate(candidate, listing)
         except ChangedError:
@@ -174,7 +196,7 @@ class HotFolder:
             else:
                 self._completion.again(candidate, time.monotonic() + _RETRY_SECONDS, told=True)
 
-    async def _line(self, presenter: Presenter, job: _Job, line: Line) -> None:
+    async def _line(self, presenter: Presents, job: _Job, line: Line) -> None:
         done = False
         try:
             done = await presenter.line(line, job.listing)

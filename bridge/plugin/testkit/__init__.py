@@ -1,4 +1,4 @@
-"""One contract suite over any source, reporter or judge.
+"""One contract suite over any source, reporter, judge or label road.
 
 A test of a plugin is two lines::
 
@@ -14,7 +14,7 @@ test NAME`` tries the same rules and prints them. Needs ``pip install 'aoi-bridg
 # Each adds its rules; they are tried in this order.
 # isort: off
 from bridge.plugin.testkit import options_rules, opening_rules, source_rules, wire_rules  # noqa: F401
-from bridge.plugin.testkit import reporter_rules, judge_rules  # noqa: F401
+from bridge.plugin.testkit import reporter_rules, judge_rules, label_rules  # noqa: F401
 
 # isort: on
 from bridge.plugin.testkit.cases import Case, case_rules, read_case

@@ -1,14 +1,15 @@
-"""The line of a trial: takes each part, keeps it, and answers as it is told to; and decisions for a reporter."""
+"""The line of a trial: takes parts and answers as it is told to; decisions for a reporter; who takes labels."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from bridge.errors import Refused, Unavailable
+from bridge.labels import Label
 from bridge.messages import Decision, Goal, Inspection, Origin, Stage, Verdict
 from bridge.plugin.api import Fetch
 
@@ -92,6 +93,36 @@ class Line:
 
     def _change(self) -> None:
         self._changed.set()
+
+
+@dataclass
+class Listener:
+    """What a label road tells its labels to."""
+
+    labels: list[Label] = field(default_factory=list)
+    """Those that were written down."""
+    refused: list[Label] = field(default_factory=list)
+    """Those that the disk refused."""
+    refusing: int = 0
+    """So many tellings more are refused."""
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def __call__(self, labels: Sequence[Label]) -> None:
+        """Write labels down."""
+        await asyncio.sleep(0)
+        if self.refusing:
+            self.refusing -= 1
+            self.refused += labels
+            self._changed.set()
+            raise Unavailable("the disk is full")
+        self.labels += labels
+        self._changed.set()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for something to be true of it, looked at whenever something is told."""
+        while not condition():
+            self._changed.clear()
+            await self._changed.wait()
 
 
 async def _pictures(part: Inspection, fetch: Fetch | None) -> tuple[str, ...]:

@@ -23,6 +23,8 @@ SETTLE_SECONDS = 0.3
 """How long a plugin without a peer is watched after it was opened."""
 SWEEP_SECONDS = 8.0
 """How long cancelling at one await after the other may take; with more awaits than that, some are left out."""
+FEEDING = frozenset({"source", "labels"})
+"""The kinds of plugins that work until they are cancelled."""
 FEWEST = 8
 """So many awaits are tried however long that takes."""
 
@@ -44,13 +46,13 @@ async def peer_silent(bench: Bench) -> None:
         await where.in_time(_alone(where), "opening with a silent peer", where.trial.seconds * 2)
 
 
-@rule("a port that somebody else has is Unavailable", "source", needs=("trial", "listens"))
+@rule("a port that somebody else has is Unavailable", "source", "labels", needs=("trial", "listens"))
 async def port_taken(bench: Bench) -> None:
     """The old program still runs when ours is started."""
     async with leaving_nothing(), stage(bench) as where, _mute(where.near.port):
         try:
             async with asyncio.timeout(where.trial.seconds), where.open() as source:
-                await source(where.line)
+                await source(where.host)
         except Exception as exc:
             if not is_unavailable(exc):
                 raise Broken(f"of a port that is taken it says {explain(exc)}, not Unavailable") from exc
@@ -111,10 +113,10 @@ async def _alone(where: Stage) -> None:
 async def _used_alone(where: Stage, verb: Any) -> None:
     """Use what was opened without a peer; a source may wait for one, others must say that there is none."""
     kind = where.subject.plugin.kind
-    if kind != "source":
+    if kind not in FEEDING:
         await verb(told_to(where, 1) if kind == "reporter" else [View(name="1", image=grey(128))])
         raise Broken("without a peer it did its work, as if somebody had taken it")
-    running = asyncio.create_task(verb(where.line), name="trial-source")
+    running = asyncio.create_task(verb(where.host), name="trial-source")
     await asyncio.wait({running}, timeout=SETTLE_SECONDS)
     if running.done():
         running.result()
@@ -170,7 +172,7 @@ async def _ended(
         await asyncio.wait({task}, timeout=where.trial.close_seconds)
         raise Broken(f"did not do its work in {where.trial.seconds:g} s{where.said()}")
     if not task.done():
-        if where.subject.plugin.kind == "source" and not struck:
+        if where.subject.plugin.kind in FEEDING and not struck:
             task.cancel()
         await asyncio.wait({task}, timeout=where.trial.close_seconds)
         if not task.done():
@@ -190,7 +192,7 @@ def _work(where: Stage) -> tuple[Callable[[], Coroutine[Any, Any, None]], asynci
     async def feeding() -> None:
         async with where.open() as source:
             where.opened += 1
-            await source(where.line)
+            await source(where.host)
 
     async def reporting() -> None:
         async with where.open() as report:
@@ -204,7 +206,8 @@ def _work(where: Stage) -> tuple[Callable[[], Coroutine[Any, Any, None]], asynci
             await judge([View(name="1", image=grey(128))])
         done.set()
 
-    return {"source": feeding, "reporter": reporting, "judge": judging}[where.subject.plugin.kind], done
+    works = {"source": feeding, "labels": feeding, "reporter": reporting, "judge": judging}
+    return works[where.subject.plugin.kind], done
 
 
 @asynccontextmanager
@@ -225,11 +228,16 @@ async def _beside(where: Stage, done: asyncio.Event) -> AsyncIterator[None]:
 
 
 async def _act(where: Stage, peer: Any, done: asyncio.Event) -> None:
-    """Play one part to a source, again until it takes it; stand at the station of a reporter that tells a PLC."""
+    """Play one part, or say one label, until it is taken; stand at the station of a reporter that tells a PLC."""
     if where.subject.plugin.kind == "source":
         life = len(where.line.answered)
         await where.play(peer, where.part(life))
         await where.line.until(lambda: len(where.line.answered) > life)
+        done.set()
+    elif where.subject.plugin.kind == "labels":
+        life = len(where.listener.labels)
+        await where.say(peer, where.label(life))
+        await where.listener.until(lambda: len(where.listener.labels) > life)
         done.set()
     elif hasattr(peer, "present"):
         await peer.present(where.part().part, where.trial.seconds)

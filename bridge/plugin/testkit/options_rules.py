@@ -129,7 +129,7 @@ def _tables(path: Path, kind: Kind) -> list[dict[str, Any]]:
     line = line[0] if isinstance(line, list) else line
     if kind == "source":
         return [line["source"]] if "source" in line else []
-    return list(line.get("reporter", [])) if kind == "reporter" else list(whole.get("judge", {}).values())
+    return list(line.get(kind, [])) if kind in {"reporter", "labels"} else list(whole.get("judge", {}).values())
 
 
 def _models(model: type[BaseModel], where: str = "the table") -> Iterator[tuple[str, type[BaseModel]]]:

@@ -20,7 +20,7 @@ from bridge.plugin.testkit.subject import Subject
 
 Need: TypeAlias = Literal["trial", "peer", "tcp", "dials", "listens", "stream"]
 
-ALL: tuple[Kind, ...] = ("source", "reporter", "judge")
+ALL: tuple[Kind, ...] = ("source", "reporter", "judge", "labels")
 
 
 class Outcome(StrEnum):

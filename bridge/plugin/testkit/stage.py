@@ -12,10 +12,11 @@ from typing import Any, TypeVar
 
 from bridge.errors import Unavailable
 from bridge.explaining import explain
+from bridge.labels import Label
 from bridge.messages import Inspection, Verdict
 from bridge.plugin.discovery import Plugged
-from bridge.plugin.peers import Play
-from bridge.plugin.testkit.line import Line
+from bridge.plugin.peers import Play, Say
+from bridge.plugin.testkit.line import Line, Listener
 from bridge.plugin.testkit.relay import Relay, free_ports, relaying
 from bridge.plugin.testkit.rules import Bench, Broken, Unfit
 from bridge.plugin.testkit.subject import Subject
@@ -25,6 +26,8 @@ T = TypeVar("T")
 
 AGAIN_SECONDS = 0.02
 """Pause before what was unavailable is tried again."""
+SAID_AT = 1_700_000_000.0
+"""When the first label of a trial was said, in Unix time."""
 
 
 @dataclass
@@ -42,6 +45,8 @@ class Stage:
     options: Mapping[str, object] = field(default_factory=dict)
     """What the plugin is told beside the trial's own options."""
     line: Line = field(default_factory=Line)
+    listener: Listener = field(default_factory=Listener)
+    """Who takes what a label road tells."""
     opened: int = 0
     """How often the plugin was opened."""
     unavailable: list[str] = field(default_factory=list)
@@ -64,6 +69,11 @@ class Stage:
         """The network in between."""
         assert self.relay is not None  # noqa: S101 - asked for where the stage was set with one
         return self.relay
+
+    @property
+    def host(self) -> Line | Listener:
+        """What the plugin is given that feeds a line."""
+        return self.listener if self.subject.plugin.kind == "labels" else self.line
 
     @property
     def plugged(self) -> Plugged:
@@ -150,6 +160,30 @@ class Stage:
                     await asyncio.sleep(AGAIN_SECONDS)
         except TimeoutError as exc:
             raise Broken(f"part {part.part} could not be handed over in {limit:g} s{last}{self.said()}") from exc
+
+    async def say(self, say: Say, label: Label) -> None:
+        """Say a label, again while the bridge is away, as a station does.
+
+        Raises:
+            Broken: it could not be said in time.
+        """
+        last = ""
+        try:
+            async with asyncio.timeout(self.trial.seconds):
+                while True:
+                    try:
+                        await say(label)
+                    except Unavailable as exc:
+                        last = f" ({exc})"
+                    else:
+                        return
+                    await asyncio.sleep(AGAIN_SECONDS)
+        except TimeoutError as exc:
+            raise Broken(f"a label could not be told in {self.trial.seconds:g} s{last}{self.said()}") from exc
+
+    def label(self, number: int = 0, verdict: Verdict = Verdict.NG) -> Label:
+        """Return a label on the trial's part, or on one like it with other digits."""
+        return Label(verdict=verdict, who="Kim", at=SAID_AT + number, part=self.part(number).part, defect="E12")
 
     def part(self, number: int = 0, **changes: Any) -> Inspection:
         """Return the trial's part, or one like it with other digits at the end of its serial number."""

@@ -55,10 +55,10 @@ class Subject:
         return Plugged(self.plugin, self.plugin.options.model_validate(self.table(place) | dict(more or {})))
 
     def table(self, place: Place) -> dict[str, object]:
-        """Return the trial's table for a place; a reporter that it gives no name is called ``trial``."""
+        """Return the trial's table for a place; one that needs a name and is given none is called ``trial``."""
         if self.trial is None:
             raise ConfigError(self.name, "offers no trial")
-        named: dict[str, object] = {"name": "trial"} if self.plugin.kind == "reporter" else {}
+        named: dict[str, object] = {"name": "trial"} if self.plugin.kind in {"reporter", "labels"} else {}
         return named | dict(self.trial.options(place))
 
 

@@ -53,6 +53,9 @@ tell = core_plugins:open_tell
 [aoi_bridge.judges]
 opinion = core_plugins:open_opinion
 
+[aoi_bridge.labels]
+say = core_plugins:open_say
+
 [aoi_bridge.commands]
 greet = core_command
 lost = core_plugins_that_is_not_there

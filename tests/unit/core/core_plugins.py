@@ -21,10 +21,14 @@ from bridge.plugin import (
     Judge,
     Judgement,
     JudgeOptions,
+    Label,
+    LabelOptions,
+    LabelRoad,
     Report,
     ReporterOptions,
     Source,
     SourceOptions,
+    Tell,
     Unavailable,
     Verdict,
     View,
@@ -121,6 +125,31 @@ async def open_tell(options: TellOptions) -> AsyncIterator[Report]:
         closed_at[options.tag] = time.monotonic()
         if options.trouble == "stubborn":
             await deaf(options.tag)
+
+
+class SayOptions(LabelOptions):
+    """A label road that tells one label."""
+
+    trouble: Literal["none", "away", "crashing", "stubborn"] = "none"
+    """what goes wrong"""
+
+
+@asynccontextmanager
+async def open_say(options: SayOptions) -> AsyncIterator[LabelRoad]:
+    """Open the label road."""
+    opened[options.name].append(options.home)
+    if options.trouble == "away":
+        raise Unavailable("the station is switched off")
+
+    async def run(tell: Tell) -> None:
+        await tell([Label(verdict=Verdict.NG, who="Kim", at=1_700_000_000.0, part="B-1", key="1")])
+        if options.trouble == "crashing":
+            raise ZeroDivisionError("a bug of the label road")
+        if options.trouble == "stubborn":
+            await deaf(options.name)
+        await asyncio.Event().wait()
+
+    yield run
 
 
 class OpinionOptions(JudgeOptions):

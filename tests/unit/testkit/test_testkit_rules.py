@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import flawed_judge
+import flawed_labels
 import flawed_reporter
 import flawed_source
 import pytest
 from flawed_judge import HarmlessOptions, judge
+from flawed_labels import labels
 from flawed_reporter import reporter
 from flawed_source import UNANSWERED, source
 
@@ -75,9 +77,12 @@ FOUND: list[tuple[Make, str, str, str]] = [
     (judge, "judged-again-is-the-same", "changes its mind", "one picture was judged"),
     (judge, "judgement-says-whose", "names no model", "its judgement has no bundle"),
     (judge, "judgement-says-whose", "ignores a view's threshold", "was judged by 0.5"),
+    (labels, "label-arrives", "turns NG into OK", "arrived as (<Verdict.OK"),
+    (labels, "label-unwritten-comes-again", "acknowledges too early", "there was no label on"),
+    (labels, "label-key-is-stable", "numbers what comes", "the same label came as"),
     (judge, "process-lost", "lets OSError out", "not Unavailable"),
 ]
-ALL_FLAWS = (flawed_source.FLAWS, flawed_reporter.FLAWS, flawed_judge.FLAWS)
+ALL_FLAWS = (flawed_source.FLAWS, flawed_reporter.FLAWS, flawed_judge.FLAWS, flawed_labels.FLAWS)
 
 
 @pytest.fixture(autouse=True)
