@@ -10,8 +10,8 @@ What keeps it going: ``gateway`` composes; ``running`` opens and closes one line
 ``supervise`` keeps a plugin open, ``watched`` knows how it does, ``opening`` says what its first opening means.
 
 What changes it: ``starting`` holds a start and ``changing`` a reload or a promotion against ``objections`` (what
-stands against it), ``in_force`` (what was approved last) and ``approvals`` (what may be live); ``attendance`` writes
-starts, stops and crashes.
+stands against it), ``in_force`` (what was approved last) and ``approvals`` (what may be live); ``attendance``
+writes starts, stops and crashes.
 
 Who asks and orders: ``control`` is the port and ``orders`` what it takes, ``unparking`` one of them; ``asking`` is
 the other end, for ``cli``.

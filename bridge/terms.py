@@ -82,9 +82,9 @@ def terms_of(
 def is_ours_to_tell(decision: Decision, config: LineConfig) -> bool:
     """Beside a tap the old machine reports by itself what our goal cannot change.
 
-    Wires know no recipes: once a line is live and rewired, a part that is itself in shadow (of a recipe that is not
-    live yet, or after a fall back to shadow) reaches PLC and MES through us or not at all, with the inspector's
-    verdict. On a line that is not rewired, whoever is open beside it asked to be told everything.
+    Wires know no recipes: once a line is live and rewired, a part that is itself in shadow (of a recipe that is
+    not live yet, or after a fall back to shadow) reaches PLC and MES through us or not at all, with the verdict of
+    the inspector. On a line that is not rewired, whoever is open beside it asked to be told everything.
     """
     wired_as_before = config.topology == "inline" or config.stage == "shadow"
     return wired_as_before or left_to_us(decision.goal, decision.legacy)
