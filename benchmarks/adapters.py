@@ -52,6 +52,7 @@ name = "line"
 goal = {goal}
 stage = "live"
 live_because = "a benchmark"
+shadow.guard_share = 0
 topology = "inline"
 deadline_ms = 5000
 judge = "bolts"

@@ -53,6 +53,7 @@ name = "{line}"
 goal = 1
 stage = "live"
 live_because = "a benchmark"
+shadow.guard_share = 0
 topology = "inline"
 deadline_ms = 2000
 judge = "bolts"

@@ -61,6 +61,7 @@ name = "{name}"
 goal = {goal}
 stage = "{stage}"
 live_because = "a benchmark"
+shadow.guard_share = 0
 topology = "inline"
 deadline_ms = {deadline_ms}
 judge = "bolts"

@@ -36,6 +36,7 @@ name = "{name}"
 goal = {goal}
 stage = "{stage}"
 live_because = "a benchmark"
+shadow.guard_share = 0
 topology = "{topology}"
 deadline_ms = {deadline_ms}
 judge = "bolts"

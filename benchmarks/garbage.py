@@ -50,6 +50,7 @@ name = "{name}"
 goal = 1
 stage = "live"
 live_because = "a benchmark"
+shadow.guard_share = 0
 topology = "inline"
 deadline_ms = 5000
 judge = "bolts"

@@ -50,6 +50,7 @@ name = "goal-{goal}"
 goal = {goal}
 stage = "live"
 live_because = "a benchmark"
+shadow.guard_share = 0
 topology = "inline"
 deadline_ms = 2000
 judge = "castings"

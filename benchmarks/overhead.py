@@ -35,6 +35,7 @@ name = "line-{number}"
 goal = 3
 stage = "live"
 live_because = "a benchmark"
+shadow.guard_share = 0
 topology = "inline"
 deadline_ms = 900
 judge = "bolts"

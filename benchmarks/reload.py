@@ -48,6 +48,7 @@ name = "line-{number}"
 goal = 3
 stage = "live"
 live_because = "a benchmark"
+shadow.guard_share = 0
 topology = "inline"
 deadline_ms = {deadline}
 judge = "bolts"

@@ -1,8 +1,9 @@
 """What becomes known after the answer, as second records: nothing here can change what was answered.
 
-Three kinds: every part of a shadow line is judged after its legacy verdict was passed on (``shadow``); a judge
+Four kinds: every part of a shadow line is judged after its legacy verdict was passed on (``shadow``); a judge
 that was too slow is heard to the end (``late``); a commit that landed after its part had to be answered without
-it is set right (``answered``) before an MES is told.
+it is set right (``answered``) before an MES is told; a part that live goal 1 would have cleared has its chance of
+being held back for blind labelling noted, drawn or not (``guard``).
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ from bridge.goals import Rules, asked, by_importance, fallbacks_of, legacy_of, m
 from bridge.judging.hearing import Heard, Question, hear, within
 from bridge.judging.turns import Turns
 from bridge.log import logger
-from bridge.messages import Decision, Failure, Inspection, Judgement, Stage, ViewDecision
+from bridge.messages import Decision, Failure, Goal, Inspection, Judgement, Stage, Verdict, ViewDecision
 from bridge.shadow.drawing import Drawing
 from bridge.shadow.punctuality import Queue
-from bridge.store import Journal, Second
+from bridge.store import Journal, Second, Stratum
 
 WAITING_PARTS = 512
 WAITING_BYTES = 64 << 20
@@ -181,6 +182,22 @@ class Afterwards:
         rechecked = route(replace(unheard.rules, stage=Stage.LIVE), unheard.question.part) == "recheck"
         ready = unheard.answered + seconds - took
         return self._queues[unheard.turns].in_time(ready, took, unheard.judge_by, asked=rechecked)
+
+    async def guarded(self, decision: Decision, chance: float, *, drawn: bool) -> None:
+        """Record that goal 1 would clear a part, with its chance of being held back, and whether it was."""
+        await self._write(
+            Second(
+                id=decision.id,
+                kind="guard",
+                at=self._clock.wall(),
+                model=decision.model,
+                goals={Goal.CUT_FALSE_CALLS: Verdict.OK},
+                bundle=decision.bundle,
+                stratum=Stratum.GUARD,
+                chance=chance,
+                drawn=drawn,
+            )
+        )
 
     async def late(
         self, decision: Decision, part: Inspection, pending: asyncio.Task[Mapping[int, Judgement]], rules: Rules

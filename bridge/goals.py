@@ -12,12 +12,14 @@ image that cannot be tied to the part           legacy, degraded  NG            
 no legacy verdict                               NG, error         NG, error                  (unused)
 decision not committed in time                  legacy, degraded  NG, degraded               NG
 bypass                                          legacy            legacy                     refused
+held back for blind labelling                   NG, legacy        –                          –
 anything in shadow                              legacy            legacy                     legacy
 ==============================================  ================  =========================  ========
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -44,6 +46,8 @@ class Rules:
     clearable: frozenset[str] = frozenset({NO_CODE})
     legacy_ok_on_failure: Literal["refused", "accepted"] = "refused"
     """Goal 2 only: whether the legacy OK stands where no second opinion could be had."""
+    guard_share: float = 0.0
+    """Goal 1 only: of the parts that would be cleared, the share that stays NG, so that somebody looks at them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +62,8 @@ class Outcome:
     error: bool = False
     rechecked: bool = False
     views: tuple[Verdict | None, ...] = ()
+    held_back: bool | None = None
+    """Whether a part that would have been cleared stays NG for blind labelling; None: it had no chance of it."""
 
 
 def legacy_of(part: Inspection) -> Verdict | None:
@@ -122,6 +128,7 @@ def decide(
     failures: Collection[Failure] = (),
     *,
     bypass: bool = False,
+    id: str = "",  # noqa: A002 - the word of the messages
 ) -> Outcome:
     """Return what counts for this part.
 
@@ -131,6 +138,7 @@ def decide(
         judged: judgements by index of the view; an asked view without one was not judged.
         failures: what went wrong with the part as a whole.
         bypass: whether an approved bypass is in force.
+        id: the inspection id, by which parts are drawn to be held back.
     """
     legacy = legacy_of(part)
     if rules.stage is Stage.SHADOW:
@@ -139,7 +147,27 @@ def decide(
         return without_us(rules, part, failures)
     if route(rules, part, bypass=bypass) == "pass":
         return _as_the_inspector_said(part, legacy, () if bypass else failures)
-    return _second_opinion(rules, part, legacy, judged or {}, set(failures))
+    outcome = _second_opinion(rules, part, legacy, judged or {}, set(failures))
+    clears = rules.goal is Goal.CUT_FALSE_CALLS and outcome.final is Verdict.OK
+    return _guarded(rules, part, outcome, id) if clears and rules.guard_share > 0 else outcome
+
+
+def _guarded(rules: Rules, part: Inspection, outcome: Outcome, id: str) -> Outcome:  # noqa: A002 - see decide
+    """Return what becomes of a part that would be cleared: nobody looks at it again, unless it is held back."""
+    if not held_back(id, rules.guard_share):
+        return replace(outcome, held_back=False)
+    views = tuple(view.legacy for view in part.views)
+    return replace(outcome, final=legacy_of(part), origin=Origin.LEGACY, views=views, held_back=True)
+
+
+def held_back(id: str, share: float) -> bool:  # noqa: A002 - the word of the messages
+    """Return whether the part of this inspection id stays NG for blind labelling, if it would be cleared.
+
+    It depends on the id alone, with a salt of its own: neither the part nor any other draw has a say in it, and it
+    can be checked afterwards.
+    """
+    place = int.from_bytes(hashlib.sha256(b"guard " + id.encode()).digest()[:8], "big")
+    return place < share * 2.0**64
 
 
 def without_us(rules: Rules, part: Inspection, failures: Collection[Failure]) -> Outcome:
@@ -157,7 +185,8 @@ def without_us(rules: Rules, part: Inspection, failures: Collection[Failure]) ->
 
 def would_be(rules: Rules, part: Inspection, judged: Mapping[int, Judgement]) -> dict[Goal, Verdict | None]:
     """Return what each goal would have said, had it been live and in time: the score of a shadow line."""
-    return {goal: decide(replace(rules, goal=goal, stage=Stage.LIVE), part, judged).final for goal in Goal}
+    live = replace(rules, stage=Stage.LIVE, guard_share=0.0)
+    return {goal: decide(replace(live, goal=goal), part, judged).final for goal in Goal}
 
 
 def fallbacks_of(rules: Rules, part: Inspection, failures: Collection[Failure] = ()) -> dict[Goal, Verdict | None]:

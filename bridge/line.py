@@ -100,23 +100,27 @@ class Line:
         terms = terms_of(part, treatment, self.config, now, bypass=bypass)
         if (repeat := await self._recording.presented_before(part, terms)) is not None:
             return repeat
-        album = self._album = Album(self._album)
+        album, id_ = Album(self._album), self._recording.new_id()
+        self._album = album
         question = self._question(part, terms, fetch, album)
         heard = Heard()
         try:
             heard = await self._hear(question, terms)
             failures = terms.treatment.failures | heard.failures
-            outcome = decide(terms.rules, part, heard.judged, failures, bypass=terms.bypass)
+            outcome = decide(terms.rules, part, heard.judged, failures, bypass=terms.bypass, id=id_)
         except Exception:  # noqa: BLE001 - the line never waits for us: even our own bug is answered safely
             logger(line=self.config.name).exception("part failed", part=part.part)
             outcome, heard = without_us(terms.rules, part, {Failure.JUDGE_DOWN}), replace(heard, judged={})
-        made = self._recording.write(part, terms, outcome, heard, album)
+        made = self._recording.write(id_, part, terms, outcome, heard, album)
         decision = await self._recording.commit(part, terms, made)
         if decision.id == made.id:  # else it was presented before, and everything after the answer was done then
             self._tell(decision)
             self._fallbacks.count(decision)
             self._meter(decision, terms)
             self._follow_up(decision, terms, heard, question)
+            if outcome.held_back is not None and decision.recorded:  # else it stayed NG, drawn or not
+                guard = self.afterwards.guarded(decision, terms.rules.guard_share, drawn=outcome.held_back)
+                self._spawn(guard, name=f"guard {id_}")
         return decision
 
     def _question(self, part: Inspection, terms: Terms, fetch: Fetch | None, album: Album) -> Question:

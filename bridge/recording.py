@@ -67,7 +67,7 @@ class Recording:
             return None
         if (said := self._unrecorded.get(part.key)) is not None:
             # What was answered is final: the redelivery is the next chance to record it, not to think again.
-            return await self.commit(part, terms, replace(said, id=self._new_id(), expires=float("-inf")))
+            return await self.commit(part, terms, replace(said, id=self.new_id(), expires=float("-inf")))
         if part.key not in self._keys:
             return None
         try:
@@ -77,12 +77,20 @@ class Recording:
             logger(line=self._config.name).warning("cannot look up a repeat", part=part.part, reason=explain(exc))
             return None
 
-    def write(self, part: Inspection, terms: Terms, outcome: Outcome, heard: Heard, album: Album) -> Decision:
-        """Return the decision on a part, under a new id, as it stands now."""
+    def write(
+        self,
+        id: str,  # noqa: A002 - the word of the messages
+        part: Inspection,
+        terms: Terms,
+        outcome: Outcome,
+        heard: Heard,
+        album: Album,
+    ) -> Decision:
+        """Return the decision on a part as it stands now."""
         now, wall = self._clock.monotonic(), self._clock.wall()
         return self._fallbacks.flagged(
             Decision(
-                id=self._new_id(),
+                id=id,
                 line=self._config.name,
                 goal=terms.rules.goal,
                 stage=terms.rules.stage,
@@ -115,7 +123,8 @@ class Recording:
             )
         )
 
-    def _new_id(self) -> str:
+    def new_id(self) -> str:
+        """Return an inspection id for a part that comes now."""
         return f"{int(self._clock.wall() * 1000):012x}{secrets.token_hex(10)}"
 
     async def commit(self, part: Inspection, terms: Terms, decision: Decision) -> Decision:

@@ -228,6 +228,7 @@ class Line(Section):
             views_expected=over.views_expected or self.views_expected,
             clearable=frozenset(codes),
             legacy_ok_on_failure=self.legacy_ok_on_failure,
+            guard_share=self.shadow.guard_share,
         )
 
     def stage_of(self, recipe: str) -> Stage:

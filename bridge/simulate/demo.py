@@ -57,6 +57,11 @@ port = {mes}
 """
 
 
+_BECAUSE = """live_because = "a demo, no real line"
+shadow.guard_share = 0
+"""
+
+
 def configuration() -> str:
     """Return the demo's bridge.toml, with ports that are free now."""
     ports = iter(free_ports(3 * len(LINES)))
@@ -65,7 +70,7 @@ def configuration() -> str:
             name=name,
             goal=goal,
             stage=stage,
-            because='live_because = "a demo, no real line"\n' if stage == "live" else "",
+            because=_BECAUSE if stage == "live" else "",
             source=next(ports),
             plc=next(ports),
             mes=next(ports),

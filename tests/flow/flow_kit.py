@@ -47,6 +47,7 @@ name = "{name}"
 goal = {goal}
 stage = "{stage}"
 live_because = "a test, no real line"
+shadow.guard_share = 0
 topology = "{topology}"
 deadline_ms = {deadline_ms}
 judge = "brightness"

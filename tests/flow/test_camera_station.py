@@ -33,6 +33,7 @@ name = "line"
 goal = 3
 stage = "live"
 live_because = "a test, no real line"
+shadow.guard_share = 0
 topology = "inline"
 deadline_ms = {deadline_ms}
 reserve_ms = 500

@@ -21,6 +21,7 @@ name = "bolts"
 goal = 3
 stage = "{stage}"
 live_because = "a test"
+shadow.guard_share = 0
 topology = "inline"
 judge = "bolts"
 

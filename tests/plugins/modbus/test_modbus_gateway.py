@@ -40,6 +40,7 @@ name = "line"
 goal = 1
 stage = "live"
 live_because = "a test, no real line"
+shadow.guard_share = 0
 topology = "inline"
 deadline_ms = 20000
 judge = "mild"

@@ -27,6 +27,7 @@ name = "smt-3"
 goal = 1
 stage = "live"
 live_because = "a test, no real line"
+shadow.guard_share = 0
 topology = "inline"
 judge = "bolts"
 

@@ -214,6 +214,7 @@ def a_line_config(**config: Any) -> LineConfig:
         "goal": 1,
         "stage": "live",
         "live_because": "a test",
+        "shadow": {"guard_share": 0},
         "topology": "inline",
         "deadline_ms": 2000,
         "reserve_ms": 1000,

@@ -47,7 +47,9 @@ def laid_out(
 ) -> Mapping[str, Fact]:
     judges = {name: plugged("judge", ModelOptions(model=model)) for name in ("pins", "other")}
     told = (plugged("reporter", TellOptions(name="mes", host=host)),)
-    config = Config(judge=judges, line=(a_line_config(**{"reporter": told, "recipe": RECIPES, **line}),))
+    config = Config(
+        judge=judges, line=(a_line_config(**{"reporter": told, "recipe": RECIPES, "shadow": {}, **line}),)
+    )
     return facts(config, {"pins": bundle, "other": "other 1 bb"})["l"]
 
 

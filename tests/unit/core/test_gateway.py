@@ -61,6 +61,7 @@ name = "{name}"
 goal = 1
 stage = "live"
 live_because = "a test"
+shadow.guard_share = 0
 topology = "inline"
 deadline_ms = 3000
 reserve_ms = 2700

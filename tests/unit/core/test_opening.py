@@ -174,6 +174,7 @@ name = "l"
 goal = 1
 stage = "live"
 live_because = "a test"
+shadow.guard_share = 0
 topology = "inline"
 judge = "j"
 source = {type = "feed", tag = "s", parts = 3}

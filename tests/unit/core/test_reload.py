@@ -62,7 +62,7 @@ def judges(**troubles: str) -> str:
     return "".join(f'[judge.{name}]\ntype = "opinion"\ntrouble = "{what}"\n' for name, what in troubles.items())
 
 
-LIVE = 'stage = "live"\nlive_because = "a test"'
+LIVE = 'stage = "live"\nlive_because = "a test"\nshadow.guard_share = 0'
 
 
 def opened(name: str) -> int:

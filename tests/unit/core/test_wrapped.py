@@ -77,6 +77,7 @@ name = "l"
 goal = 3
 stage = "{stage}"
 live_because = "a test"
+shadow.guard_share = 0
 judge = "pins"
 
 [judge.pins]
