@@ -1,0 +1,209 @@
+"""The verdict of a shadow month, goal by goal: ready, not ready, or how much more it takes. Pure.
+
+Somebody who looks every day and stops at the first good one will see a good one. So the verdict is given at looks that
+were fixed beforehand, after once, twice and four times the planned days, each with its own share of the error, and it
+stays as it is between them. What comes in between are running figures. Parts whose label is still outstanding count as
+the worst that they could be, so that a look may be taken before the last label is there, and can only get better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import ceil
+from typing import Final, Literal, TypeAlias
+
+import numpy as np
+
+from bridge.config.schema import Shadow
+from bridge.messages import Goal
+from bridge.shadow.estimates import Estimate, Estimates
+from bridge.shadow.month import NG, OK, Month
+
+State: TypeAlias = Literal["ready", "not ready", "need more"]
+
+LOOKS: Final = ((1, 0.8), (2, 0.15), (4, 0.05))
+"""After how many times the planned days there is a look, and its share of the error."""
+DAY: Final = 86400.0
+MOST_TIMES: Final = 64
+UNCOVERED: Final = 0.01
+"""More than this share of the parts without any chance of being drawn is no month to sign."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """One thing that the month must show."""
+
+    name: str
+    measured: float | None
+    """The estimate, in the unit of the limit."""
+    bound: float
+    """The one-sided bound that is held against the limit."""
+    limit: float
+    at_most: bool
+    """True: the bound may not be above the limit; False: not below."""
+    holds: bool
+    refuted: bool = False
+    """The other bound is beyond the limit too: more parts will not help."""
+    unit: str = ""
+    events: int = 0
+    trials: float = 0
+    short: float = 0
+    """How many times what there is it takes, as far as can be said; 0 where that is unknown, or it holds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readiness:
+    """The verdict for one goal."""
+
+    goal: Goal
+    state: State
+    limits: tuple[Limit, ...]
+    reasons: tuple[str, ...]
+    """Why it is not ready, or what is missing, one sentence each."""
+    look: int
+    """Which look this is, from 1; 0 before the first."""
+    confidence: float
+    """Of each bound at this look, one-sided."""
+    next_look_days: int | None
+    """After how many days the next look is; None behind the last."""
+    more_ng: int = 0
+    """How many more confirmed NG it takes, about."""
+    more_ok: int = 0
+    """How many more audited OK parts it takes, about."""
+    more_days: int = 0
+    """In about how many days this line supplies them."""
+
+
+def look_at(days: float, planned: int) -> int:
+    """Return how many looks are behind after so many days of parts."""
+    return sum(days >= planned * times for times, _ in LOOKS)
+
+
+def at_look(month: Month, look: int, planned: int) -> Month:
+    """Return the parts that a look may see: those of the days up to it; all of them before the first."""
+    if not look or not len(month):
+        return month
+    until = float(month.at[0]) + LOOKS[look - 1][0] * planned * DAY
+    return month.first(int(np.searchsorted(month.at, until)))
+
+
+def readiness(month: Month, shadow: Shadow, goal: Goal, days: float, clearable: Sequence[str] = ()) -> Readiness:
+    """Return the verdict for one goal.
+
+    Args:
+        month: all distinct parts so far.
+        shadow: the limits.
+        goal: 1, 2 or 3.
+        days: from the first part until now, or until the end of the span that is looked at.
+        clearable: the defect codes that may be cleared, of each of which ``min_ng`` are asked for.
+    """
+    look = look_at(days, shadow.days)
+    share = LOOKS[max(look, 1) - 1][1]
+    confidence = 1 - (1 - shadow.confidence) * share
+    seen = at_look(month, look, shadow.days)
+    estimates = Estimates(seen, confidence, shadow.correlation)
+    limits = tuple(_limits(estimates, shadow, goal, clearable))
+    limits = tuple(limit if limit.holds else replace(limit, short=_short(limit, estimates)) for limit in limits)
+    state = _state(limits, look)
+    times = max((limit.short for limit in limits), default=0)
+    found = int(((seen.legacy == NG) & (seen.truth == NG) & seen.drawn).sum())
+    audited = int(((seen.legacy == OK) & (seen.truth == OK) & seen.drawn).sum())
+    more = max(0.0, times - 1)
+    next_days = LOOKS[look][0] * shadow.days if look < len(LOOKS) else None
+    waits = max(0.0, (next_days or 0) - days) if state == "need more" else 0.0
+    return Readiness(
+        goal=goal,
+        state=state,
+        limits=limits,
+        reasons=tuple(_reasons(limits, look, days, shadow.days)),
+        look=look,
+        confidence=confidence,
+        next_look_days=next_days,
+        more_ng=ceil(more * found),
+        more_ok=ceil(more * audited),
+        more_days=ceil(max(more * days, waits)) if state == "need more" else 0,
+    )
+
+
+def _limits(estimates: Estimates, shadow: Shadow, goal: Goal, clearable: Sequence[str]) -> list[Limit]:
+    limits: list[Limit] = []
+    if goal is not Goal.CATCH_ESCAPES:
+        limits += [
+            _at_most("true NG overruled", estimates.overruled(goal), shadow.miss_limit, "%"),
+            _at_most("escapes added", estimates.added_escapes(goal), shadow.escapes_ppm / 1e6, "ppm"),
+            _at_least("false calls gone", estimates.cut(goal), shadow.false_calls_cut),
+        ]
+    if goal is not Goal.CUT_FALSE_CALLS:
+        limits.append(
+            _at_most("false calls added", estimates.added_false_calls(goal), shadow.false_calls_ppm / 1e6, "ppm")
+        )
+    month = estimates.month
+    lots = len(np.unique(month.lot))
+    limits.append(_count("lots", lots, shadow.min_lots))
+    if goal is not Goal.CATCH_ESCAPES and shadow.min_ng:
+        bad = (month.legacy == NG) & (month.truth == NG) & month.drawn
+        counts = np.bincount(month.defect[bad], minlength=len(month.defects))
+        known = dict(zip(month.defects, map(int, counts), strict=True))
+        codes = sorted(known) if "*" in clearable else sorted(clearable)
+        limits += [_count(f"confirmed NG of code {code or 'none'}", known.get(code, 0), shadow.min_ng) for code in codes]
+    uncovered = float((month.chance <= 0).mean()) if len(month) else 0.0
+    limits.append(
+        Limit(
+            name="parts without a chance of being drawn",
+            measured=uncovered,
+            bound=uncovered,
+            limit=UNCOVERED,
+            at_most=True,
+            holds=uncovered <= UNCOVERED,
+            unit="%",
+            trials=len(month),
+        )
+    )
+    return limits
+
+
+def _at_most(name: str, estimate: Estimate, limit: float, unit: str) -> Limit:
+    return Limit(
+        name=name,
+        measured=estimate.value,
+        bound=estimate.upper,
+        limit=limit,
+        at_most=True,
+        holds=estimate.upper <= limit,
+        refuted=estimate.lower > limit,
+        unit=unit,
+        events=estimate.events,
+        trials=estimate.trials,
+    )
+
+
+def _at_least(name: str, estimate: Estimate, limit: float) -> Limit:
+    return Limit(
+        name=name,
+        measured=estimate.value,
+        bound=estimate.lower,
+        limit=limit,
+        at_most=False,
+        holds=estimate.lower >= limit,
+        refuted=estimate.upper < limit,
+        unit="%",
+        events=estimate.events,
+        trials=estimate.trials,
+    )
+
+
+def _count(name: str, there: int, least: int) -> Limit:
+    return Limit(
+        name=name, measured=there, bound=there, limit=least, at_most=False, holds=there >= least, trials=there
+    )
+
+
+def _state(limits: Sequence[Limit], look: int) -> State:
+    if not look:
+        return "need more"
+    if all(limit.holds for limit in limits):
+        return "ready"
+    if any(limit.refuted for limit in limits) or look == len(LOOKS):
+        return "not ready"
+    return "need more"
