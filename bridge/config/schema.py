@@ -116,7 +116,7 @@ class Shadow(Section):
     """goals 1 and 3: of the true NG that the inspector finds, at most this share may be overruled"""
     escapes_ppm: Ppm = 50
     """goals 1 and 3: at most so many escapes may be added, per million parts"""
-    false_calls_ppm: Ppm = 500
+    false_calls_ppm: Ppm = 1000
     """goals 2 and 3: at most so many false calls may be added, per million parts"""
     false_calls_cut: Share = 0.3
     """goals 1 and 3: at least this share of the inspector's false calls must be gone"""
@@ -124,7 +124,7 @@ class Shadow(Section):
     """from at least so many lots the parts must come, for defects come in bursts"""
     min_ng: Count = 0
     """at least so many confirmed NG there must be of each defect code that may be cleared"""
-    correlation: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    correlation: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """the correlation within a lot that is assumed where the parts do not show more"""
     guard_share: Share = 0.02
     """live under goal 1: of the parts that would be cleared, the share that stays NG for blind labelling"""

@@ -54,6 +54,10 @@ class Group:
         """Effective trials in all lots."""
         return float(self.trials.sum())
 
+    def repeated(self, times: int) -> Group:
+        """Return what so many times as many lots of the same kind would show."""
+        return self if times == 1 else Group(np.tile(self.events, times), np.tile(self.trials, times))
+
 
 def effective_lots(trials: Sizes) -> float:
     """Return how many lots of equal size say as much (L. Kish, Survey Sampling, 1965): (sum n)² / sum n²."""

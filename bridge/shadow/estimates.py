@@ -9,7 +9,8 @@ were drawn, added. A part that must be labelled and is not yet counts as the wor
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -46,6 +47,8 @@ class Estimate:
     """Parts that may be one, have to be labelled and are not; the upper bound takes them for one."""
     uncovered: int = 0
     """Parts that may be one and had no chance of being drawn; no bound covers them."""
+    longer: Callable[[int], tuple[float, float]] | None = field(default=None, repr=False, compare=False)
+    """Returns the bounds that so many times as many lots of the same kind would give."""
 
     @property
     def ppm(self) -> float | None:
@@ -112,7 +115,12 @@ class Estimates:
             return direct
         error = 1 - self.confidence
         found = self.at(1 - error * SHARES[0]).per_part(self.month.legacy == NG, NG)
-        return replace(direct, upper=min(1.0, self.at(1 - error * SHARES[1]).overruled(goal).upper * found.upper))
+        missed = self.at(1 - error * SHARES[1]).overruled(goal)
+
+        def longer(times: int) -> tuple[float, float]:
+            return direct.lower, min(1.0, _longer(missed, times)[1] * found.upper)
+
+        return replace(direct, upper=longer(1)[1], longer=longer)
 
     def added_false_calls(self, goal: Goal) -> Estimate:
         """Return the false calls that a goal adds, of all parts: good ones that only the inspector passes."""
@@ -128,17 +136,24 @@ class Estimates:
         if drawn.any():
             audited = Group(self._by_lot(drawn & hit), self._parts * self._mean_reach(drawn))
             least, most = [*least, audited], [*most, audited]
-        parts, weighted = len(self.month), float(self._weights[cell & hit].sum())
         shares = SHARES if len(most) > 1 else (1.0,)
+
+        def longer(times: int) -> tuple[float, float]:
+            low = max(lower(group.repeated(times), self.confidence, self.correlation) for group in least)
+            groups = [group.repeated(times) for group in most]
+            return low, upper_of_sum(groups, self.confidence, self.correlation, shares)
+
+        parts, weighted, bounds = len(self.month), float(self._weights[cell & hit].sum()), longer(1)
         return Estimate(
             value=weighted / parts if parts else None,
-            lower=max(lower(group, self.confidence, self.correlation) for group in least),
-            upper=upper_of_sum(most, self.confidence, self.correlation, shares),
+            lower=bounds[0],
+            upper=bounds[1],
             events=int((cell & hit).sum()),
             weighted=weighted,
             trials=parts,
             outstanding=int(open_.sum()),
             uncovered=int((cell & (self.month.chance <= 0)).sum()),
+            longer=longer,
         )
 
     def share(self, among: Mask, truth: int, event: Mask) -> Estimate:
@@ -153,16 +168,24 @@ class Estimates:
         trials = self._by_lot(hit)
         plain = Group(self._by_lot(hit & event), trials.astype(float))
         worst = Group(self._by_lot(hit & event | open_), (trials + self._by_lot(open_)).astype(float))
+
+        def longer(times: int) -> tuple[float, float]:
+            low = lower(plain.repeated(times), self.confidence, self.correlation)
+            high = upper(worst.repeated(times), self.confidence, self.correlation)
+            return _turned(low, odds), _turned(high, odds)
+
         total, weighted = float(self._weights[hit].sum()), float(self._weights[hit & event].sum())
+        bounds = longer(1)
         return Estimate(
             value=weighted / total if total else None,
-            lower=_turned(lower(plain, self.confidence, self.correlation), odds),
-            upper=_turned(upper(worst, self.confidence, self.correlation), odds),
+            lower=bounds[0],
+            upper=bounds[1],
             events=plain.found,
             weighted=weighted,
             trials=int(trials.sum()),
             outstanding=int(open_.sum()),
             uncovered=int((among & (self.month.chance <= 0)).sum()),
+            longer=longer,
         )
 
     def cell(self, legacy: int, said: NDArray[np.int8], verdict: int, truth: int) -> tuple[int, int, float]:
@@ -206,6 +229,10 @@ class Estimates:
 
 
 _SHARED: Final = ("_parts", "_reach", "_weights")
+
+
+def _longer(estimate: Estimate, times: int) -> tuple[float, float]:
+    return estimate.longer(times) if estimate.longer else (estimate.lower, estimate.upper)
 
 
 def _turned(share: float, odds: float) -> float:

@@ -7,8 +7,8 @@ verdict came. A re-inspected part is one row: its first presentation counts.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,3 +67,12 @@ class Month:
     def __len__(self) -> int:
         """Return the number of distinct parts."""
         return len(self.at)
+
+    def of(self, rows: NDArray[np.bool_] | slice) -> Month:
+        """Return some of the parts; lots, recipes and codes keep their places."""
+        arrays: dict[str, Any] = {
+            one.name: value[rows]
+            for one in fields(self)
+            if isinstance(value := getattr(self, one.name), np.ndarray)
+        }
+        return replace(self, **arrays)
