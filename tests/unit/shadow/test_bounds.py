@@ -46,8 +46,7 @@ def test_events_that_are_spread_evenly_cost_little() -> None:
 
 
 def test_no_event_at_all_is_bounded_by_lots_and_not_by_parts_alone() -> None:
-    """The probability of no event is that of a beta-binomial, here by hand: as likely as the error at the
-    bound."""
+    """The probability of no event is a beta-binomial's, by hand: at the bound as large as the error."""
     group = Group(np.zeros(30, int), np.full(30, 3333.0))
     bound = upper(group, 0.95, 0.05)
     shape, scale = bound * 0.95 / 0.05, 3333 * 0.05 / 0.95

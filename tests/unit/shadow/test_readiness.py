@@ -16,8 +16,7 @@ SHADOW = Shadow(escapes_ppm=300, correlation=0.05)
 
 
 def parts(missed: int, *, bad: int = 900, days: float = 30, n: int = N) -> Month:
-    """Return a month with so many true NG, 1,200 false calls of which the model clears two thirds, and some
-    missed."""
+    """Return a month of true NG, some missed, and of 1,200 false calls, two thirds of them cleared."""
     truth = np.full(n, OK)
     at = np.linspace(0, n - 1, bad).astype(int)
     truth[at] = NG
