@@ -3,11 +3,11 @@
 The way of a part: ``line`` (all of it on one screen), and its steps: ``terms`` (by when), ``goals`` (route and
 decide), ``judging`` (the model, in a process of its own), ``recording`` (one commit, into ``store``), ``delivery``
 (PLC now or never, MES for ever), ``afterwards`` (what is known only later), ``labelling`` (what people say of
-parts); ``standing``, ``fallbacks`` and
-``bypass`` are how the line stands meanwhile.
+parts); ``standing``, ``fallbacks`` and ``bypass`` are how the line stands meanwhile.
 
 What keeps it going: ``gateway`` composes; ``running`` opens and closes one line, ``judges`` one model;
-``supervise`` keeps a plugin open, ``watched`` knows how it does, ``opening`` says what its first opening means.
+``supervise`` keeps a plugin open, ``watched`` knows how it does, ``opening`` says what its first opening means,
+and ``pulse`` writes down how line and plugins do.
 
 What changes it: ``starting`` holds a start and ``changing`` a reload or a promotion against ``objections`` (what
 stands against it), ``in_force`` (what was approved last) and ``approvals`` (what may be live); ``attendance``

@@ -28,6 +28,7 @@ from bridge.line import Line
 from bridge.log import logger
 from bridge.objections import naming
 from bridge.opening import admitted, opened_once
+from bridge.pulse import Peers
 from bridge.running import REST_SECONDS, WELL, Running
 from bridge.store import Images, Journal, Retention, lock, open_journal
 from bridge.watched import State, Watched
@@ -46,7 +47,8 @@ class Gateway:
         self.journal = journal
         self.images = images
         self.started = clock.wall()
-        self.judges = Judges(config.data / "models", clock)
+        self._peers = Peers(journal, clock)
+        self.judges = Judges(config.data / "models", clock, self._peers.note)
         self._clock = clock
         self._proven = False
         self._running: dict[str, Running] = {}
@@ -237,7 +239,9 @@ class Gateway:
 
     def _open(self, line: LineConfig, *, starting: bool = False) -> None:
         data, fingerprint = self.config.data, self.config.fingerprint
-        running = Running(line, fingerprint, self.judges, self.journal, self.images, data, self._clock)
+        running = Running(
+            line, fingerprint, self.judges, self.journal, self.images, data, self._peers, self._clock
+        )
         self._running[line.name] = running
         running.open(partial(admitted, proven=self._proven) if starting else None)
 

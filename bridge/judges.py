@@ -7,16 +7,18 @@ by then; another one comes only through a reload or a promotion, which open it b
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 from bridge.clock import Clock
 from bridge.errors import ConfigError
 from bridge.judging.turns import Turns
 from bridge.plugin.api import Judge
 from bridge.plugin.discovery import Plugged
+from bridge.pulse import STOPPED
 from bridge.supervise import Slot, keep
 from bridge.tasks import Tasks
 from bridge.watched import Watched
@@ -26,6 +28,9 @@ AUDITION_SECONDS = 100.0
 RETIRE_SECONDS = 10.0
 """For the parts that began with a judge that is replaced; every live one has its answer by then."""
 GOODBYE_SECONDS = 1.0
+
+Notice: TypeAlias = Callable[[Watched, str], None]
+"""Is told of each change of a judge's state."""
 
 
 class Sitting:
@@ -39,12 +44,20 @@ class Sitting:
         clock: Clock,
         identity: str = "",
         aimed: Plugged | None = None,
+        notice: Notice = lambda *_: None,
     ) -> None:
         self.name, self.plugged = name, plugged
         self.identity = identity
         """Which model it is; any where it is empty, and then the first one found."""
         self.slot: Slot[Judge] = Slot(
-            Watched("", f"judge {name}", clock, shown=False, insists=plugged.options.when_unreachable == "stop")
+            Watched(
+                "",
+                f"judge {name}",
+                clock,
+                shown=False,
+                notice=notice,
+                insists=plugged.options.when_unreachable == "stop",
+            )
         )
         self._home, self._pinned = home, aimed or plugged
         self._tasks = Tasks()
@@ -88,13 +101,13 @@ class Sitting:
 class Judges:
     """Who judges under which name."""
 
-    def __init__(self, models: Path, clock: Clock) -> None:
+    def __init__(self, models: Path, clock: Clock, notice: Notice = lambda *_: None) -> None:
         self.turns: dict[str, Turns] = {}
         """By name: where lines ask; stays the same while the judge behind it is replaced."""
         self.sitting: dict[str, Sitting] = {}
         self.models = models
         """The folder of models."""
-        self._clock = clock
+        self._clock, self._notice = clock, notice
 
     @property
     def watched(self) -> list[Watched]:
@@ -108,7 +121,7 @@ class Judges:
 
     def open(self, name: str, plugged: Plugged, identity: str = "", *, live: bool = False) -> None:
         """Begin to keep a judge open; one that is away is tried again in the background."""
-        sitting = Sitting(name, plugged, self.models, self._clock, identity)
+        sitting = Sitting(name, plugged, self.models, self._clock, identity, notice=self._notice)
         sitting.slot.watched.live = live
         sitting.open()
         self._seat(sitting)
@@ -125,7 +138,7 @@ class Judges:
         Raises:
             ConfigError: it does not open.
         """
-        candidate = Sitting(name, plugged, self.models, self._clock, identity, aimed)
+        candidate = Sitting(name, plugged, self.models, self._clock, identity, aimed, self._notice)
         candidate.open()
         opened = False
         try:
@@ -156,11 +169,14 @@ class Judges:
         del self.turns[name]
         sitting = self.sitting.pop(name)
         await sitting.close()
+        sitting.slot.watched.noticed(STOPPED)
         sitting.slot.watched.forget()
 
     async def close(self) -> None:
         """Close all of them."""
         await asyncio.gather(*(sitting.close() for sitting in self.sitting.values()))
+        for watched in self.watched:
+            watched.noticed(STOPPED)
 
     def _seat(self, sitting: Sitting) -> None:
         self.sitting[sitting.name] = sitting

@@ -80,6 +80,8 @@ class Line:
         self._under_way: dict[str, asyncio.Task[Decision]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._answered = self._degraded = 0
+        self.late = 0
+        """Parts with a missed deadline since the line was opened."""
 
     async def inspect(self, part: Inspection, fetch: Fetch | None = None) -> Decision:
         """Answer one part by its deadline, always; cancelling the wait leaves the part on its way."""
@@ -196,6 +198,7 @@ class Line:
     def _meter(self, decision: Decision, terms: Terms) -> None:
         self._answered += 1
         self._degraded += decision.degraded
+        self.late += Failure.DEADLINE in decision.failures
         parts.labels(self.config.name, decision.final or "none", decision.origin).inc()
         latency.labels(self.config.name).observe((self._clock.monotonic() - terms.event) * 1000)
         for failure in decision.failures:

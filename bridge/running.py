@@ -21,6 +21,7 @@ from bridge.line import Line
 from bridge.plugin.api import LabelRoad, Report, Source
 from bridge.plugin.discovery import Plugged
 from bridge.plugin.host import hosted
+from bridge.pulse import STOPPED, Counts, Heart, Peers
 from bridge.store import Images, Journal
 from bridge.supervise import Slot, keep, persist
 from bridge.tasks import Tasks
@@ -55,12 +56,13 @@ class Running:
         journal: Journal,
         images: Images,
         data: Path,
+        peers: Peers,
         clock: Clock,
     ) -> None:
         self.config = config
         self.watched: list[Watched] = []
         """How its reporters, its source and its label roads do."""
-        self._judges, self._clock = judges, clock
+        self._judges, self._peers, self._clock = judges, peers, clock
         self._data, self._home = data, data / "lines" / config.name
         self._sources, self._others = Tasks(), Tasks()
         self._reporters: list[tuple[Plugged, Slot[Report]]] = [
@@ -81,17 +83,21 @@ class Running:
         self.line = Line(
             config, fingerprint, judges.turns, journal, images, self._realtime, self._guaranteed, clock
         )
+        self._heart = Heart(config.name, self._counts, journal, peers, data, clock)
 
     def open(self, admitted: Admitted | None = None) -> None:
         """Open everything; peers that are away are tried again in the background.
 
         At the gateway's own start ``admitted`` is waited for before the source is opened.
         """
+        for watched in self.watched:
+            watched.noticed(watched.state)
         self.line.standing.linked = lambda: self._source.state in WELL
         with hosted(self.line.standing):
             for lane in self._guaranteed:
                 self._persist(f"{lane.name} outbox", lane.run)
             self._persist("afterwards", self.line.afterwards.run)
+            self._persist("pulse", self._heart.run)
             self._persist("bypass", self.line.standing.bypassed.keep_time)
             for plugged, slot in self._reporters:
                 opener = partial(plugged.open, self._home / plugged.options.name)
@@ -131,11 +137,16 @@ class Running:
     async def close(self, seconds: float) -> None:
         """Say goodbye to everybody else."""
         await self._others.end(seconds)
+        for watched in self.watched:
+            watched.noticed(STOPPED)
+
+    def _counts(self) -> Counts:
+        return Counts(self.line.afterwards.waiting, self.line.afterwards.passed_over, self.line.late)
 
     def _watch(self, name: str, plugged: Plugged, *, heeded: bool = True) -> Watched:
         insists = plugged.options.when_unreachable == "stop"
-        live = heeded and self.config.stage == "live"
-        watched = Watched(self.config.name, name, self._clock, insists=insists, live=live)
+        live, notice = heeded and self.config.stage == "live", self._peers.note
+        watched = Watched(self.config.name, name, self._clock, insists=insists, live=live, notice=notice)
         self.watched.append(watched)
         return watched
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -64,6 +65,8 @@ class Watched:
     """Why its very first opening failed, if it did."""
     shown: bool = True
     """Whether the metrics show it; one that is opened beside another of its name is not shown yet."""
+    notice: Callable[[Watched, str], None] = field(default=lambda *_: None, repr=False)
+    """Told of each change of state, while the metrics show it too."""
     changed: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
     """Set, and replaced, at each change of state."""
 
@@ -96,7 +99,18 @@ class Watched:
             self.changed.set()
             self.changed = asyncio.Event()
             self._meter()
+            self.noticed(state)
         return self._tell(state, error, changed=changed)
+
+    @property
+    def ill(self) -> bool:
+        """Whether it is away, or did not do what was asked of it last."""
+        return self.state in {State.DOWN, State.DEGRADED}
+
+    def noticed(self, state: str) -> None:
+        """Have a state noticed, its own or one that only others know of."""
+        if self.shown:
+            self.notice(self, state)
 
     def restarting(self) -> None:
         """Count that it broke or would not open, and will be tried again."""
@@ -133,6 +147,7 @@ class Watched:
         """Show it in the metrics from now on: it has taken another one's place."""
         self.shown = True
         self._meter()
+        self.noticed(self.state)
 
     def _meter(self) -> None:
         if not self.shown:

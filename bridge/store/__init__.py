@@ -11,10 +11,11 @@ from bridge.store.labels import LabelBook, open_labels
 from bridge.store.lock import lock
 from bridge.store.people import record, user
 from bridge.store.reading import Reader
-from bridge.store.records import Choice, Owed, Owing, Parked, Reported, Second, Stratum, Tally
+from bridge.store.records import Change, Choice, Owed, Owing, Parked, Pulse, Reported, Second, Stratum, Tally
 from bridge.store.retention import Need, Retention
 
 __all__ = [
+    "Change",
     "Choice",
     "Copy",
     "Entry",
@@ -27,6 +28,7 @@ __all__ = [
     "Owed",
     "Owing",
     "Parked",
+    "Pulse",
     "Reader",
     "Reported",
     "Retention",

@@ -21,7 +21,7 @@ from bridge.store.forecast import Growth
 from bridge.store.ledger import Ledger
 from bridge.store.lock import make_folder
 from bridge.store.reading import Reader
-from bridge.store.records import Choice, Lane, Owed, Second
+from bridge.store.records import Change, Choice, Lane, Owed, Pulse, Second
 from bridge.store.schema import FILE
 from bridge.store.trail import Trail
 from bridge.store.writer import Writer
@@ -83,6 +83,14 @@ class Journal:
         """
         facts = (id, reporter, outcome, at, latency_ms, said)
         self._writer.later(lambda ledger: ledger.reported(*facts), droppable=True)
+
+    def pulse(self, pulse: Pulse) -> None:
+        """Note how a line does; written like ``reported``."""
+        self._writer.later(lambda ledger: ledger.pulse(pulse), droppable=True)
+
+    def changed(self, change: Change) -> None:
+        """Note that a plugin is in another state; written like ``reported``."""
+        self._writer.later(lambda ledger: ledger.changed(change), droppable=True)
 
     def done(self, line: str, reporter: str, numbers: Sequence[int]) -> None:
         """Note that these deliveries were accepted: they leave the outbox, and the time is kept as a report.

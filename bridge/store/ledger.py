@@ -21,7 +21,7 @@ from bridge.store import rows
 from bridge.store.audit import GENESIS, Entry, chained
 from bridge.store.forecast import Growth
 from bridge.store.recall import Recall
-from bridge.store.records import Lane, Owed, Parked, Second
+from bridge.store.records import Change, Lane, Owed, Parked, Pulse, Second
 from bridge.store.words import Words, stored
 
 _VIEW_MARKS = ", ".join("?" * 14)
@@ -39,6 +39,8 @@ _DROPPED = """
     INSERT INTO report (id, reporter, outcome, at, latency_ms, said)
     SELECT id, ?, ?, ?, (? - event_at) * 1000, ? FROM part WHERE number = ?"""
 _REPORT = "INSERT INTO report (id, reporter, outcome, at, latency_ms, said) VALUES (?, ?, ?, ?, ?, ?)"
+_PULSE = "INSERT OR REPLACE INTO pulse VALUES (?, ?, ?, ?, ?, ?, ?)"
+_CHANGE = "INSERT INTO peer (at, line, name, state, said) VALUES (?, ?, ?, ?, ?)"
 _ACCEPTED = """
     INSERT INTO report (id, reporter, outcome, at, latency_ms)
     SELECT id, ?, ?, ?, (? - event_at) * 1000 FROM part WHERE number = ?"""
@@ -119,6 +121,16 @@ class Ledger:
         word = self._words.number
         facts = (rows.hexadecimal(id, 16), word(reporter), word(outcome), at, latency_ms)
         self.connection.execute(_REPORT, (*facts, stored(said) if said else None))
+
+    def pulse(self, pulse: Pulse) -> None:
+        """Write how a line does."""
+        counts = (pulse.queued, pulse.skipped, pulse.late, pulse.backlog, pulse.disk_free)
+        self.connection.execute(_PULSE, (pulse.at, self._words.number(pulse.line), *counts))
+
+    def changed(self, change: Change) -> None:
+        """Write that a plugin is in another state."""
+        words = map(self._words.number, (change.line, change.name, change.state))
+        self.connection.execute(_CHANGE, (change.at, *words, stored(change.said) if change.said else None))
 
     def done(self, lane: Lane, numbers: Sequence[int], at: float) -> None:
         """Take accepted deliveries from the outbox and note the time; what is not there is passed over."""

@@ -18,7 +18,7 @@ from bridge.messages import Decision, Origin, Verdict
 from bridge.store import rows, schema
 from bridge.store.audit import Copy, Entry, Verification
 from bridge.store.recall import Recall
-from bridge.store.records import Lane, Owing, Parked, Reported, Second, Stratum, Tally
+from bridge.store.records import Change, Lane, Owing, Parked, Pulse, Reported, Second, Stratum, Tally
 from bridge.store.words import Words, restored
 
 _COUNTS = """
@@ -36,6 +36,12 @@ _AUDIT_CHANCE = """
     SELECT chance FROM second CROSS JOIN part ON part.id = second.id
     WHERE second.id >= ? AND second.id < ? AND kind = 1 AND stratum IN (3, 5) AND line = ?
     ORDER BY second.id DESC LIMIT 1"""
+_PULSES = """
+    SELECT at, queued, skipped, late, backlog, disk_free FROM pulse
+    WHERE line = ? AND at >= ? AND at < ? ORDER BY at"""
+_CHANGES = """
+    SELECT at, line, name, state, said FROM peer
+    WHERE (line = ? OR line IS NULL) AND at >= ? AND at < ? ORDER BY number"""
 _PAGE = 1000
 _BEFORE_ALL = -(1 << 63)
 _REPORTS = "SELECT reporter, outcome, at, latency_ms, said FROM report WHERE id = ? ORDER BY number"
@@ -99,6 +105,25 @@ class Reader:
             found = (*_ids(since, until), look.words.known(line))
             row = look.connection.execute(_AUDIT_CHANCE, found).fetchone()
         return row[0] if row else None
+
+    def pulses(self, line: str, since: float, until: float) -> list[Pulse]:
+        """Return how a line did between two Unix times, minute by minute."""
+        with self._look() as look:
+            found = look.connection.execute(_PULSES, (look.words.known(line), since, until)).fetchall()
+        return [Pulse(at, line, *counts) for at, *counts in found]
+
+    def peers(self, line: str, since: float, until: float) -> list[Change]:
+        """Return in order how the plugins of a line, and the judges of all lines, changed between two Unix times.
+
+        How they did when that time began is told by what they changed to before it.
+        """
+        with self._look() as look:
+            found = look.connection.execute(_CHANGES, (look.words.known(line), since, until)).fetchall()
+            text = look.words.text
+            return [
+                Change(at, text(of), text(name), text(state), restored(said or ""))
+                for at, of, name, state, said in found
+            ]
 
     def reports(self, id: str) -> list[Reported]:  # noqa: A002 - the word of the messages
         """Return how telling a part to its reporters went, oldest first."""

@@ -131,6 +131,41 @@ class Reported:
     """The peer's own words, or why it was not told."""
 
 
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """How a line did at one time; it is noted once a minute, and a gap shows that no gateway ran it."""
+
+    at: float
+    """Unix time."""
+    line: str
+    queued: int
+    """Shadow parts that wait for the judge."""
+    skipped: int
+    """Shadow parts that were passed over since the line was opened; less than before: it was opened again."""
+    late: int
+    """Parts with a missed deadline since the line was opened."""
+    backlog: int
+    """Deliveries that its guaranteed reporters owe."""
+    disk_free: int
+    """Bytes; 0 where the disk could not be asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A plugin came into another state."""
+
+    at: float
+    """Unix time."""
+    line: str
+    """Empty for a judge, which belongs to no line."""
+    name: str
+    """``source``, a reporter's name, or ``judge`` and its name."""
+    state: str
+    """starting, up, degraded, down or ended; stopped after a clean stop."""
+    said: str
+    """Why it is down or degraded."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
     """What the journal holds of one line, by the verdicts that were really answered."""
