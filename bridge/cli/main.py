@@ -39,6 +39,7 @@ COMMANDS = {
     "adapt": "fit a judge to a new line with unlabelled pictures",
     "evaluate": "show what a judge is worth on parts that it has never seen",
     "calibrate": "set a judge's threshold so that a stated risk is kept",
+    "replay": "judge a month's archived pictures again, with another bundle or threshold",
     "bundle": "import a model trained elsewhere; show or verify a bundle",
     "sniff": "record an unknown machine, propose how to read it, replay that",
     "simulate": "play an old AOI, a PLC or an MES",

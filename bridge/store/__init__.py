@@ -3,6 +3,7 @@
 ``open_journal`` is the gateway's door, ``Reader`` everyone else's.
 """
 
+from bridge.store.archive import Archive, Presented, Span
 from bridge.store.audit import Copy, Entry, Verification
 from bridge.store.forecast import Forecast, Growth, forecast
 from bridge.store.images import Images
@@ -15,6 +16,7 @@ from bridge.store.records import Change, Choice, Owed, Owing, Parked, Pulse, Rep
 from bridge.store.retention import Need, Retention
 
 __all__ = [
+    "Archive",
     "Change",
     "Choice",
     "Copy",
@@ -28,11 +30,13 @@ __all__ = [
     "Owed",
     "Owing",
     "Parked",
+    "Presented",
     "Pulse",
     "Reader",
     "Reported",
     "Retention",
     "Second",
+    "Span",
     "Stratum",
     "Tally",
     "Verification",

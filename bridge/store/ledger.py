@@ -26,6 +26,7 @@ from bridge.store.words import Words, stored
 
 _VIEW_MARKS = ", ".join("?" * 14)
 _PART = f"INSERT INTO part ({rows.PART_COLUMNS}, recorded_at) VALUES ({', '.join('?' * 30)})"
+_PART_AGAIN = f"INSERT INTO part (number, recorded_at, {rows.PART_COLUMNS}) VALUES ({', '.join('?' * 31)})"
 _VIEW = f"INSERT INTO view (part, place, {rows.VIEW_COLUMNS}) VALUES ({_VIEW_MARKS})"
 _HEAT = f"INSERT INTO view_heat (part, place, {rows.HEAT_COLUMNS}) VALUES ({', '.join('?' * 9)})"
 _SECOND_HEAT = f"INSERT INTO second_view_heat (second, place, {rows.HEAT_COLUMNS}) VALUES ({', '.join('?' * 9)})"
@@ -99,6 +100,17 @@ class Ledger:
             self.connection.execute(_OWE, (row[1], self._words.number(reporter), number))
             self._changes.append((self._queued, (decision.line, reporter), 1))
         return replace(decision, recorded=True, number=number)
+
+    def again(self, decision: Decision, recorded_at: float) -> None:
+        """Write a part of another journal under the number and the time that it has there.
+
+        Raises:
+            sqlite3.IntegrityError: it is here already.
+        """
+        row = (decision.number, recorded_at, *rows.part_row(decision, self._words.number))
+        self.connection.execute(_PART_AGAIN, row)
+        views = rows.view_rows(decision.number, decision.views, self._words.number)
+        self.connection.executemany(_VIEW, views)
 
     def second(self, second: Second) -> None:
         """Write what became known after the answer."""

@@ -48,7 +48,9 @@ _REPORTS = "SELECT reporter, outcome, at, latency_ms, said FROM report WHERE id 
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class Look:
+    """One look at a journal."""
+
     connection: sqlite3.Connection
     words: Words
     recall: Recall
@@ -195,7 +197,7 @@ class Reader:
         return {lane: (queued[lane], parked[lane]) for lane in sorted({*queued, *parked})}
 
     @contextmanager
-    def _look(self) -> Iterator[_Look]:
+    def _look(self) -> Iterator[Look]:
         if not self._path.exists():
             raise ConfigError(str(self._path), "is not there", "name the data folder of a gateway that has run")
         uri = f"{self._path.absolute().as_uri()}?mode=ro"
@@ -206,7 +208,7 @@ class Reader:
                     older = f"is of version {version}, which an older aoi-bridge wrote" if version else "is empty"
                     raise ConfigError(str(self._path), older, "start the gateway once")
                 words = Words(connection)
-                yield _Look(connection, words, Recall(connection, words))
+                yield Look(connection, words, Recall(connection, words))
         except sqlite3.DatabaseError as exc:
             raise Unavailable(f"{self._path}: {exc}") from exc
 

@@ -1,0 +1,228 @@
+"""One part again: what its line asks of the judge, and the second record that comes of the answer. Pure.
+
+**What was drawn for labelling stays drawn.** Labels exist for parts that the original month drew, each with a
+known chance, and the replay keeps stratum, chance and draw of the original record. The pictures of a drawn part
+are evidence and always kept; of the parts that nobody drew, and on which all agreed, the share ``[images] sample``
+is. So a part is labelled *and* judged again with the probability
+
+    P(drawn and kept) = P(drawn) P(kept | drawn) = chance x 1,
+
+and an estimate that weights labelled parts by 1 / chance needs no other weight (D. G. Horvitz and D. J. Thompson,
+Journal of the American Statistical Association 47, 1952). A drawn part whose picture is gone all the same counts
+as not drawn, and at the end ``settled`` gives the others of its stratum the share that is left as P(kept | drawn).
+What is counted without labels over judged parts alone must be weighted by 1 / ``kept_chance``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Final
+
+from bridge.afterwards import bundle_of, view_decisions
+from bridge.goals import Rules, by_importance, fallbacks_of, model_verdict, would_be
+from bridge.messages import (
+    Decision,
+    Failure,
+    Goal,
+    Inspection,
+    Judgement,
+    Origin,
+    Stage,
+    Verdict,
+    View,
+    ViewDecision,
+)
+from bridge.store import Presented, Second, Stratum
+
+WITHOUT_PICTURE: Final = frozenset({Failure.IMAGE_MISSING, Failure.IMAGE_REPEATED, Failure.IMAGE_UNTIED})
+"""What is wrong with a view whoever judges it."""
+_SMALL = 8
+_EVIDENCE = frozenset({Stratum.DISAGREED, Stratum.UNRELIABLE})
+
+
+def kept_chance(second: Second, sample: float) -> float:
+    """Return the probability with which the pictures of a part were kept, from its original record.
+
+    What somebody disagreed on, what was unreliable and what failed is evidence. Of the rest, and of parts that
+    were passed over, one is kept if it was drawn or is in the sample; both follow from its id, by hashes that know
+    nothing of each other.
+    """
+    failed = second.failures or any(view.judgement and view.judgement.failure for view in second.views)
+    if second.stratum in _EVIDENCE or failed:
+        return 1.0
+    return 1 - (1 - (second.chance or 0.0)) * (1 - sample)
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """A part as the original journal knows it."""
+
+    decision: Decision
+    recorded_at: float
+    second: Second | None
+    """What the judge of those days said; None where it passed the part over."""
+    answered: tuple[Second, ...]
+    """Records of answers that were given without a commit."""
+
+    @property
+    def views(self) -> tuple[ViewDecision, ...]:
+        """The views; of pictures that were fetched, the second record alone knows the hash."""
+        decided = self.decision.views
+        later = self.second.views if self.second else ()
+        return later if len(later) == len(decided) else decided
+
+
+def before(one: Presented) -> Before:
+    """Sort a part's second records."""
+    heard = [second for second in one.seconds if second.kind in {"shadow", "guard"}]
+    answered = tuple(second for second in one.seconds if second.kind == "answered")
+    return Before(one.decision, one.recorded_at, heard[-1] if heard else None, answered)
+
+
+def shown(was: Before) -> Inspection:
+    """Return the part as it was handed over, but for its pictures and what bounded it in time."""
+    one = was.decision
+    marked = any(view.legacy is Verdict.NG for view in one.views)
+    unsaid = one.said is None and not (marked and one.legacy is Verdict.NG)  # an older journal did not keep it
+    return Inspection(
+        part=one.part,
+        legacy=one.legacy if unsaid else one.said,
+        legacy_understood=one.legacy is not None,
+        views=tuple(View(name=view.name, legacy=view.legacy, defect=view.defect) for view in one.views),
+        recipe=one.recipe,
+        defect=one.defect,
+        ng_views=one.ng_views,
+    )
+
+
+def known(was: Before) -> dict[int, Judgement]:
+    """Return, by index, the views that no judge can judge: there never was a picture, or not one of this part."""
+    failed = {}
+    for index, view in enumerate(was.views):
+        why = view.judgement.failure if view.judgement else None
+        if why in WITHOUT_PICTURE or not view.image:
+            failed[index] = Judgement(failure=why if why in WITHOUT_PICTURE else Failure.IMAGE_MISSING)
+    return failed
+
+
+def at_threshold(was: Before, threshold: float) -> dict[int, Judgement] | None:
+    """Return what was said of each view, its score held against another threshold; None where nobody was asked."""
+    if was.second is None or not was.second.goals:
+        return None
+    said = {i: view.judgement for i, view in enumerate(was.second.views) if view.judgement is not None}
+    return {i: one if one.score is None else _held(one, one.score, threshold) for i, one in said.items()}
+
+
+def _held(one: Judgement, score: float, threshold: float) -> Judgement:
+    return replace(one, threshold=threshold, verdict=Verdict.OK if score >= threshold else Verdict.NG)
+
+
+def part_again(one: Decision, goal: Goal | None = None) -> Decision:
+    """Return the part's own row: what it was in shadow, and of a live one what it would have been."""
+    if one.stage is Stage.LIVE:
+        lacking = one.legacy is None
+        one = replace(
+            one,
+            model=None,
+            final=one.legacy,
+            origin=Origin.LEGACY,
+            failures=(Failure.LEGACY_MISSING,) if lacking else (),
+            degraded=lacking,
+            error=lacking,
+            rechecked=False,
+            bundle="",
+            judge_ms=0.0,
+            views=tuple(replace(view, judgement=None, final=view.legacy) for view in one.views),
+        )
+    return replace(one, stage=Stage.SHADOW, goal=goal or one.goal)
+
+
+def second_again(
+    was: Before,
+    rules: Rules,
+    judged: Mapping[int, Judgement],
+    at: float,
+    failures: frozenset[Failure] = frozenset(),
+) -> Second:
+    """Return the second record of a part that was judged again.
+
+    Args:
+        was: the part.
+        rules: those of its line and recipe.
+        judged: by index of the view.
+        at: Unix time.
+        failures: of the part as a whole.
+    """
+    part, views = shown(was), was.views
+    whole = {*part_again(was.decision).failures, *failures}
+    failed = {*whole, *(one.failure for one in judged.values() if one.failure)}
+    drawn = was.second or Second(id=was.decision.id, kind="shadow", at=at, model=None, goals={})
+    return Second(
+        id=was.decision.id,
+        kind="shadow",
+        at=at,
+        model=model_verdict(judged.get(index) for index in range(len(views))),
+        goals=_goals(rules, part, judged),
+        failures=by_importance(whole),
+        views=view_decisions(part, judged, {i: view.image for i, view in enumerate(views)}),
+        bundle=bundle_of(judged),
+        judge_ms=sum(one.judge_ms for one in judged.values()),
+        fallbacks=_fallbacks(rules, part, frozenset(failed)),
+        stratum=drawn.stratum,
+        chance=drawn.chance,
+        drawn=drawn.drawn,
+    )
+
+
+def _goals(rules: Rules, part: Inspection, judged: Mapping[int, Judgement]) -> Mapping[Goal, Verdict | None]:
+    """Return what each goal would answer; of small parts, which are alike by the thousand, each kind once."""
+    if len(part.views) > _SMALL:
+        return would_be(rules, part, judged)
+    return _of_kind(rules, replace(part, part=""), tuple((i, j.verdict, j.failure) for i, j in judged.items()))
+
+
+def _fallbacks(rules: Rules, part: Inspection, failed: frozenset[Failure]) -> Mapping[Goal, Verdict | None]:
+    if len(part.views) > _SMALL:
+        return fallbacks_of(rules, part, failed)
+    return _fallbacks_of_kind(rules, replace(part, part=""), failed)
+
+
+_fallbacks_of_kind = lru_cache(maxsize=1024)(fallbacks_of)
+
+
+@lru_cache(maxsize=1024)
+def _of_kind(
+    rules: Rules, part: Inspection, said: tuple[tuple[int, Verdict | None, Failure | None], ...]
+) -> Mapping[Goal, Verdict | None]:
+    judged = {index: Judgement(verdict=verdict, failure=failure) for index, verdict, failure in said}
+    return would_be(rules, part, judged)
+
+
+def second_without(was: Before, rules: Rules, at: float) -> Second | None:
+    """Return the second record of a part of which a picture is gone: no goal is scored, and it was not drawn.
+
+    None where the original has none either, because the part was passed over.
+    """
+    if was.second is None:
+        return None
+    made = second_again(was, rules, {}, at, frozenset({Failure.IMAGE_MISSING}))
+    return replace(made, goals={}, views=(), drawn=False)
+
+
+def settled(drawn: Mapping[Stratum, int], judged: Mapping[Stratum, int]) -> dict[Stratum, float]:
+    """Return P(kept | drawn) by stratum where it is less than 1: the share of the drawn parts that were judged.
+
+    It takes for granted that which of them lost their pictures has nothing to do with what is on them
+    (C.-E. Särndal, B. Swensson and J. Wretman, Model Assisted Survey Sampling, 1992, response homogeneity groups).
+    """
+    shares = {stratum: judged.get(stratum, 0) / amount for stratum, amount in drawn.items() if amount}
+    return {stratum: share for stratum, share in shares.items() if 0 < share < 1}
+
+
+def wanted(
+    was: Before, failures: Sequence[Failure] | frozenset[Failure], done: Mapping[int, Judgement]
+) -> list[int]:
+    """Return which views are to be judged: all but those that cannot be, none of a part that fails as a whole."""
+    return [] if failures else [index for index in range(len(was.views)) if index not in done]
