@@ -23,6 +23,7 @@ COMMANDS = {
     "reload": "have the running gateway read bridge.toml again",
     "stage": "take a line live, or back to shadow",
     "models": "list, promote and roll back models",
+    "label": "say what is true of a part: what is to be labelled, sheets, import and export",
     "audit": "show who changed what, and verify that nobody changed the log",
     "outbox": "list what peers are owed; retry or drop what they refused",
     "bypass": "let the inspector's verdict count for an approved time",

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bridge.config.schema import Config, fingerprint
+from bridge.config.schema import Config, Shadow, fingerprint
 from bridge.config.words import sentences
 from bridge.errors import ConfigError
 from bridge.plugin.options import beside
@@ -73,6 +73,27 @@ def data_of(path: Path) -> Path:
     if not isinstance(data, str):
         raise ConfigError(f"{path}: data", "is not a text in quotes", "write a folder")
     return (path.parent / data).resolve()
+
+
+def shadow_of(path: Path, line: str) -> tuple[Path, Shadow]:
+    """Return the data folder that a file names, and a line's [line.shadow] table, checking nothing else of it.
+
+    Raises:
+        ConfigError: the file cannot be read, has no such line, or a mistake in that table.
+    """
+    document = _document(path)[1]
+    lines = document.get("line", [])
+    tables = [one for one in lines if isinstance(one, dict)] if isinstance(lines, list) else []
+    table = next((one for one in tables if one.get("name") == line), None)
+    if table is None:
+        names = ", ".join(str(one.get("name")) for one in tables)
+        raise ConfigError(f"{path}: line {line}", "there is no such line", f"write one of {names}")
+    try:
+        shadow = Shadow.model_validate(table.get("shadow", {}))
+    except ValidationError as exc:
+        said = sentences(exc.errors(include_url=False), Shadow, table, f"line.{line}.shadow")
+        raise ConfigMistakes([f"{path}: {sentence}" for sentence in said]) from exc
+    return data_of(path), shadow
 
 
 def fingerprint_of(path: Path) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from bridge.errors import ConfigError, Unavailable
 from bridge.messages import Decision, Origin, Verdict
@@ -42,9 +43,29 @@ _PULSES = """
 _CHANGES = """
     SELECT at, line, name, state, said FROM peer
     WHERE (line = ? OR line IS NULL) AND at >= ? AND at < ? ORDER BY number"""
+_DRAWN = """
+    SELECT second.number, part.number, part.id, part, event_at, coalesce(stratum, 0)
+    FROM second CROSS JOIN part ON part.id = second.id
+    WHERE second.number > ? AND drawn = 1 AND line = ? ORDER BY second.number LIMIT ?"""
+_DIGESTS = "SELECT image FROM view WHERE part = ? AND image IS NOT NULL ORDER BY place"
 _PAGE = 1000
 _BEFORE_ALL = -(1 << 63)
 _REPORTS = "SELECT reporter, outcome, at, latency_ms, said FROM report WHERE id = ? ORDER BY number"
+
+
+class Drawn(NamedTuple):
+    """A presentation that was drawn for labelling."""
+
+    second: int
+    """The number of the record that says so."""
+    number: int
+    """The part's running number."""
+    id: bytes
+    part: str | bytes
+    """The serial number, bytes where it is no Unicode."""
+    at: float
+    """Unix time of the part's event."""
+    stratum: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +171,18 @@ class Reader:
         with self._look() as look:
             known = (look.words.known(line), after, limit)
             return look.connection.execute(_PRESENTATIONS, known).fetchall()
+
+    def drawn_parts(self, line: str, after: int = 0, limit: int = 1000) -> list[Drawn]:
+        """Return up to ``limit`` presentations that were drawn for labelling, by the number of that record."""
+        with self._look() as look:
+            known = (after, look.words.known(line), limit)
+            return [Drawn(*row) for row in look.connection.execute(_DRAWN, known)]
+
+    def digests(self, numbers: Collection[int]) -> dict[int, list[str]]:
+        """Return the hashes of the pictures of parts, by their running numbers."""
+        with self._look() as look:
+            ask = look.connection.execute
+            return {number: [image.hex() for (image,) in ask(_DIGESTS, (number,))] for number in numbers}
 
     def audit(self, line: str | None = None, since: float = 0.0, after: int = 0, limit: int = 1000) -> list[Entry]:
         """Return up to ``limit`` entries of the audit log with a number above ``after``, in order.
