@@ -26,14 +26,19 @@ from bridge.explaining import explain
 from bridge.goals import Rules, asked, by_importance, fallbacks_of, legacy_of, model_verdict, route, would_be
 from bridge.judging.hearing import Heard, Question, hear, within
 from bridge.judging.turns import Turns
+from bridge.judging.viewed import bundle_of, view_decisions
 from bridge.log import logger
-from bridge.messages import Decision, Failure, Goal, Inspection, Judgement, Stage, Verdict, ViewDecision
+from bridge.messages import Decision, Failure, Goal, Inspection, Judgement, Stage, Verdict
 from bridge.shadow.drawing import Drawing
 from bridge.shadow.punctuality import Queue
 from bridge.store import Journal, Second, Stratum
 
 WAITING_PARTS = 512
 WAITING_BYTES = 64 << 20
+FEW_VIEWS = 16
+"""A record of more views than this would keep the part waiting that it rides along with."""
+HOLD_SECONDS = 0.02
+"""A part that comes alone waits so long: just now its verdict is told to the PLC, and judging can wait."""
 PATIENCE_SECONDS = 60.0
 """How long a part that nobody waits for may be with the judge."""
 
@@ -95,6 +100,8 @@ class Afterwards:
         try:
             while True:
                 while self._queue:
+                    held = self._queue[0].answered + HOLD_SECONDS - self._clock.monotonic()
+                    await asyncio.sleep(min(max(0.0, held), HOLD_SECONDS))
                     unheard = self._queue.popleft()
                     self._bytes -= _size(unheard)
                     await self.shadow(unheard)
@@ -106,10 +113,7 @@ class Afterwards:
             self._bytes = 0
 
     def _pass_over(self, unheard: Unheard) -> None:
-        """Count a part that is not judged; it may be drawn for labelling like any other, so it has its record too.
-
-        The record rides along with others, and is lost only where the journal itself cannot keep up.
-        """
+        """Count a part that is not judged: it has its record too, and may be drawn for labelling like others."""
         self.passed_over += 1
         skipped.labels(self._line).inc()
         part = unheard.question.part
@@ -124,8 +128,12 @@ class Afterwards:
         )
         second = self._drawing.drawn_at_once(second, legacy_of(part))
         unheard.keep(second)
+        self._ride_along(second)
+
+    def _ride_along(self, second: Second) -> None:
+        """Record it with others: a commit of its own could keep the next part's waiting."""
         with suppress(RuntimeError):  # the journal is gone: then nothing is recorded any more
-            self._journal.passed_over(second)
+            self._journal.shadow(second)
 
     async def shadow(self, unheard: Unheard) -> None:
         """Judge one part, record what each goal would have said, and keep its pictures if that is a reason to.
@@ -141,7 +149,10 @@ class Afterwards:
                 self._pass_over(unheard)
             else:
                 unheard.keep(second)
-        await self._write(second)
+        if len(second.views) <= FEW_VIEWS:
+            self._ride_along(second)
+        else:
+            await self._write(second)
 
     async def _heard(self, unheard: Unheard) -> Second:
         began = self._clock.monotonic()
@@ -281,31 +292,6 @@ class Afterwards:
             if times := self._echo.heard(f"second record lost: {exc}"):
                 tell = logger(line=self._line)
                 tell.error("second record lost", id=second.id, kind=second.kind, reason=str(exc), times=times)
-
-
-def view_decisions(
-    part: Inspection,
-    judged: Mapping[int, Judgement],
-    digests: Mapping[int, str],
-    finals: Sequence[object] = (),
-) -> tuple[ViewDecision, ...]:
-    """Return one row per view: what the inspector said, what was judged, which picture it was."""
-    return tuple(
-        ViewDecision(
-            name=view.name,
-            legacy=view.legacy,
-            defect=view.defect,
-            image=digests.get(index, ""),
-            judgement=judged.get(index),
-            final=finals[index] if index < len(finals) else None,  # type: ignore[arg-type]
-        )
-        for index, view in enumerate(part.views)
-    )
-
-
-def bundle_of(judged: Mapping[int, Judgement]) -> str:
-    """Return the bundle that judged, empty where none did."""
-    return next((judgement.bundle for judgement in judged.values() if judgement.bundle), "")
 
 
 def _size(unheard: Unheard) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
-from bridge.afterwards import Afterwards, bundle_of, view_decisions
+from bridge.afterwards import Afterwards
 from bridge.clock import Clock
 from bridge.config import Line as LineConfig
 from bridge.delivery import Guaranteed
@@ -21,6 +21,7 @@ from bridge.fallbacks import Fallbacks
 from bridge.goals import Outcome, legacy_of, without_us
 from bridge.judging.album import Album
 from bridge.judging.hearing import Heard
+from bridge.judging.viewed import bundle_of, view_decisions
 from bridge.log import logger
 from bridge.messages import Decision, Failure, Inspection
 from bridge.store import Journal

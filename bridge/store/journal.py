@@ -26,6 +26,7 @@ from bridge.store.schema import FILE
 from bridge.store.trail import Trail
 from bridge.store.writer import Writer
 
+SHADOW_WAITING = 1000
 AT_ONCE = 500
 """So many parked deliveries are moved in one commit; parts that come meanwhile wait some milliseconds."""
 
@@ -63,9 +64,12 @@ class Journal:
         """
         await self._writer.submit(lambda ledger: ledger.second(second), 1 + len(second.views))
 
-    def passed_over(self, second: Second) -> None:
-        """Note a part that nobody judged; written like ``reported``, so that it delays no part that is."""
-        self._writer.later(lambda ledger: ledger.second(second), droppable=True)
+    def shadow(self, second: Second) -> None:
+        """Note what became known of a shadow part; written like ``reported``, so that it delays no other part.
+
+        While the disk refuses the last 1,000 wait, for they are larger.
+        """
+        self._writer.later(lambda ledger: ledger.second(second), droppable=True, most=SHADOW_WAITING)
 
     def reported(
         self,

@@ -752,6 +752,13 @@ class TestShadow:
         assert (the_line.afterwards.passed_over, stand.judge.heard) == (1, [])
         await kept(stand, [decision])
 
+    async def test_a_panels_record_is_written_on_its_own(self, stand: Stand) -> None:
+        """Riding along with a part it would keep that one waiting."""
+        the_line = stand.line(stage="shadow")
+        await open_judge(the_line)
+        (second,) = await seconds(stand, await answered(the_line, a_part(OK, *[OK] * 40)))
+        assert (len(second.views), second.stratum) == (40, Stratum.AGREED_OK)
+
     async def test_a_drawn_agreement_keeps_its_pictures_and_an_undrawn_one_does_not(self, stand: Stand) -> None:
         the_line = stand.line(stage="shadow", shadow={"labels_per_day": 20, "parts_per_day": 40})
         stand.images.adopt(Retention(sample=0))
