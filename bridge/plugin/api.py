@@ -84,7 +84,7 @@ Then, and only then, its peer may be told so. A label whose key is known stays a
 wait never cancels the writing.
 
 Raises:
-    Unavailable: the disk refuses; let it out, and the same labels come again.
+    Unavailable: the disk refuses; let it out, or tell the peer, so that the same labels come again.
 """
 
 LabelRoad: TypeAlias = Callable[[Tell], Awaitable[None]]

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import json
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import ClassVar
 
 from aiohttp.web import BaseRequest, RequestPayloadError, Response
 
 from bridge.plugin import Fetch, Host, Inspect, Rejects, Unreadable, count
 from bridge_http.codec import Understood, read_document, read_form, read_wishes, write_answer
 from bridge_http.form import DOCUMENT_BYTES, Form
-from bridge_http.gate import AGAIN, DOCUMENT, HEALTH, Turned, asks_first, boundary_of, known, routed, too_large
+from bridge_http.gate import (
+    AGAIN,
+    DOCUMENT,
+    HEALTH,
+    INSPECTIONS,
+    Turned,
+    asks_first,
+    boundary_of,
+    known,
+    routed,
+    too_large,
+)
 from bridge_http.multipart import FormReader, TooLarge
-from bridge_http.options import HttpSourceOptions
+from bridge_http.options import HttpSourceOptions, PortOptions
 
 PROBLEM = "application/problem+json"
 SAMPLE_BYTES = 1 << 16
@@ -24,15 +37,17 @@ SAMPLE_BYTES = 1 << 16
 
 
 @dataclass
-class Desk:
-    """Answers the requests of one source."""
+class Desk(ABC):
+    """Answers the requests to one port; what is posted there, a subclass knows."""
 
-    options: HttpSourceOptions
-    inspect: Inspect
-    fetch: Fetch | None
+    options: PortOptions
     rejects: Rejects
     line: Host
     _room: asyncio.Semaphore = field(init=False)
+    place: ClassVar[str]
+    """Where it is posted to."""
+    things: ClassVar[str]
+    """What it is called."""
 
     def __post_init__(self) -> None:
         self._room = asyncio.Semaphore(self.options.in_flight)
@@ -44,8 +59,8 @@ class Desk:
             ConnectionError: the sender went in the middle of its request.
         """
         try:
-            routed(request.method, request.path)
-            return self._health() if request.path == HEALTH else await self._inspected(request, event)
+            routed(request.method, request.path, self.place)
+            return self._health() if request.path == HEALTH else await self.taken(request, event)
         except Turned as exc:
             if exc.event:
                 count(exc.event)
@@ -55,24 +70,28 @@ class Desk:
         health = {"status": "ok", "ready": self.line.ready(), "error": self.line.error}
         return respond(HTTPStatus.OK, json.dumps(health).encode())
 
-    async def _inspected(self, request: BaseRequest, event: float) -> Response:
+    @abstractmethod
+    async def taken(self, request: BaseRequest, event: float) -> Response:
+        """Answer what is posted; raises Turned where it comes to nothing."""
+
+    def known(self, request: BaseRequest) -> None:
+        """Let a request pass that shows the token; raises Turned where it does not."""
         token = self.options.token
         known(request.headers, token.get_secret_value() if token else None)
-        boundary = boundary_of(request.headers, request.content_length, self.options.max_request_bytes)
-        first = asks_first(request.headers)
-        async with self._within():
-            if first:
-                await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-                request.writer.output_size = 0  # of the answer itself nothing is sent yet
-            said = await self._understood(request, boundary, event)
-            awaited = any(view.reference for view in said.part.views)
-            decision = await self.inspect(said.part, self.fetch if awaited else None)
-        status, body = write_answer(said.part, decision, self.options.words())
-        return respond(status, body, {} if decision.recorded else AGAIN)
+
+    async def told_to_send(self, request: BaseRequest) -> None:
+        """Give the word that some senders wait for before the body."""
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # of the answer itself nothing is sent yet
+
+    def unreadable(self, body: Body, why: Exception, request: BaseRequest) -> Turned:
+        """Put a body aside that is not understood; return what its sender is told."""
+        self.rejects.put(body.sample, str(why), request.remote or "")
+        return Turned(HTTPStatus.BAD_REQUEST, str(why), "unreadable")
 
     @asynccontextmanager
-    async def _within(self) -> AsyncIterator[None]:
-        """Hold one of the places for parts under way.
+    async def within(self) -> AsyncIterator[None]:
+        """Hold one of the places for what is under way.
 
         A burst waits with its bodies unread, so that the machine is slowed on the wire and loses nothing; who
         finds no place in time is told to come again, so that the machine knows that the part is still its own.
@@ -83,15 +102,40 @@ class Desk:
             async with asyncio.timeout(self.options.room_timeout_seconds):
                 await self._room.acquire()
         except TimeoutError as exc:
-            detail = f"{self.options.in_flight} parts are under way; keep this one and send it again"
+            detail = f"{self.options.in_flight} {self.things} are under way; keep this one and send it again"
             raise Turned(HTTPStatus.SERVICE_UNAVAILABLE, detail, "turned_away", AGAIN) from exc
         try:
             yield
         finally:
             self._room.release()
 
+
+@dataclass
+class PartDesk(Desk):
+    """Takes parts."""
+
+    options: HttpSourceOptions
+    inspect: Inspect
+    fetch: Fetch | None
+    place = INSPECTIONS
+    things = "parts"
+
+    async def taken(self, request: BaseRequest, event: float) -> Response:
+        """Answer a part."""
+        self.known(request)
+        boundary = boundary_of(request.headers, request.content_length, self.options.max_request_bytes)
+        first = asks_first(request.headers)
+        async with self.within():
+            if first:
+                await self.told_to_send(request)
+            said = await self._understood(request, boundary, event)
+            awaited = any(view.reference for view in said.part.views)
+            decision = await self.inspect(said.part, self.fetch if awaited else None)
+        status, body = write_answer(said.part, decision, self.options.words())
+        return respond(status, body, {} if decision.recorded else AGAIN)
+
     async def _understood(self, request: BaseRequest, boundary: str, event: float) -> Understood:
-        body = _Body(request, self.options)
+        body = Body(request, self.options)
         words = self.options.words()
         try:
             key, limit = (request.headers.get(name, "") for name in ("Idempotency-Key", "X-Deadline-Ms"))
@@ -103,13 +147,12 @@ class Desk:
         except TooLarge as exc:
             raise too_large(str(exc)) from exc
         except Unreadable as exc:
-            self.rejects.put(body.sample, str(exc), request.remote or "")
-            raise Turned(HTTPStatus.BAD_REQUEST, str(exc), "unreadable") from exc
+            raise self.unreadable(body, exc, request) from exc
         if said.damaged:
             count("image_damaged", said.damaged)
         return said
 
-    async def _form(self, body: _Body, boundary: str) -> Form:
+    async def _form(self, body: Body, boundary: str) -> Form:
         reader, form = FormReader(boundary, self.options.fields_max), Form(self.options.max_image_bytes)
         async for data in body.pieces():
             for event in reader.feed(data):
@@ -118,10 +161,10 @@ class Desk:
         return form
 
 
-class _Body:
+class Body:
     """The body of one request, as it comes."""
 
-    def __init__(self, request: BaseRequest, options: HttpSourceOptions) -> None:
+    def __init__(self, request: BaseRequest, options: PortOptions) -> None:
         self._content = request.content
         self._most = options.max_request_bytes
         self._seconds = options.body_timeout_seconds

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from email.message import Message
 from http import HTTPStatus
 
 from bridge_http.codec import write_problem
 from bridge_http.multipart import BOUNDARY
 
-INSPECTIONS, HEALTH = "/v1/inspections", "/healthz"
-METHODS: Mapping[str, tuple[str, ...]] = {INSPECTIONS: ("POST",), HEALTH: ("GET", "HEAD")}
-FORM, DOCUMENT = "multipart/form-data", "application/json"
+INSPECTIONS, LABELS, HEALTH = "/v1/inspections", "/v1/labels", "/healthz"
+FORM, DOCUMENT, CSV = "multipart/form-data", "application/json", "text/csv"
 AGAIN = {"Retry-After": "1"}
 """For whoever finds no room, or was not recorded."""
 
@@ -38,16 +37,17 @@ class Turned(Exception):  # noqa: N818 - it says what became of a request; it ne
         return write_problem(self.status, str(self))
 
 
-def routed(method: str, path: str) -> None:
+def routed(method: str, path: str, place: str = INSPECTIONS) -> None:
     """Let a request pass that asks for something there is.
 
     Raises:
         Turned: it does not.
     """
-    if path not in METHODS:
-        raise Turned(HTTPStatus.NOT_FOUND, f"there is nothing here; post parts to {INSPECTIONS}")
-    if method not in METHODS[path]:
-        allowed = ", ".join(METHODS[path])
+    methods: Mapping[str, tuple[str, ...]] = {place: ("POST",), HEALTH: ("GET", "HEAD")}
+    if path not in methods:
+        raise Turned(HTTPStatus.NOT_FOUND, f"there is nothing here; post to {place}")
+    if method not in methods[path]:
+        allowed = ", ".join(methods[path])
         raise Turned(HTTPStatus.METHOD_NOT_ALLOWED, f"{path} takes {allowed} only", headers={"Allow": allowed})
 
 
@@ -58,7 +58,7 @@ def known(headers: Mapping[str, str], token: str | None) -> None:
         Turned: it may not.
     """
     if "Origin" in headers:
-        raise Turned(HTTPStatus.FORBIDDEN, "no page in a browser may hand in parts", "browsers")
+        raise Turned(HTTPStatus.FORBIDDEN, "no page in a browser may hand in anything", "browsers")
     if token is None:
         return
     scheme, _, shown = headers.get("Authorization", "").partition(" ")
@@ -74,24 +74,34 @@ def boundary_of(headers: Mapping[str, str], length: int | None, most: int) -> st
     Raises:
         Turned: it is neither, or has more than ``most`` bytes by its own word.
     """
+    said = media_of(headers, length, most, (FORM, DOCUMENT))
+    if said.get_content_type() == DOCUMENT:
+        return ""
+    boundary = said.get_param("boundary")
+    if not isinstance(boundary, str) or not BOUNDARY.fullmatch(boundary):
+        raise Turned(HTTPStatus.BAD_REQUEST, "Content-Type names no boundary", "unreadable")
+    return boundary
+
+
+def media_of(headers: Mapping[str, str], length: int | None, most: int, kinds: Sequence[str]) -> Message:
+    """Return what the body that follows is, by its head.
+
+    Raises:
+        Turned: it is none of these kinds, or has more than ``most`` bytes by its own word.
+    """
     said = Message()
     said["Content-Type"] = headers.get("Content-Type", "?")
     kind = said.get_content_type() if "/" in said["Content-Type"] else ""
-    wanted = {"Accept-Post": f"{FORM}, {DOCUMENT}"}
-    if kind not in {FORM, DOCUMENT}:
-        detail = f"Content-Type is not {FORM} or {DOCUMENT}"
+    wanted = {"Accept-Post": ", ".join(kinds)}
+    if kind not in kinds:
+        detail = f"Content-Type is not {' or '.join(kinds)}"
         raise Turned(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail, "unsupported", wanted)
     if headers.get("Content-Encoding", "identity").lower() != "identity":
         detail = "the body is compressed; send it as it is"
         raise Turned(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail, "unsupported", wanted)
     if length is not None and length > most:
         raise too_large(f"the request has more than {most} bytes")
-    if kind == DOCUMENT:
-        return ""
-    boundary = said.get_param("boundary")
-    if not isinstance(boundary, str) or not BOUNDARY.fullmatch(boundary):
-        raise Turned(HTTPStatus.BAD_REQUEST, "Content-Type names no boundary", "unreadable")
-    return boundary
+    return said
 
 
 def asks_first(headers: Mapping[str, str]) -> bool:

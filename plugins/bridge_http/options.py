@@ -10,7 +10,10 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator, model_va
 from bridge.plugin import (
     ClientTls,
     HostName,
+    LabelOptions,
+    LabelPlaces,
     Network,
+    Options,
     Port,
     ReporterOptions,
     Secret,
@@ -47,8 +50,8 @@ def _url(text: str) -> str:
 Url: TypeAlias = Annotated[str, AfterValidator(_url)]
 
 
-class HttpSourceOptions(WordOptions, ShareOptions, SourceOptions):
-    """An old inspector, or whoever speaks for it, that posts its parts."""
+class PortOptions(Options):
+    """A port on which requests are taken, whatever they tell of."""
 
     host: HostName = "127.0.0.1"
     """the address to listen on, loopback until told otherwise"""
@@ -60,14 +63,10 @@ class HttpSourceOptions(WordOptions, ShareOptions, SourceOptions):
     """a table for TLS: cert, key, key_password, client_ca (whose clients may come); left out, plain HTTP"""
     token: Secret | None = Field(default=None, examples=["env:AOI_TOKEN"])
     """a reference to the token that a machine must show as Authorization: Bearer; left out, none"""
-    max_image_bytes: Annotated[int, Field(ge=1, le=1 << 30)] = 32 << 20
-    """a number of bytes from 1 to 1073741824: the largest image, sent along or read from the share"""
     max_request_bytes: Annotated[int, Field(ge=1024, le=1 << 30)] = 64 << 20
-    """a number of bytes from 1024 to 1073741824: the largest request, images and all"""
-    fields_max: Annotated[int, Field(ge=1, le=100_000)] = 256
-    """a number from 1 to 100000: how many fields one form may have, a file for each view among them"""
+    """a number of bytes from 1024 to 1073741824: the largest request"""
     in_flight: Annotated[int, Field(ge=1, le=1024)] = 16
-    """a number from 1 to 1024: how many parts are read and under way at once; more wait before their body is
+    """a number from 1 to 1024: how many requests are read and under way at once; more wait before their body is
     read"""
     room_timeout_seconds: Span = 5
     """seconds up to 3600 that a request waits for such room; then it is told 503 and to come again"""
@@ -80,6 +79,26 @@ class HttpSourceOptions(WordOptions, ShareOptions, SourceOptions):
     """seconds up to 3600 that the body of a request may take"""
     idle_timeout_seconds: Span = 75
     """seconds up to 3600 that a connection may stay open without a request"""
+
+
+class HttpSourceOptions(WordOptions, ShareOptions, PortOptions, SourceOptions):
+    """An old inspector, or whoever speaks for it, that posts its parts."""
+
+    max_image_bytes: Annotated[int, Field(ge=1, le=1 << 30)] = 32 << 20
+    """a number of bytes from 1 to 1073741824: the largest image, sent along or read from the share"""
+    fields_max: Annotated[int, Field(ge=1, le=100_000)] = 256
+    """a number from 1 to 100000: how many fields one form may have, a file for each view among them"""
+
+
+class HttpLabelOptions(PortOptions, LabelOptions):
+    """A repair or verification station, or whoever speaks for it, that posts what people said of parts."""
+
+    port: Port = Field(examples=[9301])
+    """a port from 1 to 65535"""
+    max_request_bytes: Annotated[int, Field(ge=1024, le=64 << 20)] = 4 << 20
+    """a number of bytes from 1024 to 67108864: the largest request"""
+    columns: LabelPlaces = LabelPlaces()
+    """where the facts stand in a CSV, as {part = "Barcode", verdict = "Result", who = "Operator"}"""
 
 
 class HttpReporterOptions(ReporterOptions):

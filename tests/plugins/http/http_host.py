@@ -14,7 +14,7 @@ import pytest
 from adapter_host import PATIENCE_SECONDS, Host
 
 from bridge_http import HttpSourceOptions, open_source
-from bridge_http.source import _started
+from bridge_http.serving import started
 
 JPEG = b"\xff\xd8picture\r\n--\r\n\xff\xd9"
 
@@ -44,11 +44,11 @@ def _listening(patch: pytest.MonkeyPatch) -> asyncio.Event:
 
     async def start(server: asyncio.Server) -> str | None:
         try:
-            return await _started(server)
+            return await started(server)
         finally:
             tried.set()
 
-    patch.setattr("bridge_http.source._started", start)
+    patch.setattr("bridge_http.serving.started", start)
     return tried
 
 
