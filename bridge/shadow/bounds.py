@@ -181,9 +181,9 @@ def _worst(group: Group, rho: float, error: float, *, below: bool) -> float:
     low, high = 0.0, 1.0
     for _ in range(_STEPS):
         middle = (low + high) / 2
-        tail = _at_most(found, size * middle, lots * middle * (1 - rho) / rho)
+        tail = at_most(found, size * middle, lots * middle * (1 - rho) / rho)
         if not below:
-            tail = 1 - _at_most(found - 1, size * middle, lots * middle * (1 - rho) / rho)
+            tail = 1 - at_most(found - 1, size * middle, lots * middle * (1 - rho) / rho)
         beyond = tail > error
         if beyond is below:
             low = middle
@@ -192,6 +192,6 @@ def _worst(group: Group, rho: float, error: float, *, below: bool) -> float:
     return high if below else low
 
 
-def _at_most(events: int, mean: float, shape: float) -> float:
+def at_most(events: int, mean: float, shape: float) -> float:
     """Return the probability of at most so many events of a negative binomial of this mean and shape."""
     return float(special.betainc(shape, events + 1, shape / (shape + mean))) if mean > 0 else 1.0

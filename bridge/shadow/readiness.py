@@ -10,7 +10,7 @@ can only get better.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import Final, Literal, TypeAlias
 
@@ -52,6 +52,8 @@ class Limit:
     trials: float = 0
     times: int = 1
     """How many times so many parts it takes, if they go on as they are; 0 where no number of them will do."""
+    estimate: Estimate | None = field(default=None, repr=False, compare=False)
+    """What the limit is held against, where that is a rate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +105,10 @@ def readiness(month: Month, shadow: Shadow, goal: Goal, days: float, clearable: 
     look = look_at(days, shadow.days)
     confidence = 1 - (1 - shadow.confidence) * LOOKS[max(look, 1) - 1][1]
     seen = at_look(month, look, shadow.days)
-    limits = tuple(_limits(Estimates(seen, confidence, shadow.correlation), shadow, goal, clearable))
+    limits = tuple(
+        limit if limit.holds else replace(limit, times=_times(limit))
+        for limit in limits_of(Estimates(seen, confidence, shadow.correlation), shadow, goal, clearable)
+    )
     state = _state(limits, look)
     found = int(((seen.legacy == NG) & (seen.truth == NG) & seen.drawn).sum())
     audited = int(((seen.legacy == OK) & (seen.truth == OK) & seen.drawn).sum())
@@ -131,7 +136,8 @@ def _first(shadow: Shadow, goal: Goal, state: State) -> int:
     return trials_needed(0, shadow.miss_limit, shadow.confidence)
 
 
-def _limits(estimates: Estimates, shadow: Shadow, goal: Goal, clearable: Sequence[str]) -> list[Limit]:
+def limits_of(estimates: Estimates, shadow: Shadow, goal: Goal, clearable: Sequence[str] = ()) -> list[Limit]:
+    """Return how each limit of a goal stands, without how much more it takes."""
     limits: list[Limit] = []
     if goal is not Goal.CATCH_ESCAPES:
         limits += [
@@ -185,7 +191,7 @@ def _at_most(name: str, estimate: Estimate, limit: float, unit: str) -> Limit:
         unit=unit,
         events=estimate.events,
         trials=estimate.trials,
-        times=_times(estimate, limit, at_most=True),
+        estimate=estimate,
     )
 
 
@@ -201,17 +207,17 @@ def _at_least(name: str, estimate: Estimate, limit: float) -> Limit:
         unit="%",
         events=estimate.events,
         trials=estimate.trials,
-        times=_times(estimate, limit, at_most=False),
+        estimate=estimate,
     )
 
 
-def _times(estimate: Estimate, limit: float, *, at_most: bool) -> int:
+def _times(limit: Limit) -> int:
     """Return how many times so many lots would keep the limit, 0 where none up to 64 times would."""
-    if estimate.longer is None or not estimate.trials:
-        return 1
+    if limit.estimate is None or limit.estimate.longer is None or not limit.trials:
+        return limit.times
     for times in _TIMES:
-        low, high = estimate.longer(times)
-        if high <= limit if at_most else low >= limit:
+        low, high = limit.estimate.longer(times)
+        if high <= limit.limit if limit.at_most else low >= limit.limit:
             return times
     return 0
 
