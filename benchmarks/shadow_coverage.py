@@ -154,10 +154,7 @@ def main() -> None:
     with ProcessPoolExecutor(args.processes) as pool:
         for correlation in CORRELATIONS:
             found = np.concatenate(list(pool.map(looked_at, tasks(args.months, correlation))))
-            print(
-                f"\ncorrelation {correlation:g}: rate | truth | covered | median bound | naive bias | naive
-                covered"
-            )
+            print(f"\ncorrelation {correlation:g}: truth, covered, median bound, naive bias, naive covered")
             for at, (name, truth) in enumerate(TRUE_RATES.items()):
                 value, bound, plain, simple = found[:, at].T
                 covered = float((bound >= truth).mean())
