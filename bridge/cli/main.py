@@ -42,6 +42,7 @@ COMMANDS = {
     "calibrate": "set a judge's threshold so that a stated risk is kept",
     "replay": "judge a month's archived pictures again, with another bundle or threshold",
     "bundle": "import a model trained elsewhere; show or verify a bundle",
+    "shadow": "plan the month beside the old machine, and report what it showed",
     "sniff": "record an unknown machine, propose how to read it, replay that",
     "simulate": "play an old AOI, a PLC or an MES",
     "demo": "see it work: simulated lines, real protocols",

@@ -20,8 +20,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
-from bridge.afterwards import bundle_of, view_decisions
 from bridge.goals import Rules, by_importance, fallbacks_of, model_verdict, would_be
+from bridge.judging.viewed import bundle_of, view_decisions
 from bridge.messages import (
     Decision,
     Failure,

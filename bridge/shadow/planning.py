@@ -95,8 +95,8 @@ def needs(line: Line, claim: Claim) -> list[Need]:
     per_part = min(1.0, claim.escapes / line.ng) if line.ng > 0 else 1.0
     bad = line.parts_per_day * line.ng
     asked = [
-        ("of the true NG at most this share overruled", "confirmed NG", claim.miss_limit, bad, line.missed),
-        ("escapes added, through the true NG overruled", "confirmed NG", per_part, bad, line.missed),
+        ("true NG overruled", "confirmed NG", claim.miss_limit, bad, line.missed),
+        ("escapes added, as a share of the true NG", "confirmed NG", per_part, bad, line.missed),
         ("false calls added", "parts", claim.false_calls, line.parts_per_day, line.added),
     ]
     return [
