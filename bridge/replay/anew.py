@@ -9,8 +9,11 @@ is. So a part is labelled *and* judged again with the probability
 
 and an estimate that weights labelled parts by 1 / chance needs no other weight (D. G. Horvitz and D. J. Thompson,
 Journal of the American Statistical Association 47, 1952). A drawn part whose picture is gone all the same counts
-as not drawn, and at the end ``settled`` gives the others of its stratum the share that is left as P(kept | drawn).
-What is counted without labels over judged parts alone must be weighted by 1 / ``kept_chance``.
+as not drawn, and at the end the chances of its stratum are multiplied by ``settled``, its P(kept | drawn).
+
+What is counted without labels is another matter: of agreements the pictures of a share
+1 - (1 - chance)(1 - sample) are kept, for audit and sample are drawn by hashes that know nothing of each other, and
+only they are judged.
 """
 
 from __future__ import annotations
@@ -39,20 +42,6 @@ from bridge.store import Presented, Second, Stratum
 WITHOUT_PICTURE: Final = frozenset({Failure.IMAGE_MISSING, Failure.IMAGE_REPEATED, Failure.IMAGE_UNTIED})
 """What is wrong with a view whoever judges it."""
 _SMALL = 8
-_EVIDENCE = frozenset({Stratum.DISAGREED, Stratum.UNRELIABLE})
-
-
-def kept_chance(second: Second, sample: float) -> float:
-    """Return the probability with which the pictures of a part were kept, from its original record.
-
-    What somebody disagreed on, what was unreliable and what failed is evidence. Of the rest, and of parts that
-    were passed over, one is kept if it was drawn or is in the sample; both follow from its id, by hashes that know
-    nothing of each other.
-    """
-    failed = second.failures or any(view.judgement and view.judgement.failure for view in second.views)
-    if second.stratum in _EVIDENCE or failed:
-        return 1.0
-    return 1 - (1 - (second.chance or 0.0)) * (1 - sample)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +71,12 @@ def before(one: Presented) -> Before:
 
 
 def shown(was: Before) -> Inspection:
-    """Return the part as it was handed over, but for its pictures and what bounded it in time."""
+    """Return what goals look at of a part: all that was handed over but name, pictures and times."""
     one = was.decision
     marked = any(view.legacy is Verdict.NG for view in one.views)
     unsaid = one.said is None and not (marked and one.legacy is Verdict.NG)  # an older journal did not keep it
     return Inspection(
-        part=one.part,
+        part="",
         legacy=one.legacy if unsaid else one.said,
         legacy_understood=one.legacy is not None,
         views=tuple(View(name=view.name, legacy=view.legacy, defect=view.defect) for view in one.views),
@@ -116,27 +105,45 @@ def at_threshold(was: Before, threshold: float) -> dict[int, Judgement] | None:
 
 
 def _held(one: Judgement, score: float, threshold: float) -> Judgement:
-    return replace(one, threshold=threshold, verdict=Verdict.OK if score >= threshold else Verdict.NG)
+    return Judgement(
+        verdict=Verdict.OK if score >= threshold else Verdict.NG,
+        score=score,
+        threshold=threshold,
+        label=one.label,
+        bundle=one.bundle,
+        judge_ms=one.judge_ms,
+        boxes=one.boxes,
+        heat_map=one.heat_map,
+    )
 
 
 def part_again(one: Decision, goal: Goal | None = None) -> Decision:
     """Return the part's own row: what it was in shadow, and of a live one what it would have been."""
-    if one.stage is Stage.LIVE:
-        lacking = one.legacy is None
-        one = replace(
-            one,
-            model=None,
-            final=one.legacy,
-            origin=Origin.LEGACY,
-            failures=(Failure.LEGACY_MISSING,) if lacking else (),
-            degraded=lacking,
-            error=lacking,
-            rechecked=False,
-            bundle="",
-            judge_ms=0.0,
-            views=tuple(replace(view, judgement=None, final=view.legacy) for view in one.views),
-        )
-    return replace(one, stage=Stage.SHADOW, goal=goal or one.goal)
+    if one.stage is Stage.SHADOW:
+        return one if goal in {None, one.goal} else replace(one, goal=goal or one.goal)
+    lacking = one.legacy is None
+    return replace(
+        one,
+        goal=goal or one.goal,
+        stage=Stage.SHADOW,
+        model=None,
+        final=one.legacy,
+        origin=Origin.LEGACY,
+        failures=_failures(one),
+        degraded=lacking,
+        error=lacking,
+        rechecked=False,
+        bundle="",
+        judge_ms=0.0,
+        views=tuple(replace(view, judgement=None, final=view.legacy) for view in one.views),
+    )
+
+
+def _failures(one: Decision) -> tuple[Failure, ...]:
+    """Return what is wrong with a part whoever judges it."""
+    if one.stage is Stage.SHADOW:
+        return one.failures
+    return (Failure.LEGACY_MISSING,) if one.legacy is None else ()
 
 
 def second_again(
@@ -156,7 +163,7 @@ def second_again(
         failures: of the part as a whole.
     """
     part, views = shown(was), was.views
-    whole = {*part_again(was.decision).failures, *failures}
+    whole = {*_failures(was.decision), *failures}
     failed = {*whole, *(one.failure for one in judged.values() if one.failure)}
     drawn = was.second or Second(id=was.decision.id, kind="shadow", at=at, model=None, goals={})
     return Second(
@@ -180,13 +187,13 @@ def _goals(rules: Rules, part: Inspection, judged: Mapping[int, Judgement]) -> M
     """Return what each goal would answer; of small parts, which are alike by the thousand, each kind once."""
     if len(part.views) > _SMALL:
         return would_be(rules, part, judged)
-    return _of_kind(rules, replace(part, part=""), tuple((i, j.verdict, j.failure) for i, j in judged.items()))
+    return _of_kind(rules, part, tuple((i, j.verdict, j.failure) for i, j in judged.items()))
 
 
 def _fallbacks(rules: Rules, part: Inspection, failed: frozenset[Failure]) -> Mapping[Goal, Verdict | None]:
     if len(part.views) > _SMALL:
         return fallbacks_of(rules, part, failed)
-    return _fallbacks_of_kind(rules, replace(part, part=""), failed)
+    return _fallbacks_of_kind(rules, part, failed)
 
 
 _fallbacks_of_kind = lru_cache(maxsize=1024)(fallbacks_of)
@@ -216,9 +223,10 @@ def settled(drawn: Mapping[Stratum, int], judged: Mapping[Stratum, int]) -> dict
 
     It takes for granted that which of them lost their pictures has nothing to do with what is on them
     (C.-E. Särndal, B. Swensson and J. Wretman, Model Assisted Survey Sampling, 1992, response homogeneity groups).
+    A stratum that lost all has no chance left.
     """
     shares = {stratum: judged.get(stratum, 0) / amount for stratum, amount in drawn.items() if amount}
-    return {stratum: share for stratum, share in shares.items() if 0 < share < 1}
+    return {stratum: share for stratum, share in shares.items() if share < 1}
 
 
 def wanted(

@@ -38,7 +38,7 @@ class Manifest:
     rules: str
     """Short hash of all that the configuration says of the line and that moves verdicts."""
     sample: float
-    """The share of agreements of which ``[images]`` keeps pictures, for ``anew.kept_chance``."""
+    """The share of agreements of which ``[images]`` keeps pictures; see ``anew``."""
     begun_at: float
     """Unix time."""
     finished_at: float | None = None

@@ -183,7 +183,10 @@ class Again:
             return was.second
         if said is None:
             return anew.second_without(was, treatment.rules, now)
-        return anew.second_again(was, treatment.rules, said, now, treatment.failures)
+        failed = treatment.failures
+        if self._team is None and was.second is not None:
+            failed |= set(was.second.failures)
+        return anew.second_again(was, treatment.rules, said, now, failed)
 
     def _treatment(self, recipe: str) -> Treatment:
         line = self._job.line

@@ -25,7 +25,7 @@ _GONE = "SELECT count(*) FROM second WHERE kind = 1 AND goal_1 IS NULL AND instr
 _FAILED = "SELECT failure, count(*) FROM second_view WHERE failure IS NOT NULL GROUP BY 1"
 _VIEWS = "SELECT count(*) FROM second_view WHERE score IS NOT NULL"
 _DRAWN = "SELECT stratum, count(*) FROM second WHERE drawn AND stratum IS NOT NULL GROUP BY 1"
-_SETTLE = "UPDATE second SET chance = chance * ? WHERE drawn AND stratum = ?"
+_SETTLE = "UPDATE second SET chance = chance * ? WHERE stratum = ?"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ class Target:
         return Counter({Stratum(stratum): amount for stratum, amount in found})
 
     def finish(self, shares: Mapping[Stratum, float], entry: Entry) -> None:
-        """Multiply the chances of strata by what was left of them, and say that all is there; both or neither."""
+        """Multiply the chances of strata by what is left of them, and say that all is there; both or neither."""
         with self._ledger.transaction():
             for stratum, share in shares.items():
                 self._ledger.connection.execute(_SETTLE, (share, int(stratum)))

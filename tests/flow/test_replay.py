@@ -71,10 +71,10 @@ def scores(found: Found) -> list[float | None]:
     return [one.score for one in judged if one]
 
 
-def chances(found: Found) -> list[float]:
-    """Return the chances of the parts that were drawn because somebody disagreed."""
+def disagreements(found: Found) -> list[Second]:
+    """Return the records of the parts on which somebody disagreed in the month, each drawn for sure."""
     said = [one.seconds[0] for one in found.values()]
-    return [one.chance or 0.0 for one in said if one.drawn and one.stratum is Stratum.DISAGREED]
+    return [one for one in said if one.stratum is Stratum.DISAGREED]
 
 
 @pytest.fixture(scope="module")
@@ -144,9 +144,12 @@ def test_parts_without_pictures_are_counted_and_no_goal_is_scored(month: Path) -
     without = {name for name, one in again(month, "poorer").items() if not one.seconds[0].goals}
     assert without == {one.decision.id for one in gone}
     assert f"{len(gone)} parts are not judged, for their pictures are not kept" in said
-    before, after = chances(was), chances(again(month, "poorer"))
-    assert len(after) < len(before)
-    assert sum(1 / chance for chance in after) == pytest.approx(len(before))
+    disagreed, drawn = disagreements(was), disagreements(again(month, "poorer"))
+    assert len(drawn) == len(disagreed)
+    assert len({one.chance for one in drawn}) == 1
+    weights = [1 / one.chance for one in drawn if one.drawn and one.chance]
+    assert len(weights) < sum(weights)
+    assert sum(weights) == pytest.approx(len(disagreed))
     told = json.loads((month / "var" / "replays" / "poorer" / "replay.json").read_text("utf-8"))
     assert (told["outcome"]["judged"], told["outcome"]["without_picture"]) == (COUNT - len(gone), len(gone))
 
@@ -170,19 +173,23 @@ def there(folder: Path) -> int:
 
 
 @pytest.mark.timeout(180)
-def test_a_killed_replay_goes_on(month: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_an_interrupted_replay_goes_on(month: Path, how: signal.Signals) -> None:
     """The same command ends with the same journal as one that nobody killed, and then has nothing to do."""
-    total = lengthened(month / "var", 100)
+    total = lengthened(month / "var", 20)
     words = ("--bundle", str(month / "model" / "bundle"), "--name", "killed")
     folder = month / "var" / "replays" / "killed"
-    process = subprocess.Popen(command(month, *words), stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command(month, *words), stderr=subprocess.PIPE, text=True)
     give_up, begun = time.monotonic() + PATIENCE_SECONDS, 0
     while not begun:
         assert time.monotonic() < give_up
         with suppress(ConfigError, Unavailable):  # just being made
             begun = there(folder)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    process.send_signal(how)
+    _, complained = process.communicate()
+    if how is signal.SIGINT:
+        assert process.returncode == 130
+        assert complained == "The same command goes on with it.\naoi-bridge: interrupted\n"
     assert 0 < begun <= there(folder) < total
     assert json.loads((folder / "replay.json").read_text("utf-8"))["finished_at"] is None
     assert f"{total:,} of {total:,} parts judged" in replayed(month, *words)
