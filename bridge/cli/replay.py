@@ -91,6 +91,7 @@ def run(args: argparse.Namespace) -> int:
         if what.finished_at is None:
             manifest.write(folder, replace(what, finished_at=clock.wall(), outcome=asdict(outcome)))
     _report(outcome, folder, clock.monotonic() - started)
+    print(f"its report: aoi-bridge shadow report {args.line} --data {folder}")
     return 0
 
 

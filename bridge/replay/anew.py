@@ -12,8 +12,8 @@ Journal of the American Statistical Association 47, 1952). A drawn part whose pi
 as not drawn, and at the end the chances of its stratum are multiplied by ``settled``, its P(kept | drawn).
 
 What is counted without labels is another matter: of agreements the pictures of a share
-1 - (1 - chance)(1 - sample) are kept, for audit and sample are drawn by hashes that know nothing of each other, and
-only they are judged.
+1 - (1 - chance)(1 - sample) are kept, for audit and sample are drawn by hashes that know nothing of each other,
+and only they are judged.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bridge.clock import SystemClock
@@ -27,6 +27,8 @@ from bridge.tasks import Tasks
 AHEAD = 2
 """Pieces that one worker has at once: one under way, and the next."""
 PIECE_VIEWS = SLICE_VIEWS
+PIECE_BYTES = 16 << 20
+"""Of large pictures fewer are judged together."""
 TRIES = 3
 """Of one picture alone: a worker may have died over the other piece that it had."""
 GOODBYE_SECONDS = 1.0
@@ -77,17 +79,25 @@ class Hands:
                 piece.done.set_result(said)
 
     async def _judged(self, piece: Piece, slot: Slot[Judge]) -> Said:
-        pictures = await asyncio.to_thread(lambda: [self._images.read(ask.image) for ask in piece.asks])
-        there = [place for place, picture in enumerate(pictures) if picture is not None]
-        said: Said = [None] * len(pictures)
-        views = [_with(piece.asks[place].view, pictures[place]) for place in there]
-        for place, one in zip(there, await ask(slot, views) if views else (), strict=True):
-            said[place] = one
+        said: Said = []
+        while len(said) < len(piece.asks):
+            pictures = await asyncio.to_thread(self._read, piece.asks[len(said) :])
+            shown = zip(piece.asks[len(said) :], pictures, strict=False)
+            views = [replace(one.view, image=picture) for one, picture in shown if picture is not None]
+            judged = iter(await ask(slot, views) if views else ())
+            said += [None if picture is None else next(judged) for picture in pictures]
         return said
 
-
-def _with(view: View, picture: bytes | None) -> View:
-    return View(name=view.name, image=picture, roi=view.roi, threshold=view.threshold)
+    def _read(self, asks: Sequence[Ask]) -> list[bytes | None]:
+        """Return the pictures of the first views: of all, or as many as may lie in memory at once."""
+        pictures: list[bytes | None] = []
+        size = 0
+        for one in asks:
+            pictures.append(picture := self._images.read(one.image))
+            size += len(picture or b"")
+            if size >= PIECE_BYTES:
+                break
+        return pictures
 
 
 async def ask(slot: Slot[Judge], views: Sequence[View]) -> Sequence[Judgement]:

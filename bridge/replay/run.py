@@ -7,6 +7,7 @@ it and has lost the few pages that were under way.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from typing import TypeVar, cast
 
 from bridge.clock import Clock
 from bridge.config import Line
+from bridge.errors import Unavailable
 from bridge.judging.turns import Turns
 from bridge.messages import Decision, Goal, Judgement, View
 from bridge.plugin.discovery import Plugged
@@ -215,8 +217,17 @@ class Scribe:
         self._thread, self._to = thread, to
 
     async def do(self, work: Callable[[Target], T]) -> T:
-        """Have something done in the journal; cancelling the wait does not stop it."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work, self._to)
+        """Have something done in the journal; cancelling the wait does not stop it.
+
+        Raises:
+            Unavailable: the disk refuses.
+        """
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work, self._to)
+        except sqlite3.DatabaseError as exc:
+            raise Unavailable(
+                f"the journal of the replay cannot be written ({exc}); the same command goes on"
+            ) from exc
 
 
 @asynccontextmanager

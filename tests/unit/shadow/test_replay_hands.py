@@ -25,6 +25,7 @@ class Fragile:
 
     def __init__(self) -> None:
         self.died = 0
+        self.asked: list[int] = []
 
     async def __aenter__(self) -> Self:
         return self
@@ -33,6 +34,7 @@ class Fragile:
         pass
 
     async def __call__(self, views: Sequence[View]) -> Sequence[Judgement]:
+        self.asked.append(len(views))
         if any(view.image == b"poison" for view in views):
             self.died += 1
             raise Unavailable("the judge died")
@@ -67,6 +69,25 @@ async def test_a_judge_that_never_comes_back_ends_the_replay(
         await hands.ask(slot, [View(image=b"poison")])  # type: ignore[arg-type]
     with pytest.raises(Unavailable):
         await offering
+
+
+async def test_large_pictures_are_judged_a_few_at_a_time(
+    slot: Slot[Fragile], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory is bounded by bytes, not by how many pictures there are."""
+    monkeypatch.setattr(hands, "PIECE_BYTES", 10)
+    judge = Fragile()
+    async with Images(tmp_path) as images:
+        kept = [await images.put(f"picture {number}".encode()) for number in range(5)]
+        await images.flush()
+        team = Hands(images, 1)
+        offering = asyncio.create_task(slot.offer(judge))
+        working = asyncio.create_task(team.work({"it": slot}))  # type: ignore[dict-item]
+        done = await team.judge(Piece("it", [Ask(View(), one) for one in kept]))
+        assert await done == [GOOD] * 5
+        assert judge.asked == [2, 2, 1]
+        working.cancel()
+        offering.cancel()
 
 
 async def test_pictures_that_are_gone_are_not_asked_about(slot: Slot[Fragile], tmp_path: Path) -> None:
