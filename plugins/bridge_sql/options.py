@@ -11,6 +11,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from bridge.plugin import (
     Decision,
     Goal,
+    LabelOptions,
     Login,
     Milliseconds,
     Options,
@@ -212,6 +213,82 @@ class SqlSourceOptions(WordOptions, ShareOptions, DatabaseOptions, SourceOptions
     def completed_by(self) -> str:
         """The column that says whether a row is complete."""
         return self.complete_column or self.columns.verdict
+
+
+class LabelColumns(BaseModel):
+    """Where the facts stand in a station's table; an empty name for what it does not say."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    number: Identifier = "id"
+    """the column of the row's number, a whole number that grows from row to row"""
+    part: OptionalIdentifier = "part"
+    """the column of the serial number or barcode"""
+    id: OptionalIdentifier = ""
+    """the column of the inspection id, if the station knows it"""
+    verdict: Identifier = "verdict"
+    """the column of the verdict"""
+    who: OptionalIdentifier = ""
+    """the column of the person's name or number"""
+    defect: OptionalIdentifier = ""
+    """the column of the defect that the person found"""
+    note: OptionalIdentifier = ""
+    """the column of a remark"""
+    time: OptionalIdentifier = ""
+    """the column of when that was said; left out, the moment at which the row is seen"""
+
+
+class Said(Columns):
+    """The columns of a label road in the place of a source's."""
+
+    inspection: str = ""
+    who: str = ""
+    note: str = ""
+    time: str = ""
+
+
+class SqlLabelOptions(DatabaseOptions, LabelOptions):
+    """A repair or verification station's table of what people said, which is read by polling and never written."""
+
+    table: Identifier = Field(examples=["dbo.TB_Repair"])
+    """the station's table, as schema.name or name"""
+    columns: LabelColumns = LabelColumns()
+    """where the facts stand: number, part, id, verdict, who, defect, note, time; an empty name for what the
+    station does not say"""
+    where: str = ""
+    """a condition in SQL that rows must meet, for instance LineNo = 1; it goes to the database as it stands"""
+    complete: Literal["at_once", "filled"] = "filled"
+    """when a row is a label: filled (the verdict is no longer NULL) or at_once (rows appear whole)"""
+    pending_hours: Annotated[float, Field(gt=0, le=24 * 31)] = 72
+    """hours up to 744 that a row without a verdict is waited for; then it is put into quarantine"""
+    start: Literal["end", "beginning"] = "end"
+    """where to begin at the very first start: end (only rows that are new from then on) or beginning (all)"""
+    settle_seconds: Span = 10
+    """seconds up to 3600 that a missing number is still looked for: a row may be committed later than one with a
+    higher number"""
+    poll_ms: Milliseconds = 1000
+    """milliseconds between two looks at the table"""
+
+    def watched(self) -> SqlSourceOptions:
+        """Return the same table as that of a source."""
+        said = self.columns
+        same = ("url", "user", "password", "connect_timeout_seconds", "query_timeout_seconds", "table", "where")
+        told = {
+            name: getattr(self, name) for name in (*same, "complete", "start", "settle_seconds", "poll_ms", "home")
+        }
+        columns = Said.model_construct(
+            id=said.number,
+            part=said.part,
+            verdict=said.verdict,
+            defect=said.defect,
+            inspection=said.id,
+            who=said.who,
+            note=said.note,
+            time=said.time,
+        )
+        return SqlSourceOptions.model_construct(
+            **told, columns=columns, complete_timeout_seconds=self.pending_hours * 3600
+        )
 
 
 class SqlReporterOptions(DatabaseOptions, ReporterOptions):

@@ -8,15 +8,18 @@ and what is found then is backlog.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import TypeAlias
 
-from bridge.plugin import Inspect, Source, Unavailable, count, logger, rejecting
+from bridge.plugin import Inspect, Rejects, Source, Unavailable, count, logger, rejecting
 from bridge_sql.clerk import Clerk
 from bridge_sql.database import database
 from bridge_sql.keeping import Keeper
+from bridge_sql.lanes import Lanes
 from bridge_sql.looking import Table
 from bridge_sql.options import SqlSourceOptions
+from bridge_sql.position import Position
 from bridge_sql.presenting import Presenter
 from bridge_sql.watching import Watch
 
@@ -31,23 +34,44 @@ async def open_source(options: SqlSourceOptions) -> AsyncIterator[Source]:
         ConfigError: user, password, database, a table or a column are wrong.
         Unavailable: the database is away.
     """
+    async with options.share() as fetch, open_table(options) as watch:
+
+        async def run(inspect: Inspect) -> None:
+            def present(position: Position, rejects: Rejects, tasks: asyncio.TaskGroup) -> Lanes:
+                return Presenter(options, position, inspect, fetch, rejects, tasks)
+
+            await watch(present)
+
+        yield run
+
+
+Taking: TypeAlias = Callable[[Position, Rejects, asyncio.TaskGroup], Lanes]
+"""Makes what takes the rows."""
+
+
+@asynccontextmanager
+async def open_table(options: SqlSourceOptions) -> AsyncIterator[Callable[[Taking], Awaitable[None]]]:
+    """Open a table, whatever its rows tell of; raises as ``open_source`` does.
+
+    What it yields watches the table until that fails, or until it is cancelled.
+    """
     table = Table(options)
     keeper = Keeper(options.home / "position.json", f"{options.place}/{options.table}.{options.columns.id}")
-    async with options.share() as fetch, database(options, "read") as clerk:
+    async with database(options, "read") as clerk:
         await clerk.do(table.probe)
         await _begin(options, clerk, table, keeper)
 
-        async def run(inspect: Inspect) -> None:
+        async def watch(taking: Taking) -> None:
             async with rejecting(options.home) as rejects, asyncio.TaskGroup() as tasks:
-                presenter = Presenter(options, keeper.position, inspect, fetch, rejects, tasks)
+                lanes = taking(keeper.position, rejects, tasks)
                 keeping = tasks.create_task(keeper.keep(), name="sql position")
-                away = await Watch(options, clerk, table, keeper.position, presenter).run()
-                presenter.end()
+                away = await Watch(options, clerk, table, keeper.position, lanes).run()
+                lanes.end()
                 keeping.cancel()
             raise away
 
         try:
-            yield run
+            yield watch
         finally:
             await keeper.try_to_save()
 

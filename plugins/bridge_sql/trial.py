@@ -28,6 +28,22 @@ def _reporter(place: Place) -> dict[str, object]:
     return {"url": f"sqlite:///{place.folder}/mes.db", "table": "decisions", "query_timeout_seconds": 1}
 
 
+def _labels(place: Place) -> dict[str, object]:
+    return {
+        "url": f"sqlite:///{place.folder}/repair.db",
+        "table": "repair",
+        "columns": {"who": "who", "defect": "defect", "time": "said"},
+        "start": "beginning",
+        "poll_ms": 5,
+        "query_timeout_seconds": 2,
+    }
+
+
+LABELS = Trial(
+    options=_labels,
+    road="folder",
+    unfit={"label-key-is-stable": "each row is a label; what is said again is another row"},
+)
 ROWS = Trial(options=_source, road="folder", under_way=256)
 DECISIONS = Trial(
     options=_reporter,

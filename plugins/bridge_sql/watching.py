@@ -10,10 +10,10 @@ from itertools import islice
 
 from bridge.plugin import ConfigError, Unavailable, count, logger
 from bridge_sql.clerk import Clerk
+from bridge_sql.lanes import Lanes
 from bridge_sql.looking import NEW_AT_ONCE, PAGE, Found, Look, Request, Table
 from bridge_sql.options import SqlSourceOptions
 from bridge_sql.position import IDS_AT_ONCE, LOWEST, Position
-from bridge_sql.presenting import Presenter
 
 EXTENT_SECONDS = 1.0
 """How often it is asked whether the machine has begun to count anew."""
@@ -35,7 +35,7 @@ class Watch:
     """Looks at one table until that fails."""
 
     def __init__(
-        self, options: SqlSourceOptions, clerk: Clerk, table: Table, position: Position, presenter: Presenter
+        self, options: SqlSourceOptions, clerk: Clerk, table: Table, position: Position, presenter: Lanes
     ) -> None:
         self._options = options
         self._clerk = clerk
@@ -126,9 +126,7 @@ class Watch:
 
     def _give_up(self, waiting: _Waiting, why: str) -> None:
         count("never_complete")
-        logger().warning(
-            "a part has no verdict, for its row " + why, table=self._options.table, id=waiting.found.id
-        )
+        logger().warning("a row has no verdict, for it " + why, table=self._options.table, id=waiting.found.id)
         self._presenter.hand_over(waiting.found, waiting.event, waiting.generation)
 
     def _left_behind(self) -> None:

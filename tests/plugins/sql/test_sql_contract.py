@@ -11,6 +11,7 @@ from bridge_sql.trial import DECISIONS
 
 test_the_source_keeps_the_contract = contract("source", "sql")
 test_the_reporter_keeps_the_contract = contract("reporter", "sql")
+test_the_label_road_keeps_the_contract = contract("labels", "sql")
 
 
 def test_no_rule_is_left_out_by_a_slip() -> None:

@@ -150,7 +150,7 @@ async def test_a_part_that_is_not_recorded_is_offered_again(
     plant: Place, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Until its decision is committed it is not ours; a restart finds it too."""
-    monkeypatch.setattr("bridge_sql.presenting.AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr("bridge_sql.lanes.AGAIN_SECONDS", 0.01)
     host = SqlHost(recorded=lambda part: part.backlog)
     async with reading(host, plant.source(home)):
         await plant.insert(1, "P1", "OK")
