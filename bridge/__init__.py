@@ -3,7 +3,8 @@
 The way of a part: ``line`` (all of it on one screen), and its steps: ``terms`` (by when), ``goals`` (route and
 decide), ``judging`` (the model, in a process of its own), ``recording`` (one commit, into ``store``), ``delivery``
 (PLC now or never, MES for ever), ``afterwards`` (what is known only later), ``labelling`` (what people say of
-parts); ``standing``, ``fallbacks`` and ``bypass`` are how the line stands meanwhile.
+parts); ``standing``, ``fallbacks`` and ``bypass`` are how the line stands meanwhile, and ``watching`` says whether
+it keeps its promise.
 
 What keeps it going: ``gateway`` composes; ``running`` opens and closes one line, ``judges`` one model;
 ``supervise`` keeps a plugin open, ``watched`` knows how it does, ``opening`` says what its first opening means,

@@ -11,16 +11,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bridge.config.changes import NOWHERE
-from bridge.config.decision import Approval, read_approval
+from bridge.config.changes import NOWHERE, Facts
+from bridge.config.decision import Approval, decision_hash, read_approval
 from bridge.errors import ConfigError, Unavailable
 from bridge.log import logger
 from bridge.store import Entry, Journal, Reader
 
-APPROVAL, LOWERED = "approval", "fell back to shadow"
+APPROVAL, LOWERED, DECISION = "approval", "fell back to shadow", "decision hash"
 UNDONE = "could not be done: "
 """How the reason of an entry begins that takes back the one before it."""
-KINDS = (APPROVAL, LOWERED, "stage", "line")
+KINDS = (APPROVAL, LOWERED, DECISION, "stage", "line")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,10 @@ class Permit:
     """Why it fell back to shadow by itself; empty where it did not, or was taken live again."""
     shadow_since: float = 0.0
     """Unix time when it last went back to shadow: a report of the time before says nothing of what came then."""
+    decision: str = ""
+    """The decision hash under which it last ran."""
+    since: float = 0.0
+    """Unix time from which on it is live as it is now; 0 where nobody knows."""
 
 
 def followed(entries: Iterable[Entry]) -> dict[str, Permit]:
@@ -45,9 +49,9 @@ def followed(entries: Iterable[Entry]) -> dict[str, Permit]:
             if entry.what == APPROVAL or entry.new == "live":
                 permits[entry.line] = before.get(entry.line, now)
             continue
-        then = _after(now, entry)
-        if then != now:
-            before[entry.line], permits[entry.line] = now, then
+        then = permits[entry.line] = _after(now, entry)
+        if (then.approvals, then.lowered) != (now.approvals, now.lowered):
+            before[entry.line] = now
     return permits
 
 
@@ -58,11 +62,40 @@ def _after(now: Permit, entry: Entry) -> Permit:
         except ValueError:
             return now
         others = tuple(one for one in now.approvals if one.text() != approval.text())
-        return replace(now, approvals=(*others, approval), lowered="")
+        since = entry.at if now.lowered else now.since
+        return replace(now, approvals=(*others, approval), lowered="", since=since)
     if entry.what == LOWERED:
-        return Permit(lowered=entry.why, shadow_since=entry.at)
-    gone = entry.what == "line" and entry.new == NOWHERE
-    return Permit(shadow_since=entry.at) if gone or entry.new.startswith("shadow") else now
+        return Permit(lowered=entry.why, shadow_since=entry.at, decision=now.decision)
+    if entry.what == DECISION:
+        return replace(now, decision=entry.new, since=entry.at)
+    if entry.new == NOWHERE or entry.new.startswith("shadow"):
+        return Permit(shadow_since=entry.at, decision=now.decision)
+    return replace(now, since=entry.at)
+
+
+def moved(permits: Mapping[str, Permit], facts: Facts) -> list[Entry]:
+    """Return an entry for each live line whose decision hash is another than it last ran under. Pure."""
+    live = {name: line for name, line in facts.items() if line["stage"].value == "live"}
+    now = {name: decision_hash(line, int(line["goal"].value)) for name, line in live.items()}
+    return [
+        Entry(what=DECISION, line=name, old=before, new=after)
+        for name, after in now.items()
+        if (before := permits.get(name, Permit()).decision) != after
+    ]
+
+
+def lowered(permits: Mapping[str, Permit], whys: Mapping[str, str]) -> dict[str, Permit]:
+    """Return what lines may, those that fell back to shadow just now included: their entries may be under way."""
+    known = {name: permits.get(name, Permit()) for name in [*permits, *whys]}
+    return {
+        name: one if one.lowered or name not in whys else Permit(lowered=whys[name], decision=one.decision)
+        for name, one in known.items()
+    }
+
+
+def in_shadow(permits: Mapping[str, Permit]) -> frozenset[str]:
+    """Return the lines that fell back to shadow by themselves."""
+    return frozenset(name for name, permit in permits.items() if permit.lowered)
 
 
 def standing(permits: Mapping[str, Permit]) -> list[Approval]:

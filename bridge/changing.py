@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Self
 
 from bridge import approvals, in_force
-from bridge.approvals import UNDONE, Permit, entry_of, undone
+from bridge.approvals import UNDONE, Permit, entry_of, in_shadow, undone
 from bridge.config import Config, ConfigMistakes
 from bridge.config.changes import Facts, compare, facts, shared
 from bridge.config.decision import SHOWN, Approval, decision_hash, fits, fitting, granted, unapproved
@@ -88,7 +88,7 @@ class Trial:
         then = in_force.remembered(now, facts(wanted.config, {name: one[1] for name, one in found.items()}))
         given = [wanted.approval] if wanted.approval else []
         fit = fitting(then, [*approvals.standing(self._permits), *given])
-        alone = unapproved(then, fit)
+        alone = unapproved(then, fit, in_shadow(self._permits))
         changes = [*shared(self._running, wanted.config), *compare(now, then)]
         reasoned = [reasoned_by(change, wanted.who, wanted.override.strip(), fit) for change in changes]
         if not wanted.override.strip():

@@ -54,6 +54,8 @@ class Gateway:
         self._running: dict[str, Running] = {}
         self._facts: Facts = {}
         """What is in force."""
+        self._lowered: dict[str, str] = {}
+        """Why lines fell back to shadow by themselves, until somebody takes them live again."""
         self._changing = asyncio.Lock()
 
     @property
@@ -101,6 +103,9 @@ class Gateway:
         await came(self.journal, self.config, models)
         permits = await approvals.read_at_start(self.journal)
         self._facts = await starting.held(self.config, models, self.journal, permits, override, who)
+        self._lowered = {name: permit.lowered for name, permit in (permits or {}).items() if permit.lowered}
+        for entry in approvals.moved(permits, self._facts) if permits is not None else ():
+            self.journal.note(entry)
         models = {**in_force.approved_bundles(self._facts), **{name: one for name, one in models.items() if one}}
         self._proven = await self.journal.answered_under(self.config.fingerprint)
         for name, judge in self.config.judge.items():
@@ -176,7 +181,8 @@ class Gateway:
             return await self._change(wanted, partial(asyncio.to_thread, shelf.put_live, folder, back=back))
 
     async def _change(self, wanted: Wanted, then: Callable[[], Awaitable[None]] | None = None) -> list[Change]:
-        permits = await approvals.read(self.journal)
+        self._lowered |= {name: one.standing.lowered for name, one in self.lines.items() if one.standing.lowered}
+        permits = approvals.lowered(await approvals.read(self.journal), self._lowered)
         async with Trial(self.config, self._facts, self.judges, permits) as trial:
             approved = await trial.approve(wanted)
             await write_down(approved, self.journal, self.config.data, then)
@@ -184,7 +190,14 @@ class Gateway:
         for candidate in approved.judges:
             await self.judges.take_over(candidate)
         self._facts = approved.facts
+        for entry in approvals.moved(permits, self._facts):
+            self.journal.note(entry)
+        raised = {one.line for one in approved.granted}
+        shadowed = {line.name for line in wanted.config.line if line.stage == "shadow"}
+        self._lowered = {name: why for name, why in self._lowered.items() if name not in raised | shadowed}
         await self._adopt(wanted.config)
+        for name, line in self.lines.items():
+            line.lower(self._lowered.get(name, ""))
         try:
             await asyncio.to_thread(in_force.write, self.config.data, InForce(approved.facts))
         except Unavailable as exc:  # it stays pending, which the next start takes as well
@@ -242,6 +255,7 @@ class Gateway:
         running = Running(
             line, fingerprint, self.judges, self.journal, self.images, data, self._peers, self._clock
         )
+        running.line.lower(self._lowered.get(line.name, ""))
         self._running[line.name] = running
         running.open(partial(admitted, proven=self._proven) if starting else None)
 
@@ -271,6 +285,7 @@ class Gateway:
                     "topology": line.topology,
                     "judges": sorted(line.judges()),
                     "error": self.lines[line.name].standing.error,
+                    **self._running[line.name].promise(),
                     "bypass_seconds": self.lines[line.name].standing.bypassed.left_seconds(),
                     **self.lines[line.name].figures(),
                 }

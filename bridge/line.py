@@ -68,10 +68,10 @@ class Line:
     ) -> None:
         self.config = config
         self._images, self._realtime, self._clock, self._journal = images, realtime, clock, journal
-        self._treatments = {name: treatment_of(config, name, judges) for name in config.recipe}
-        self._otherwise = treatment_of(config, "", judges)
+        self._configured = {name: treatment_of(config, name, judges) for name in ["", *config.recipe]}
+        self._treatments = self._configured
         self._fallbacks = Fallbacks(config.fallbacks_in_a_row)
-        self.standing = Standing(config, judges, self._fallbacks, clock, self._audit)
+        self.standing = Standing(config, judges, self._fallbacks, clock, self.audit)
         self._recording = Recording(config, fingerprint, journal, guaranteed, self._fallbacks, clock, self._spawn)
         self.afterwards = self._recording.afterwards
         self._room = asyncio.Semaphore(config.in_flight)
@@ -97,7 +97,7 @@ class Line:
         del self._under_way[key]
 
     async def _answer(self, part: Inspection, fetch: Fetch | None) -> Decision:
-        treatment = self._treatments.get(part.recipe, self._otherwise)
+        treatment = self._treatments.get(part.recipe, self._treatments[""])
         now, bypass = self._clock.monotonic(), self.standing.bypassed.in_force
         terms = terms_of(part, treatment, self.config, now, bypass=bypass)
         if (repeat := await self._recording.presented_before(part, terms)) is not None:
@@ -204,7 +204,8 @@ class Line:
         for failure in decision.failures:
             failed.labels(self.config.name, failure).inc()
 
-    def _audit(self, what: str, *, old: str = "", new: str = "", why: str = "", who: str = "") -> None:
+    def audit(self, what: str, *, old: str = "", new: str = "", why: str = "", who: str = "") -> None:
+        """Put something into the audit log under the line's name."""
         entry = Entry(what=what, who=who, line=self.config.name, old=old, new=new, why=why)
         logger(line=self.config.name).warning("audited", what=what, old=old, new=new, why=why, who=who)
         self._journal.note(entry)
@@ -219,6 +220,18 @@ class Line:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             logger(line=self.config.name).error("task failed", task=task.get_name(), exc_info=error)
+
+    def lower(self, why: str) -> None:
+        """Be in shadow from the next part on, whatever the configuration says; without a reason, no more.
+
+        The wires stay: PLC and MES are told on the same parts as before, with the inspector's verdict.
+        """
+        self.standing.lowered = why
+        shadowed = {
+            name: replace(one, rules=replace(one.rules, stage=Stage.SHADOW))
+            for name, one in self._configured.items()
+        }
+        self._treatments = shadowed if why else self._configured
 
     def adopt(self, fingerprint: str) -> None:
         """Record decisions under another version of the file, which says the same of this line."""

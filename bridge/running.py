@@ -6,8 +6,9 @@ A line is closed from its source on: no part comes any more, those under way end
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
@@ -26,6 +27,7 @@ from bridge.store import Images, Journal
 from bridge.supervise import Slot, keep, persist
 from bridge.tasks import Tasks
 from bridge.watched import State, Watched
+from bridge.watching import Watch
 
 HEAD_START_SECONDS = 10.0
 """A source is not kept waiting longer than this for its judges: a part with a fallback beats one unanswered."""
@@ -83,6 +85,10 @@ class Running:
         self.line = Line(
             config, fingerprint, judges.turns, journal, images, self._realtime, self._guaranteed, clock
         )
+        self.watch = Watch(config, data, clock, self.line.audit) if config.stage == "live" else None
+        """Whether a live line keeps its promise."""
+        if self.watch is not None:
+            self.watch.lower, self.watch.hold = self.line.lower, self._hold
         self._heart = Heart(config.name, self._counts, journal, peers, data, clock)
 
     def open(self, admitted: Admitted | None = None) -> None:
@@ -99,6 +105,8 @@ class Running:
             self._persist("afterwards", self.line.afterwards.run)
             self._persist("pulse", self._heart.run)
             self._persist("bypass", self.line.standing.bypassed.keep_time)
+            if self.watch is not None:
+                self._persist("watch", self.watch.run)
             for plugged, slot in self._reporters:
                 opener = partial(plugged.open, self._home / plugged.options.name)
                 self._others.run(
@@ -142,6 +150,19 @@ class Running:
 
     def _counts(self) -> Counts:
         return Counts(self.line.afterwards.waiting, self.line.afterwards.passed_over, self.line.late)
+
+    def _hold(self, why: str) -> None:
+        self.line.standing.held = why
+
+    def promise(self) -> Mapping[str, object]:
+        """Return what is known of what the line promised, for status."""
+        standing, watch = self.line.standing, self.watch
+        return {
+            "lowered": standing.lowered,
+            "held": standing.held,
+            "alarms": list(watch.alarms.values()) if watch else [],
+            "bounds": {name: asdict(bound) for name, bound in watch.bounds.items()} if watch else {},
+        }
 
     def _watch(self, name: str, plugged: Plugged, *, heeded: bool = True) -> Watched:
         insists = plugged.options.when_unreachable == "stop"

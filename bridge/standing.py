@@ -30,6 +30,10 @@ class Standing:
         self.bypassed = Bypass(config, clock, audit)
         self.linked: Callable[[], bool] = lambda: True
         """Says whether the source is open; set by whoever opens it."""
+        self.lowered = ""
+        """Why the line fell back to shadow by itself; empty where it did not."""
+        self.held = ""
+        """Why Ready is dropped until somebody resets the line; empty where it is not."""
         self._config, self._judges, self._fallbacks, self._audit = config, judges, fallbacks, audit
 
     @property
@@ -50,18 +54,23 @@ class Standing:
     @property
     def shadow(self) -> bool:
         """Whether the line changes nothing."""
-        return self._config.stage == "shadow"
+        return self._config.stage == "shadow" or bool(self.lowered)
 
     def ready(self, recipe: str = "") -> bool:
         """Return whether a part of this recipe would be answered as planned now."""
         if self.shadow or self.bypassed.in_force:
             return True
+        if self.held:
+            return False
         if not self._config.knows(recipe) or self._config.stage_of(recipe) is Stage.SHADOW:
             return not self.error
         return not self.error and self._judges[self._config.judge_of(recipe)].open
 
     def reset(self) -> None:
-        """Clear the error, and say so in the audit log."""
+        """Clear the error, and what else drops Ready, and say so in the audit log."""
+        if self.held:
+            self.audit("Ready dropped", old="not ready", new="ready", why=f"reset after: {self.held}")
+            self.held = ""
         if self.error:
             self._fallbacks.reset()
             self.audit("error reset", old="error", new="none")

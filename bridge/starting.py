@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Mapping
 
 from bridge import approvals, in_force
-from bridge.approvals import Permit, entry_of
+from bridge.approvals import Permit, entry_of, in_shadow
 from bridge.attendance import CRASH, STOP
 from bridge.changing import audited, refuse
 from bridge.config import Config
@@ -59,7 +59,7 @@ async def held(
     record, override = await _record(config, journal), override.strip()
     laid_out = remembered(record.facts if record else {}, facts(config, found))
     fit = fitting(laid_out, approvals.standing(permits or {}))
-    alone = unapproved(laid_out, fit) if permits is not None else []
+    alone = unapproved(laid_out, fit, in_shadow(permits)) if permits is not None else []
     reasoned, refused = held_against(record, laid_out, override, who, fit)
     refuse(unspoken(refused, [] if override else alone, config, ADVICE))
     for approval in granted(laid_out, alone, who, override):
@@ -83,8 +83,9 @@ def objections(config: Config) -> list[str]:
     except ConfigError:
         record = None  # as a start takes it
     laid_out = remembered(record.facts if record else {}, facts(config, models(config)))
-    fit = fitting(laid_out, approvals.standing(approvals.look(config.data)))
-    return unspoken([], unapproved(laid_out, fit), config, ADVICE)
+    permits = approvals.look(config.data)
+    fit = fitting(laid_out, approvals.standing(permits))
+    return unspoken([], unapproved(laid_out, fit, in_shadow(permits)), config, ADVICE)
 
 
 async def _record(config: Config, journal: Journal) -> InForce | None:

@@ -65,7 +65,7 @@ def _lines(said: Mapping[str, Any]) -> Table:
     table = _table("line", "goal", "stage", "parts", "degraded", "slowed", "told", "state")
     for line in said["lines"]:
         numbers = [f"{line[key]:,.0f}" for key in ("parts", "degraded", "slowed")]
-        stage = f"{line['stage']}, {line['topology']}"
+        stage = f"{'fell back to shadow' if line.get('lowered') else line['stage']}, {line['topology']}"
         told = _told(said["plugins"], line["name"])
         table.add_row(
             escape(line["name"]), str(line["goal"]), stage, *numbers, told, _state(line, said["plugins"])
@@ -79,6 +79,8 @@ def _state(line: Mapping[str, Any], plugins: Sequence[Mapping[str, Any]]) -> str
     needed = {(line["name"], "source"), *(("", f"judge {judge}") for judge in line["judges"])}
     ill = [one for one in plugins if (one["line"], one["name"]) in needed and one["state"] not in {"up", "ended"}]
     said += [f"{escape(one['name'])} [red]{one['state']}[/]" for one in ill]
+    said += ["[red]ALARM[/]"] if line.get("alarms") else []
+    said += ["[red]READY DROPPED[/]"] if line.get("held") else []
     if line["bypass_seconds"] > 0:
         said.append(f"[red]BYPASS[/] {ago(line['bypass_seconds'])} left")
     return ", ".join(said) or "well"
@@ -111,6 +113,8 @@ def _outbox(owed: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _sentences(said: Mapping[str, Any]) -> Iterator[str]:
+    for line in said["lines"]:
+        yield from _promise(line)
     if any(row["parked"] for row in said["outbox"]):
         yield "Parked is what a peer has refused: aoi-bridge outbox says why."
     if said["disk"] is not None:
@@ -120,6 +124,23 @@ def _sentences(said: Mapping[str, Any]) -> Iterator[str]:
     audit = said["audit"]
     yield f"Audit log: the newest entry is {audit['entries']} with hash {audit['hash']}"
     yield pictures(said["images"])
+
+
+def _promise(line: Mapping[str, Any]) -> Iterator[str]:
+    """Say what is known of what a live line promised; a gateway of before says nothing."""
+    name, bounds = line["name"], line.get("bounds")
+    if lowered := line.get("lowered"):
+        yield f"{name} fell back to shadow by itself: {lowered}. aoi-bridge stage {name} live ends that."
+    yield from (f"{name} ALARMS: {said}." for said in line.get("alarms", ()))
+    if held := line.get("held"):
+        yield f"{name} is not ready: {held}. aoi-bridge reset {name} ends that."
+    if bounds:
+        missed, added = bounds["miss rate"], bounds["escapes"]
+        yield (
+            f"{name}: of the true NG {missed['lower']:.2%} to {missed['upper']:.2%} are let through (limit "
+            f"{missed['limit']:.2%}); that adds {added['lower']:,.0f} to {added['upper']:,.0f} ppm escapes (limit "
+            f"{added['limit']:,.0f})."
+        )
 
 
 def pictures(images: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,13 +123,17 @@ def fitting(facts: Facts, approvals: Iterable[Approval]) -> dict[str, Approval]:
     return {one.line: one for one in approvals if one.line in facts and fits(one, facts[one.line])}
 
 
-def unapproved(facts: Facts, fit: Mapping[str, Approval]) -> list[str]:
-    """Return the live lines that neither an approval nor a ``live_because`` of their own speaks for."""
+def unapproved(facts: Facts, fit: Mapping[str, Approval], lowered: Collection[str] = ()) -> list[str]:
+    """Return the live lines that neither an approval nor a ``live_because`` of their own speaks for.
+
+    Those that were lowered to shadow are none: nobody need speak for them until they shall be live again.
+    """
     return [
         name
         for name, line in facts.items()
         if line["stage"].value == "live"
         and name not in fit
+        and name not in lowered
         and not line.get("live_because", Fact("")).value.strip()
     ]
 

@@ -128,8 +128,9 @@ class Shadow(Section):
     """the correlation within a lot that is assumed where the parts do not show more"""
     guard_share: Share = 0.02
     """live under goal 1: of the parts that would be cleared, the share that stays NG for blind labelling"""
-    guard_breach: Literal["alarm", "shadow"] = "alarm"
-    """live under goal 1, when a limit is broken: alarm, or shadow to also fall back to shadow by itself"""
+    guard_breach: Literal["alarm", "shadow", "drop_ready"] = "alarm"
+    """what a live line does that does not keep its promise: alarm, drop_ready (until it is reset), or under goal 1
+    shadow (it falls back by itself until somebody takes it live again)"""
     report_days: Annotated[int, Field(ge=1, le=3660)] = 60
     """for how many days after its end a report may take the line live"""
 
@@ -209,6 +210,11 @@ class Line(Section):
             raise ValueError("reporter: the name source is taken by the line's source; write another name")
         if self.legacy_ok_on_failure == "accepted" and Goal(self.goal) is not Goal.CATCH_ESCAPES:
             raise ValueError('legacy_ok_on_failure: only goal 2 knows it; write "refused", or leave it out')
+        if self.shadow.guard_breach == "shadow" and Goal(self.goal) is not Goal.CUT_FALSE_CALLS:
+            raise ValueError(
+                f"shadow.guard_breach: under goal {self.goal} no line falls back by itself, for its protection "
+                'would vanish; write "alarm" or "drop_ready"'
+            )
         for name in self.live_recipes:
             if name not in self.recipe:
                 known = ", ".join(self.recipe) or "none yet"

@@ -16,8 +16,9 @@ from typing import NamedTuple
 
 from bridge.errors import ConfigError, Unavailable
 from bridge.messages import Decision, Origin, Verdict
-from bridge.store import rows, schema
+from bridge.store import lived, rows, schema
 from bridge.store.audit import Copy, Entry, Verification
+from bridge.store.lived import Lived, Shown
 from bridge.store.recall import Recall
 from bridge.store.records import Change, Lane, Owing, Parked, Pulse, Reported, Second, Stratum, Tally
 from bridge.store.words import Words, restored
@@ -183,6 +184,20 @@ class Reader:
         with self._look() as look:
             ask = look.connection.execute
             return {number: [image.hex() for (image,) in ask(_DIGESTS, (number,))] for number in numbers}
+
+    def lived(self, line: str, since: float, until: float) -> Lived:
+        """Return what came live of a line between two Unix times; it reads all of it: ask for some hours."""
+        with self._look() as look:
+            return lived.lived(look.connection, *_ids(since, until), look.words.known(line))
+
+    def shown(
+        self, line: str, ids: Collection[bytes], serials: Collection[str], since: float, until: float
+    ) -> list[Shown]:
+        """Return the presentations of these ids, and those of these serial numbers between two Unix times."""
+        with self._look() as look:
+            number = look.words.known(line)
+            named = lived.by_id(look.connection, number, ids)
+            return named + lived.by_serial(look.connection, *_ids(since, until), number, serials)
 
     def audit(self, line: str | None = None, since: float = 0.0, after: int = 0, limit: int = 1000) -> list[Entry]:
         """Return up to ``limit`` entries of the audit log with a number above ``after``, in order.

@@ -91,7 +91,7 @@ async def unrecorded(line: Line, legacy: Verdict, begin: int) -> tuple[Inspectio
 async def test_pictures_are_dropped_first_and_decisions_go_on(small: Stand) -> None:
     """Below the floor no picture is kept, and the journal has what is left of the disk to itself."""
     line = small.line(**SHORT)
-    await until(lambda: line._otherwise.turns.open)
+    await until(lambda: line._treatments[""].turns.open)
     await asyncio.to_thread(occupy, small.folder, FLOOR - 1)
     for number in range(20):
         assert (await answered(line, a_picture(number, NG))).recorded
@@ -118,7 +118,7 @@ async def test_a_full_disk_is_answered_by_its_row_and_what_was_not_recorded_is_r
 ) -> None:
     """Nothing is acknowledged that is not on the disk; when there is room again no restart is needed."""
     line = small.line(goal=goal, stage=stage, **SHORT)
-    await until(lambda: line._otherwise.turns.open)
+    await until(lambda: line._treatments[""].turns.open)
     recorded = await answered(line, a_picture(0, legacy))
     await asyncio.to_thread(occupy, small.folder, 0)
     part, decision = await unrecorded(line, legacy, 1)

@@ -38,7 +38,7 @@ async def kept(stand: Stand, decision: Decision) -> bool:
 async def opened(stand: Stand, **config: Any) -> Line:
     """Return a line whose judge is open."""
     line = stand.line(**config)
-    await until(lambda: line._otherwise.turns.open)
+    await until(lambda: line._treatments[""].turns.open)
     return line
 
 

@@ -810,7 +810,7 @@ class TestShadow:
         """The shadow part waits for the judge to come back, but not on the only turn there is."""
         shadow = stand.line(judge_up=False, stage="shadow")
         live = stand.line(deadline_ms=60_000)
-        live._otherwise = replace(live._otherwise, turns=shadow._otherwise.turns)
+        live._treatments[""] = replace(live._treatments[""], turns=shadow._treatments[""].turns)
         await answered(shadow, a_part(NG))
         await open_judge(shadow)
         decision = await answered(live, a_part(NG))
@@ -827,7 +827,7 @@ class TestFallbacksInARow:
         assert the_line.standing.error
         assert (await answered(the_line, a_part(OK))).error, "a part that needs no judge proves nothing"
         stand.judge.says = OK
-        await until(lambda: the_line._otherwise.turns._slot.verb is not None)
+        await until(lambda: the_line._treatments[""].turns._slot.verb is not None)
         assert not (await answered(the_line, a_part(NG))).error
         assert not the_line.standing.error
 
@@ -874,7 +874,7 @@ class TestASharedJudge:
         stand.judge.hold = asyncio.Event()
         flooding = stand.line(deadline_ms=60_000, in_flight=50)
         other = stand.line(name=a_name("line"), deadline_ms=60_000)
-        other._otherwise = replace(other._otherwise, turns=flooding._otherwise.turns)
+        other._treatments[""] = replace(other._treatments[""], turns=flooding._treatments[""].turns)
         await open_judge(flooding)
         flood = [asyncio.create_task(flooding.inspect(a_part(NG, name=f"flood {i}"))) for i in range(50)]
         await until(lambda: len(in_row(flooding)) == 49)
@@ -888,7 +888,7 @@ class TestASharedJudge:
 
 def in_row(the_line: line.Line) -> list[object]:
     """Return the live parts that wait for the judge of a line."""
-    return [turn for waiting in the_line._otherwise.turns._live._lines.values() for turn in waiting]
+    return [turn for waiting in the_line._treatments[""].turns._live._lines.values() for turn in waiting]
 
 
 class TestStopping:
