@@ -30,7 +30,7 @@ from bridge.objections import naming
 from bridge.opening import admitted, opened_once
 from bridge.pulse import Peers
 from bridge.running import REST_SECONDS, WELL, Running
-from bridge.store import Images, Journal, Retention, lock, open_journal
+from bridge.store import Images, Journal, Labelled, Retention, lock, open_journal
 from bridge.watched import State, Watched
 
 SETTLE_SECONDS = 1.0
@@ -314,7 +314,9 @@ async def open_gateway(
     clock = clock or SystemClock()
     with lock(config.data):
         async with open_journal(config.data, clock) as journal:
-            images = Images(config.data / "images", Retention(**config.images.model_dump()))
+            images = Images(
+                config.data / "images", Retention(**config.images.model_dump()), protected=Labelled(config.data)
+            )
             gateway = Gateway(config, journal, images, clock)
             images.open()
             why = ""

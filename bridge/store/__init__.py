@@ -8,6 +8,7 @@ from bridge.store.audit import Copy, Entry, Verification
 from bridge.store.forecast import Forecast, Growth, forecast
 from bridge.store.images import Images
 from bridge.store.journal import Journal, open_journal
+from bridge.store.labelled import Labelled
 from bridge.store.labels import LabelBook, open_labels
 from bridge.store.lock import lock
 from bridge.store.people import record, user
@@ -26,6 +27,7 @@ __all__ = [
     "Images",
     "Journal",
     "LabelBook",
+    "Labelled",
     "Need",
     "Owed",
     "Owing",

@@ -44,6 +44,9 @@ _PULSES = """
 _CHANGES = """
     SELECT at, line, name, state, said FROM peer
     WHERE (line = ? OR line IS NULL) AND at >= ? AND at < ? ORDER BY number"""
+_OF_LINE = "SELECT number, part, event_at FROM part WHERE line = ?"
+_MANY = 10_000
+"""So many values stand in one question; SQLite takes 32,766."""
 _DRAWN = """
     SELECT second.number, part.number, part.id, part, event_at, coalesce(stratum, 0)
     FROM second CROSS JOIN part ON part.id = second.id
@@ -178,6 +181,17 @@ class Reader:
         with self._look() as look:
             known = (after, look.words.known(line), limit)
             return [Drawn(*row) for row in look.connection.execute(_DRAWN, known)]
+
+    def of_serials(self, line: str, serials: Collection[str | bytes]) -> list[tuple[int, str | bytes, float]]:
+        """Return the presentations of some serial numbers, as they are kept; reads every part of all lines."""
+        found: list[tuple[int, str | bytes, float]] = []
+        asked = list(serials)
+        with self._look() as look:
+            for start in range(0, len(asked), _MANY):
+                some = asked[start : start + _MANY]
+                query = f"{_OF_LINE} AND part IN ({', '.join('?' * len(some))})"
+                found += look.connection.execute(query, (look.words.known(line), *some)).fetchall()
+        return found
 
     def digests(self, numbers: Collection[int]) -> dict[int, list[str]]:
         """Return the hashes of the pictures of parts, by their running numbers."""

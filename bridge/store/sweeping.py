@@ -38,7 +38,7 @@ _bytes = Gauge("aoi_bridge_images_bytes", "Bytes of all pictures that are kept",
 
 
 def nobody(digests: Sequence[str]) -> Collection[str]:
-    """Protect nothing: there are no labels yet."""
+    """Protect nothing."""
     del digests
     return ()
 
