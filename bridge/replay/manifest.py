@@ -82,5 +82,5 @@ def agree(folder: Path, found: Manifest, now: Manifest) -> None:
     """
     others = [name for name, value in found.terms.items() if now.terms[name] != value]
     if others:
-        said = ", ".join(f"{name} {found.terms[name]}" for name in others)
+        said = ", ".join(f"{name} {found.terms[name] or 'none'}" for name in others)
         raise ConfigError(str(folder), f"holds another replay ({said})", "write another --name, or remove it")

@@ -20,7 +20,9 @@ from bridge.clock import SystemClock
 from bridge.config import Config
 from bridge.errors import ConfigError, Unavailable
 from bridge.messages import Verdict, ViewDecision
+from bridge.replay.hands import PIECE_VIEWS
 from bridge.simulate.factory import open_bridge
+from bridge.simulate.parts import Played
 from bridge.store import Archive, Images, Presented, Reader, Second, Span, Stratum
 from bridge.store.ledger import Ledger
 from bridge.store.schema import open_to_write
@@ -85,11 +87,17 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def panel() -> Played:
+    """Return a part of more views than are judged at once."""
+    (one, *others) = parts(PIECE_VIEWS + 4, "panel")
+    return replace(one, images={other.serial: other.images["top"] for other in others})
+
+
 async def _recorded(path: Path) -> None:
     bundle = await asyncio.to_thread(tiny_bundle, path / "model", explained=True)
     _, config = await configured(path, bundle, a_line(stage="shadow", goal=1) + KEEP_ALL)
     async with open_bridge(path / "bridge.toml"):
-        await Insisting(config.line[0].source.options.port).send(parts(COUNT))
+        await Insisting(config.line[0].source.options.port).send([*parts(COUNT - 1), panel()])
         await until(lambda: _kept(config))
 
 
@@ -115,6 +123,7 @@ def test_the_same_bundle_says_what_it_said_in_the_month(month: Path) -> None:
     assert [one.recorded_at for one in now.values()] == [one.recorded_at for one in was.values()]
     assert seconds(now) == seconds(was)
     assert {second.model for one in now.values() for second in one.seconds} == set(Verdict)
+    assert max(len(second.views) for one in now.values() for second in one.seconds) > PIECE_VIEWS
     assert f"{COUNT} of {COUNT} parts judged" in said
 
 
@@ -202,5 +211,5 @@ def test_another_replay_of_the_same_name_is_refused(month: Path) -> None:
     words = command(month, "--bundle", str(month / "model" / "bundle"), "--name", "one")
     ended = subprocess.run(words, capture_output=True, text=True, check=False)
     assert ended.returncode == 2
-    assert "holds another replay (bundle , threshold 0.5); write another --name, or remove it" in ended.stderr
+    assert "holds another replay (bundle none, threshold 0.5); write another --name, or remove it" in ended.stderr
     assert ended.stderr.count("\n") == 1
