@@ -9,6 +9,7 @@ from bridge.errors import ConfigError
 
 COMMANDS = {
     "plan": "how many parts a claim takes, and whether a month on this line supplies them",
+    "report": "write the report of a line's month: a page to sign, JSON and CSV",
 }
 """Each is a module ``shadow_NAME`` of this package."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Literal, TypeAlias
 
-from scipy import stats
+from scipy import special
 
 Pair: TypeAlias = tuple[bool, bool]
 """Whether the one and the other call the part NG."""
@@ -44,7 +44,7 @@ def kappa(pairs: Sequence[Pair], confidence: float = 0.95) -> Kappa:
     value = (seen - chance) / (1 - chance)
     if n < 2:  # noqa: PLR2004 - one part has no spread
         return Kappa(value, None, None, n, agreed)
-    z = float(stats.norm.ppf((1 + confidence) / 2))
+    z = float(special.ndtri((1 + confidence) / 2))
     half = z * _kappa_error(pairs, seen, chance, first, second)
     return Kappa(value, max(-1.0, value - half), min(1.0, value + half), n, agreed)
 
@@ -109,7 +109,7 @@ class Discordant:
 def mcnemar(only_first: int, only_second: int) -> Discordant:
     """Return McNemar's test on the discordant pairs, exact (Q. McNemar, Psychometrika 12, 1947)."""
     n = only_first + only_second
-    p = float(stats.binomtest(min(only_first, only_second), n, 0.5).pvalue) if n else 1.0
+    p = min(1.0, 2 * float(special.bdtr(min(only_first, only_second), n, 0.5))) if n else 1.0
     return Discordant(only_first, only_second, p)
 
 
@@ -145,7 +145,7 @@ def non_inferior(only_first: int, only_second: int, parts: int, margin: float, c
     if parts < only_first + only_second or parts < 1:
         raise ValueError(f"{only_first} and {only_second} of {parts} parts make no pairs")
     difference = (only_first - only_second) / parts
-    z = float(stats.norm.ppf(confidence))
+    z = float(special.ndtri(confidence))
     low, high = difference, 1.0
     for _ in range(60):
         middle = (low + high) / 2

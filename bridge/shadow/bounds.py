@@ -19,7 +19,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 
 from bridge.shadow.statistics import clopper_pearson_lower, clopper_pearson_upper
 
@@ -85,7 +85,7 @@ def correlation_limit(group: Group, assumed: float, error: float) -> float:
     independent = float((events * np.log(trials * rate) - trials * rate).sum())
     best = int(np.argmax(likely))
     top = max(float(likely[best]), independent)
-    inside = likely >= top - stats.chi2.ppf(1 - 2 * error, 1) / 2
+    inside = likely >= top - special.chdtri(1, 2 * error) / 2
     highest = float(_RHOS[inside].max()) if inside.any() else 0.0
     shown = float(_RHOS[best]) if likely[best] > independent else 0.0
     return min(highest, max(assumed, SAFETY * shown))

@@ -55,8 +55,11 @@ def counted(at: NDArray[np.float64], number: NDArray[np.int64]) -> Counting:
     """
     if not len(number):
         return Counting(seen=0, missing=0, gaps=(), wraps=0, resets=())
-    order = np.argsort(at, kind="stable")
-    at, number = at[order], number[order]
+    if (at[1:] < at[:-1]).any():
+        order = np.argsort(at, kind="stable")
+        at, number = at[order], number[order]
+    kept = ~_lone(number)
+    at, number = at[kept], number[kept]
     step = np.diff(number)
     edges = [0, *(np.flatnonzero((step < -BACK) | (step > JUMP)) + 1).tolist(), len(number)]
     base, last = int(number.min() > 0), None
@@ -77,6 +80,14 @@ def counted(at: NDArray[np.float64], number: NDArray[np.int64]) -> Counting:
         seen, last = seen + len(run), int(run[-1])
     gaps.sort(key=lambda gap: (gap.at, gap.first))
     return Counting(seen=seen, missing=sum(gap.parts for gap in gaps), gaps=gaps, wraps=wraps, resets=resets)
+
+
+def _lone(number: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which numbers stand alone below those around them: an old part that was shown once more."""
+    lone = np.zeros(len(number), bool)
+    before, after = number[:-2], number[2:]
+    lone[1:-1] = (number[1:-1] < before - BACK) & (after > before) & (after <= before + BACK)
+    return lone
 
 
 def _sorted(number: NDArray[np.int64], at: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 Tone: TypeAlias = Literal["stable", "watch", "act"]
 
@@ -43,9 +43,22 @@ def drift(reference: NDArray[Any], values: NDArray[Any]) -> Drift:
     if min(len(base), len(now)) < LEAST:
         return Drift(None, None, None, None, len(now))
     index = psi(base, now)
-    said = stats.ks_2samp(base, now, method="asymp")
+    distance, p = kolmogorov_smirnov(base, now)
     tone: Tone = "stable" if index < WATCH else "watch" if index <= ACT else "act"
-    return Drift(index, tone, float(said.statistic), float(said.pvalue), len(now))
+    return Drift(index, tone, distance, p, len(now))
+
+
+def kolmogorov_smirnov(reference: NDArray[Any], values: NDArray[Any]) -> tuple[float, float]:
+    """Return the largest distance of two empirical distributions, and how likely one is so large by chance.
+
+    The probability is the limit for many values (N. Smirnov, Ann. Math. Stat. 19, 1948).
+    """
+    first, second = np.sort(reference), np.sort(values)
+    both = np.concatenate((first, second))
+    shares = [np.searchsorted(one, both, side="right") / len(one) for one in (first, second)]
+    distance = float(np.abs(shares[0] - shares[1]).max())
+    size = len(first) * len(second) / (len(first) + len(second))
+    return distance, float(special.kolmogorov(np.sqrt(size) * distance))
 
 
 def psi(reference: NDArray[Any], values: NDArray[Any], bins: int = BINS) -> float:

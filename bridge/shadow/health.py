@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridge.attendance import CRASH, START, STOP
-from bridge.shadow import columns, counting, plant
+from bridge.shadow import columns, plant
 from bridge.shadow.counting import Counting
 from bridge.shadow.month import Month
 from bridge.shadow.reading import Reading
@@ -113,8 +113,14 @@ class Health:
         return sum(one.crashed for one in self.away)
 
 
-def health_of(folder: Path, found: Reading, timezone: str) -> Health:
+def health_of(folder: Path, found: Reading, day: NDArray[np.int32], timezone: str) -> Health:
     """Return how the line and the bridge did in the time that was read; blocks on the disk.
+
+    Args:
+        folder: the data folder.
+        found: what was read.
+        day: of each distinct part, counted from 1970-01-01.
+        timezone: of the plant.
 
     Raises:
         ConfigError: there is no journal that this version can read.
@@ -144,12 +150,12 @@ def health_of(folder: Path, found: Reading, timezone: str) -> Health:
     away = _away(entries, alive, span)
     return Health(
         days=_days(table, timezone),
-        latencies=_latencies(found.month, timezone),
+        latencies=_latencies(found.month, day),
         starts=sum(what == START and at >= found.begin for at, what in entries),
         stops=sum(what == STOP and at >= found.begin for at, what in entries),
         away=away,
         silences=_silences(found.month.at, span, away),
-        counting=counting.counted(*found.counted),
+        counting=found.counting,
         peers=_peers(states, away, span),
     )
 
@@ -178,10 +184,9 @@ def _grown(count: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(growth < 0, count, growth)
 
 
-def _latencies(month: Month, timezone: str) -> list[Latency]:
+def _latencies(month: Month, day: NDArray[np.int32]) -> list[Latency]:
     if not len(month):
         return []
-    day = plant.days(month.at, timezone)
     edges = np.flatnonzero(np.diff(day, prepend=day[0] - 1))
     return [
         Latency(

@@ -18,10 +18,12 @@ from bridge.config.schema import Shadow
 from bridge.errors import ConfigError
 from bridge.shadow import columns, judged, plant, presented
 from bridge.shadow.columns import Columns
-from bridge.shadow.labelled import labels_of
+from bridge.shadow.counting import Counting, counted
 from bridge.shadow.month import NG, NONE, OK, Month
-from bridge.shadow.truth import LabelColumns, PartColumns, Truth, distinct_parts, truth_of
+from bridge.shadow.truth import LabelColumns, PartColumns, Truth, distinct_parts, label_columns, truth_of
+from bridge.store import Reader
 from bridge.store.labels import Columns as Said
+from bridge.store.labels import columns as columns_of
 from bridge.store.words import restored
 
 Failing = Literal["refused", "accepted"]
@@ -51,8 +53,8 @@ class Reading:
     """Presentations that were found afterwards."""
     live: int
     """Presentations while the line was not in shadow."""
-    counted: tuple[NDArray[np.float64], NDArray[np.int64]]
-    """When, and the inspector's own running number, of the presentations of which it tells one; as recorded."""
+    counting: Counting
+    """What the inspector's own running number tells of parts that were never presented."""
     second: NDArray[np.int32]
     """Of every row of the month: the number of its second record, 0 where it has none."""
     said: Said
@@ -85,17 +87,25 @@ def span(folder: Path, line: str) -> tuple[float, float]:
 
 
 def read(
-    folder: Path, line: str, shadow: Shadow, begin: float, end: float, on_failure: Failing = "refused"
+    folder: Path,
+    line: str,
+    shadow: Shadow,
+    begin: float,
+    end: float,
+    on_failure: Failing = "refused",
+    *,
+    labels_in: Path | None = None,
 ) -> Reading:
     """Return a line's parts from one Unix time to below another; blocks on the disk, for seconds.
 
     Args:
-        folder: the data folder; labels.db is read if it is there.
+        folder: the data folder.
         line: the line's name.
         shadow: how parts are told apart, and how the plant's shifts lie.
         begin: Unix time.
         end: Unix time, not included.
         on_failure: the line's ``legacy_ok_on_failure``, for parts that were not judged.
+        labels_in: the data folder whose labels count, the same where none is named; there need not be any.
 
     Raises:
         ConfigError: there is no journal, or the line has no part in it.
@@ -104,6 +114,7 @@ def read(
     with columns.open_journal(folder) as journal:
         number = _word(journal, line, folder)
     parts, configs = presented.presented(folder, number, begin, end)
+    counting = _counting(parts["at"], parts.pop("counter"))
     distinct = distinct_parts(parts["serial"], parts["at"], shadow.reinspected_within_hours)
     first = _first(parts["at"], distinct)
     heard, bundles = judged.judged(folder, parts, begin, end)
@@ -112,17 +123,14 @@ def read(
     opening[first] = True
     lows, counts = judged.viewed(folder, parts, heard["second"], opening)
     judged.mark(folder, parts)
-    said, labels = labels_of(folder, line)
+    said = columns_of(labels_in or folder, line)
+    labels = label_columns(said, Reader(folder).numbers({id_ for id_ in said.id if id_}))
     shown = PartColumns(number=parts["number"], serial=parts.pop("serial"), at=parts["at"], distinct=distinct)
     truth = truth_of(labels, shown, shadow.reinspected_within_hours)
     times = np.bincount(distinct, minlength=len(first)).astype(np.int16)
     del shown, distinct, opening
     with columns.open_journal(folder) as journal:
         words = _Words(journal)
-    counter = parts.pop("counter")
-    told = np.flatnonzero(counter >= 0)
-    counted = (parts["at"][told], counter[told])
-    del counter, told
     parts |= heard | lows
     for held in (heard, lows):
         held.clear()
@@ -133,7 +141,7 @@ def read(
         presentations=int(times.sum(dtype=np.int64)),
         backlog=int(np.count_nonzero(parts["codes"] & presented.BACKLOG)),
         live=int(np.count_nonzero(parts["codes"] & presented.SHADOW == 0)),
-        counted=counted,
+        counting=counting,
         second=parts["second"][first].astype(np.int32),
         said=said,
         labels=labels,
@@ -143,6 +151,11 @@ def read(
         bundles=words.named(bundles),
         month=_month(_Picked(parts, first), times, truth.verdict, shadow, on_failure, words),
     )
+
+
+def _counting(at: NDArray[np.float64], number: NDArray[np.int64]) -> Counting:
+    told = number >= 0
+    return counted(at, number) if told.all() else counted(at[told], number[told])
 
 
 def without_us(legacy: NDArray[np.int8], on_failure: Failing = "refused") -> NDArray[np.int8]:

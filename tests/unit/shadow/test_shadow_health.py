@@ -9,7 +9,7 @@ import pytest
 from small_month import BEGIN, DAY, LINE, OK, Told, book
 
 from bridge.config.schema import Shadow
-from bridge.shadow import counting, health, reading
+from bridge.shadow import counting, health, plant, reading
 from bridge.shadow.health import Health
 from bridge.store import schema
 
@@ -103,7 +103,7 @@ def month(folder: Path) -> None:
 def found(tmp_path: Path) -> Health:
     month(tmp_path)
     read = reading.read(tmp_path, LINE, Shadow(), BEGIN, BEGIN + 2 * DAY)
-    return health.health_of(tmp_path, read, "UTC")
+    return health.health_of(tmp_path, read, plant.days(read.month.at, "UTC"), "UTC")
 
 
 def test_each_day_tells_its_worst(found: Health) -> None:
