@@ -91,9 +91,9 @@ class Trial:
         alone = unapproved(then, fit, in_shadow(self._permits))
         changes = [*shared(self._running, wanted.config), *compare(now, then)]
         reasoned = [reasoned_by(change, wanted.who, wanted.override.strip(), fit) for change in changes]
-        if not wanted.override.strip():
-            refused = [one.change for one in reasoned if one.change.guarded and not one.why]
-            refuse(_unfit(then, given) + unspoken(refused, alone, wanted.config, wanted.advice))
+        refused = [one.change for one in reasoned if one.change.guarded and not one.why]
+        silent = [] if wanted.override.strip() else alone
+        refuse(_unfit(then, given) + unspoken(refused, silent, wanted.config, wanted.advice))
         judges = await self._auditioned(wanted, found)
         reasoned = [replace(one, why=one.why or wanted.because) for one in reasoned]
         given += granted(then, alone if wanted.grants else [], wanted.who, wanted.override.strip())
