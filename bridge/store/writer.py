@@ -93,14 +93,14 @@ class Writer:
         self._queue.put(Job(work, rows, future))
         return future
 
-    def later(self, work: Callable[[Ledger], None], *, droppable: bool, most: int = LAZY_JOBS) -> None:
+    def later(self, work: Callable[[Ledger], None], *, droppable: bool, most: int | None = None) -> None:
         """Let a job ride along with the next group, or within LAZY_SECONDS; such jobs keep their order.
 
         It is done before every job that is submitted after it. A droppable one is dropped and counted when
-        so many wait already.
+        so many wait already, LAZY_JOBS if nothing else is said.
         """
         self._check()
-        if droppable and len(self._lazy) >= most:
+        if droppable and len(self._lazy) >= (LAZY_JOBS if most is None else most):
             count("journal reports dropped")
             return
         self._lazy.append(Job(work, 1, None))

@@ -267,6 +267,21 @@ async def test_reports_beyond_the_bound_are_dropped_and_counted(
     assert counted("journal reports dropped") == before + 2
 
 
+async def test_what_became_of_shadow_parts_is_written_in_time_and_dropped_beyond_a_bound_of_its_own(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are larger than reports, and must not fill the memory while the disk refuses."""
+    monkeypatch.setattr("bridge.store.journal.SHADOW_WAITING", 3)
+    before, ids = counted("journal reports dropped"), [fresh_id() for _ in range(5)]
+    async with writer_held(journal):
+        for one in ids:
+            journal.shadow(any_second(one))
+    await journal.alive()
+    found = [len(await asyncio.to_thread(Reader(tmp_path).seconds, one)) for one in ids]
+    assert found == [1, 1, 1, 0, 0]
+    assert counted("journal reports dropped") == before + 2
+
+
 async def test_a_folder_that_cannot_be_used_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(ConfigError, match=r"cannot be made .*; write a data folder"):
