@@ -50,6 +50,23 @@ def test_pixels_are_scaled_then_shifted_then_divided() -> None:
     assert values[0, 0].tolist() == [1.0, 3.0, 1.0]
 
 
+@given(
+    scale=st.floats(1e-3, 2),
+    mean=st.lists(st.floats(-200, 200), min_size=3, max_size=3),
+    std=st.lists(st.floats(0.01, 200), min_size=3, max_size=3) | st.just([1.0]),
+)
+def test_a_picture_alone_has_the_same_numbers_as_among_others(
+    scale: float, mean: list[float], std: list[float]
+) -> None:
+    """Bit by bit: the line looks numbers up that training reckons."""
+    by = Normalisation(scale=scale, mean=tuple(mean), std=tuple(std))
+    levels = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
+    levels[0, :, 0], levels[1, :, 1] = 0, 255
+    alone, among = preprocess.normalise(levels, by), preprocess.normalise(np.stack([levels, levels]), by)
+    assert (alone.dtype, alone.shape) == (np.float32, (40, 30, 3))
+    assert alone.tobytes() == among[0].tobytes()
+
+
 def test_the_region_is_cut_in_original_pixels() -> None:
     image = np.zeros((100, 200, 3), np.uint8)
     image[40:60, 150:170] = 255
