@@ -29,6 +29,8 @@ BINS = 10
 AT_LEAST = 500
 """With fewer scores on either side the index of equal distributions comes near what it is held to: its expectation
 is (BINS - 1) · (1/n + 1/m)."""
+LEAST_BAD = 2
+"""One NG breaks no limit, however small that is: a single label may be a slip of the hand."""
 BEYOND_CHANCE = 0.999
 """The confidence of each bound when two shares of disagreements are compared."""
 RISE = 1.2
@@ -157,7 +159,8 @@ def _share(seen: Guarded, confidence: float) -> tuple[float, float]:
 
 
 def _broken(seen: Guarded, share_limit: float, confidence: float) -> bool:
-    return evidence_above(seen.bad, seen.labelled, share_limit) >= 1.0 / (1.0 - confidence)
+    enough = seen.bad >= LEAST_BAD
+    return enough and evidence_above(seen.bad, seen.labelled, share_limit) >= 1.0 / (1.0 - confidence)
 
 
 def _ratio(part: float, whole: float, otherwise: float) -> float:

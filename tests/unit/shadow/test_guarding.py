@@ -48,8 +48,14 @@ def test_enough_labels_show_that_the_limit_is_kept() -> None:
 
 def test_nothing_is_broken_on_too_little() -> None:
     """One NG among the first few labels is no proof, and no labels are none either."""
-    for few in (Guarded(), replace(LINE, labelled=0), replace(LINE, labelled=30, bad=1)):
+    for few in (
+        Guarded(),
+        replace(LINE, labelled=0),
+        replace(LINE, labelled=30, bad=1),
+        replace(LINE, labelled=1, bad=1),
+    ):
         assert not miss_rate(few, 0.01, 0.95).broken
+    assert miss_rate(replace(LINE, labelled=2, bad=2), 0.01, 0.95).broken
     nothing = miss_rate(Guarded(), 0.01, 0.95)
     assert (nothing.lower, nothing.upper, nothing.shown) == (0.0, 0.0, True)
     assert miss_rate(replace(LINE, labelled=0), 0.01, 0.95).upper > 0.79
