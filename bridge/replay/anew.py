@@ -150,26 +150,27 @@ def second_again(
     was: Before,
     rules: Rules,
     judged: Mapping[int, Judgement],
-    at: float,
     failures: frozenset[Failure] = frozenset(),
 ) -> Second:
     """Return the second record of a part that was judged again.
+
+    Its time is that at which the part was recorded: who reads the month by its times finds it there, and the same
+    replay gives the same records.
 
     Args:
         was: the part.
         rules: those of its line and recipe.
         judged: by index of the view.
-        at: Unix time.
         failures: of the part as a whole.
     """
     part, views = shown(was), was.views
     whole = {*_failures(was.decision), *failures}
     failed = {*whole, *(one.failure for one in judged.values() if one.failure)}
-    drawn = was.second or Second(id=was.decision.id, kind="shadow", at=at, model=None, goals={})
+    drawn = was.second or Second(id=was.decision.id, kind="shadow", at=was.recorded_at, model=None, goals={})
     return Second(
         id=was.decision.id,
         kind="shadow",
-        at=at,
+        at=was.recorded_at,
         model=model_verdict(judged.get(index) for index in range(len(views))),
         goals=_goals(rules, part, judged),
         failures=by_importance(whole),
@@ -207,14 +208,14 @@ def _of_kind(
     return would_be(rules, part, judged)
 
 
-def second_without(was: Before, rules: Rules, at: float) -> Second | None:
+def second_without(was: Before, rules: Rules) -> Second | None:
     """Return the second record of a part of which a picture is gone: no goal is scored, and it was not drawn.
 
     None where the original has none either, because the part was passed over.
     """
     if was.second is None:
         return None
-    made = second_again(was, rules, {}, at, frozenset({Failure.IMAGE_MISSING}))
+    made = second_again(was, rules, {}, frozenset({Failure.IMAGE_MISSING}))
     return replace(made, goals={}, views=(), drawn=False)
 
 

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar, cast
@@ -180,15 +180,15 @@ class Again:
         return Ask(View(name=name, roi=roi, threshold=threshold), was.views[index].image)
 
     def _second(self, was: Before, said: Mapping[int, Judgement] | None) -> Second | None:
-        treatment, now = self._treatment(was.decision.recipe), self._job.clock.wall()
+        treatment = self._treatment(was.decision.recipe)
         if said is None and self._team is None:
-            return was.second
+            return replace(was.second, at=was.recorded_at) if was.second else None
         if said is None:
-            return anew.second_without(was, treatment.rules, now)
+            return anew.second_without(was, treatment.rules)
         failed = treatment.failures
         if self._team is None and was.second is not None:
             failed |= set(was.second.failures)
-        return anew.second_again(was, treatment.rules, said, now, failed)
+        return anew.second_again(was, treatment.rules, said, failed)
 
     def _treatment(self, recipe: str) -> Treatment:
         line = self._job.line

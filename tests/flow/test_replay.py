@@ -13,14 +13,18 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from flow_kit import PATIENCE_SECONDS, Insisting, a_line, configured, parts, tiny_bundle, until
 
 from bridge.clock import SystemClock
 from bridge.config import Config
+from bridge.config.schema import Shadow
 from bridge.errors import ConfigError, Unavailable
 from bridge.messages import Verdict, ViewDecision
 from bridge.replay.hands import PIECE_VIEWS
+from bridge.shadow import reading
+from bridge.shadow.month import NG, OK, Month
 from bridge.simulate.factory import open_bridge
 from bridge.simulate.parts import Played
 from bridge.store import Archive, Images, Presented, Reader, Second, Span, Stratum
@@ -48,6 +52,11 @@ def replayed(path: Path, *words: str) -> str:
 def records(folder: Path) -> Found:
     """Return the parts of a journal, by their id."""
     return {one.decision.id: one for one in Archive(folder).page(Span(line="line"), 0, 10_000)}
+
+
+def read_month(folder: Path) -> Month:
+    begin, end = reading.span(folder, "line")
+    return reading.read(folder, "line", Shadow(), begin, end + 1).month
 
 
 def again(path: Path, name: str) -> Found:
@@ -125,6 +134,26 @@ def test_the_same_bundle_says_what_it_said_in_the_month(month: Path) -> None:
     assert {second.model for one in now.values() for second in one.seconds} == set(Verdict)
     assert max(len(second.views) for one in now.values() for second in one.seconds) > PIECE_VIEWS
     assert f"{COUNT} of {COUNT} parts judged" in said
+
+
+def test_the_report_reads_the_month_again(month: Path) -> None:
+    """What the judge said, and with what chance each part was drawn, stand where the report looks for them."""
+    replayed(month, "--bundle", str(month / "model" / "bundle"), "--name", "again")
+    was, now = (read_month(folder) for folder in (month / "var", month / "var" / "replays" / "again"))
+    for name in (
+        "number",
+        "legacy",
+        "model",
+        "goals",
+        "fallbacks",
+        "stratum",
+        "chance",
+        "drawn",
+        "lowest",
+        "threshold",
+    ):
+        assert np.array_equal(getattr(now, name), getattr(was, name), equal_nan=True), name
+    assert set(was.model.tolist()) == {OK, NG}
 
 
 def test_another_threshold_on_the_scores_is_what_judging_again_says(month: Path) -> None:

@@ -80,7 +80,7 @@ def test_goals_answer_as_they_would_have_with_the_part_itself(part: Inspection) 
     told = a_part(legacy=legacy, said=part.legacy, defect=part.defect, ng_views=part.ng_views)
     told = replace(told, views=views)
     judged = dict.fromkeys(range(len(views)), GOOD)
-    made = anew.second_again(was(told), RULES, judged, 9.0)
+    made = anew.second_again(was(told), RULES, judged)
     assert made.goals == would_be(RULES, part, judged)
 
 
@@ -132,18 +132,18 @@ def test_a_part_that_was_passed_over_has_no_scores() -> None:
 def test_stratum_chance_and_draw_are_those_of_the_original() -> None:
     """Also where the new judge disagrees: what was drawn then is what people labelled."""
     second = a_second(stratum=Stratum.AGREED_NG, chance=0.25, drawn=True, model=NG)
-    made = anew.second_again(was(a_part(), second), RULES, {0: GOOD}, 9.0)
+    made = anew.second_again(was(a_part(), second), RULES, {0: GOOD})
     assert (made.model, made.stratum, made.chance, made.drawn) == (OK, Stratum.AGREED_NG, 0.25, True)
-    assert (made.at, made.in_time) == (9.0, None)
+    assert (made.at, made.in_time) == (3.0, None)
 
 
 def test_a_part_without_its_picture_counts_in_its_stratum_and_as_not_drawn() -> None:
     second = a_second(stratum=Stratum.AGREED_NG, chance=0.25, drawn=True)
-    made = anew.second_without(was(a_part(), second), RULES, 9.0)
+    made = anew.second_without(was(a_part(), second), RULES)
     assert made is not None
     assert (made.stratum, made.chance, made.drawn) == (Stratum.AGREED_NG, 0.25, False)
     assert (made.model, made.goals, made.failures) == (None, {}, (Failure.IMAGE_MISSING,))
-    assert anew.second_without(was(a_part()), RULES, 9.0) is None
+    assert anew.second_without(was(a_part()), RULES) is None
 
 
 def test_what_is_left_of_a_strata_draws_is_its_chance_of_being_kept() -> None:
