@@ -9,6 +9,7 @@ import argparse
 import csv
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -20,6 +21,8 @@ from bridge.errors import ConfigError
 
 if TYPE_CHECKING:
     from bridge.shadow.report.page import Show
+
+_EXTRA = ("jinja2", "matplotlib")
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -50,8 +53,7 @@ def line_of(config: Config, name: str, where: Path) -> Line:
 
 def run(args: argparse.Namespace) -> int:
     """Write the report, and say what it says of each goal."""
-    from bridge.pages import page  # noqa: F401, PLC0415 - says in one line where the report extra is missing
-
+    _see_to_the_extra()
     config = load(args.config)
     line = line_of(config, args.line, args.config)
     data = args.data or config.data
@@ -63,12 +65,17 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _see_to_the_extra() -> None:
+    """Say in one line that the report extra is missing, before anything is read; import nothing if it is there."""
+    if not all(map(find_spec, _EXTRA)):
+        from bridge.pages import page  # noqa: F401, PLC0415 - it says so
+
+
 def _written(args: argparse.Namespace, config: Config, line: Line, data: Path) -> Path:
     """Write the report; return its folder. Parts are let go before the page is drawn: there may be millions."""
     from bridge.messages import Goal  # noqa: PLC0415 - the help needs none of these
     from bridge.shadow import reading  # noqa: PLC0415
     from bridge.shadow.report import facts as facts_of  # noqa: PLC0415
-    from bridge.shadow.report import page  # noqa: PLC0415
 
     begin, end = _span(args, line, reading.span(data, line.name))
     found = reading.read(
@@ -89,6 +96,8 @@ def _written(args: argparse.Namespace, config: Config, line: Line, data: Path) -
     out.mkdir(parents=True, exist_ok=True)
     _list(out / "parts.csv", facts_of.lines(found, args.all_parts))
     del found
+    from bridge.shadow.report import page  # noqa: PLC0415 - now that there is room for it
+
     replace_text(out / "report.html", page.page_of(facts, _show(data, config.data / "images")))
     replace_text(out / "report.json", facts_of.encoded(facts))
     _say(facts)

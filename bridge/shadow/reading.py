@@ -7,7 +7,7 @@ parts never take more than some 130 bytes each.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -62,6 +62,7 @@ class Reading:
     labels: LabelColumns
     """The same as arrays."""
     truth: Truth
+    """Of the parts of which somebody said something, in their order: d of them."""
     views: Sequence[Views]
     configs: Mapping[str, int]
     """Presentations by the fingerprint of the configuration."""
@@ -127,6 +128,7 @@ def read(
     labels = label_columns(said, Reader(folder).numbers({id_ for id_ in said.id if id_}))
     shown = PartColumns(number=parts["number"], serial=parts.pop("serial"), at=parts["at"], distinct=distinct)
     truth = truth_of(labels, shown, shadow.reinspected_within_hours)
+    verdict, truth = truth.verdict, _labelled(truth)
     times = np.bincount(distinct, minlength=len(first)).astype(np.int16)
     del shown, distinct, opening
     with columns.open_journal(folder) as journal:
@@ -149,7 +151,21 @@ def read(
         views=_views(counts, words),
         configs=words.named(configs),
         bundles=words.named(bundles),
-        month=_month(_Picked(parts, first), times, truth.verdict, shadow, on_failure, words),
+        month=_month(_Picked(parts, first), times, verdict, shadow, on_failure, words),
+    )
+
+
+def _labelled(truth: Truth) -> Truth:
+    """Return the truth of the labelled parts alone: they are few, and the others' rows would be empty."""
+    parts = np.flatnonzero((truth.people > 0) | truth.settled)
+    return replace(
+        truth,
+        **{
+            name: getattr(truth, name)[parts]
+            for name in ("verdict", "people", "disputed", "settled", "blind", "label")
+        },
+        said=replace(truth.said, part=np.searchsorted(parts, truth.said.part)),
+        pairs=replace(truth.pairs, part=np.searchsorted(parts, truth.pairs.part)),
     )
 
 

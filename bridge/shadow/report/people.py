@@ -40,7 +40,7 @@ def labels(found: Reading, grouped: Grouped) -> Facts:
         "blind": int(truth.blind.sum()),
         "drawn": int(month.drawn.sum()),
         "drawn_labelled": int(grouped.known.sum()),
-        "volunteered": int(((truth.verdict != NONE) & ~month.drawn).sum()),
+        "volunteered": int(((month.truth != NONE) & ~month.drawn).sum()),
         "people": [_person(found, who) for who in range(len(columns.people))],
         "pairs": _pairs(found),
     }
