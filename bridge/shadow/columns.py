@@ -50,6 +50,16 @@ class Scaled(Column):
 
 
 @dataclass(frozen=True, slots=True)
+class Key(Column):
+    """A column of whole numbers that never come twice; mostly its ends say all of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Steady(Scaled):
+    """A scaled column that hardly ever changes; mostly its ends say all of it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ids(Column):
     """A column of 16 bytes each; read as (n, 2) big-endian halves."""
 
@@ -119,6 +129,14 @@ class Journal:
         if isinstance(column, Texts):
             texts = _split(joined)
             return texts if len(texts) == count else self._one_by_one(column, *where)
+        if isinstance(column, Key | Steady):
+            low, high = map(int, joined.split())
+            if isinstance(column, Key) and high - low + 1 == count:
+                return np.arange(low, high + 1)
+            if isinstance(column, Steady) and low == high:
+                return np.full(count, np.nan if low == MISSING else low / column.parts)
+            plain = Scaled(column.said, column.parts) if isinstance(column, Steady) else Column(column.said)
+            ((joined,),) = self._connection.execute(_query(_joined(plain), where[0]), where[1]).fetchall()
         numbers = np.fromstring(joined, np.int64, sep=",")
         if not isinstance(column, Scaled):
             return numbers
@@ -231,8 +249,13 @@ def _joined(column: Column) -> str:
         return f"CAST(group_concat({column.said}, '') AS BLOB)"
     if isinstance(column, Texts):
         return f"CAST(group_concat(CAST({column.said} AS TEXT), char(0)) AS BLOB)"
+    said = column.said
     if isinstance(column, Scaled):
-        return f"group_concat(ifnull(CAST({column.said} * {column.parts} AS INTEGER), {MISSING}))"
+        said = f"ifnull(CAST({column.said} * {column.parts} AS INTEGER), {MISSING})"
+    if isinstance(column, Key | Steady):
+        return f"min({said}) || ' ' || max({said})"
+    if isinstance(column, Scaled):
+        return f"group_concat({said})"
     return f"group_concat({column.said})"
 
 

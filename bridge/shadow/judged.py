@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridge.shadow import columns
-from bridge.shadow.columns import Column, Columns, Ids, Scaled, Table
+from bridge.shadow.columns import Column, Columns, Ids, Key, Scaled, Steady, Table
 from bridge.shadow.month import NG
 from bridge.shadow.presented import LEGACY, SLACK
 
@@ -19,7 +19,7 @@ MODEL, GOALS, FALLBACKS, IN_TIME, STRATUM, DRAWN = 0, 2, 8, 14, 16, 20
 """Where in ``said`` each begins: two bits each, goals and fallbacks three times; the stratum four, drawn one."""
 _SAID: Final = ("model", "goal_1", "goal_2", "goal_3", "fallback_1", "fallback_2", "fallback_3", "in_time + 1")
 _COLUMNS: Final = (
-    Column("number"),
+    Key("number"),
     Column(
         columns.packed(
             *((f"ifnull({one}, 0)", 2) for one in _SAID),
@@ -36,7 +36,7 @@ _VIEW_COLUMNS: Final = (
     Column("second"),
     Column(columns.packed(("ifnull(legacy, 0)", 2), ("ifnull(model, 0)", 2), ("ifnull(name, 0)", 31))),
     Scaled("score", 1_000_000_000_000_000),
-    Scaled("threshold", 1_000_000_000_000_000),
+    Steady("threshold", 1_000_000_000_000_000),
 )
 _SHADOW, _GUARD = 1, 4
 _PROBED: Final = 64

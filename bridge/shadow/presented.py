@@ -26,7 +26,7 @@ from typing import Any, Final
 import numpy as np
 
 from bridge.shadow import columns, truth
-from bridge.shadow.columns import Array, Column, Columns, Ids, Scaled, Table, Texts
+from bridge.shadow.columns import Array, Column, Columns, Ids, Key, Scaled, Table, Texts
 
 SLACK: Final = 7 * 86_400.0
 """A part may be recorded so many seconds after its event, as backlog after an outage."""
@@ -49,7 +49,7 @@ _KINDS: Final = {
     "serial": "i8",
 }
 _COLUMNS: Final = (
-    Column("number"),
+    Key("number"),
     Scaled("event_at", 1_000_000),
     Scaled("latency_ms", 1_000),
     Column(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -196,3 +198,18 @@ def test_an_empty_month_is_no_error(tmp_path: Path) -> None:
         month.add(Told(at=BEGIN, legacy=OK))
     found = reading.read(tmp_path, LINE, Shadow(), BEGIN + DAY, BEGIN + 2 * DAY)
     assert (len(found.month), found.presentations, list(found.month.lots)) == (0, 0, [])
+
+
+def test_what_hardly_ever_changes_is_read_in_full_where_it_does(tmp_path: Path) -> None:
+    """Numbers with gaps, and a threshold that changed within a block."""
+    with book(tmp_path) as month:
+        for place in range(6):
+            line = LINE if place in {0, 3, 5} else "other"
+            month.add(Told(at=BEGIN + place, legacy=OK, model=OK, scores=(0.9,), line=line))
+    with closing(sqlite3.connect(tmp_path / "journal.db")) as journal:
+        journal.execute("UPDATE second_view SET threshold = 0.25 WHERE second = 4")
+        journal.execute("UPDATE second_view SET threshold = NULL WHERE second = 6")
+        journal.commit()
+    month_ = read(tmp_path).month
+    assert month_.number.tolist() == [1, 4, 6]
+    assert np.allclose(month_.threshold, [0.5, 0.25, np.nan], equal_nan=True)
