@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from bridge.messages import Goal
 from bridge.shadow.bounds import Group, lower, upper, upper_of_sum
-from bridge.shadow.month import NG, OK, Month
+from bridge.shadow.month import LATE, NG, OK, Month
 
 Mask = NDArray[np.bool_]
 
@@ -79,9 +79,13 @@ class Estimates:
         return other
 
     def said(self, goal: Goal | None) -> NDArray[np.int8]:
-        """Return (n,) what the inspector says (None), or what a goal would have said."""
-        verdicts: NDArray[np.int8] = self.month.legacy if goal is None else self.month.goals[:, goal - 1]
-        return verdicts
+        """Return (n,) what the inspector says (None), or what a goal would have said: too late, its fallback."""
+        return self.month.legacy if goal is None else self._said[:, goal - 1]
+
+    @cached_property
+    def _said(self) -> NDArray[np.int8]:
+        late = self.month.in_time == LATE
+        return np.where(late[:, None], self.month.fallbacks, self.month.goals) if late.any() else self.month.goals
 
     def false_calls(self, goal: Goal | None) -> Estimate:
         """Return the good parts called NG, of all parts: by the inspector (None) or with a goal."""
@@ -228,7 +232,7 @@ class Estimates:
         return max(float(self._reach[inside].mean()), 1e-9) if inside.any() else 1.0
 
 
-_SHARED: Final = ("_parts", "_reach", "_weights")
+_SHARED: Final = ("_parts", "_reach", "_said", "_weights")
 
 
 def _longer(estimate: Estimate, times: int) -> tuple[float, float]:

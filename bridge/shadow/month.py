@@ -18,6 +18,8 @@ OK: Final = 1
 NG: Final = 2
 SILENT: Final = 3
 """Asked, and no verdict came."""
+LATE: Final = 2
+"""Judged, but too late: a live line would have answered with the fallback."""
 CONTRADICTED: Final = 3
 """Of the truth: people disagree, and nobody settled it."""
 

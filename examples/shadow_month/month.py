@@ -2,8 +2,8 @@
 
     python examples/shadow_month/month.py month
 
-The wall clock is set by hand; everything else is as on a line: the gateway's power is cut by SIGKILL, twice; the MES
-is away for a day; people label what was drawn, from a list that ``aoi-bridge label todo`` writes.
+The wall clock is set by hand; everything else is as on a line: the gateway's power is cut by SIGKILL, twice; the
+MES is away for a day; people label what was drawn, from a list that ``aoi-bridge label todo`` writes.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from bridge.store import Pulse
 
 HERE = Path(__file__).parent
 THRESHOLD = 0.5
+SETTLE_SECONDS = 30.0
 PEOPLE = {"Ana": 0.0, "Bo": 0.02}
 """Who labels, and how often they are wrong."""
 
@@ -112,7 +113,7 @@ class Plant:
         return begin <= (self._clock.at - plant.BEGIN) / plant.DAY < end
 
     async def _hourly(self, part: plant.Part) -> None:
-        """Note how the line does, as the gateway does every minute of its own; let the MES catch up when it is back."""
+        """Note how the line does, as the gateway does each minute of its own; let an MES that is back catch up."""
         assert self.gateway is not None  # noqa: S101 - it feeds us
         owed = sum(queued for queued, _ in (await self.gateway.journal.backlog()).values())
         figures = self.gateway.lines["moulds"].figures()
@@ -147,7 +148,7 @@ def _judged(view: View) -> Judgement:
 def configured(folder: Path, plugins: Plant) -> Config:
     """Return the example's configuration with the simulated plant in it."""
     config = load(folder / "bridge.toml")
-    line, judge = config.line[0], config.judge["spots"]
+    line = config.line[0]
     source, told = line.source, line.reporter[0]
     line = line.model_copy(
         update={
@@ -171,8 +172,7 @@ async def run(folder: Path, per_day: int, begin: float, cut: float | None) -> No
     async with open_gateway(configured(folder, plugins), clock) as gateway:  # type: ignore[arg-type]
         plugins.gateway = gateway
         await plugins.ended.wait()
-        while gateway.lines["moulds"].under_way:
-            await asyncio.sleep(0.05)
+        await gateway.lines["moulds"].settle(SETTLE_SECONDS)
         clock.at = plant.BEGIN + plant.DAYS * plant.DAY
 
 
@@ -186,7 +186,10 @@ def label(folder: Path, per_day: int) -> None:
         second = ["--second"] if number else []
         _command(folder, "label", "todo", "moulds", "--who", who, *second, "--out", str(todo))
         errs = random.Random(number)  # noqa: S311 - people, not secrets
-        with todo.open(newline="", encoding="utf-8-sig") as listed, done.open("w", newline="", encoding="utf-8") as out:
+        with (
+            todo.open(newline="", encoding="utf-8-sig") as listed,
+            done.open("w", newline="", encoding="utf-8") as out,
+        ):
             words = csv.writer(out)
             words.writerow(["id", "verdict"])
             for row in csv.DictReader(listed):

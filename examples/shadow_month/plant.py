@@ -1,9 +1,9 @@
-"""The plant of the example: what happens on thirty days, part by part, and what is true. Knows nothing of the bridge.
+"""The plant of the example: what happens on thirty days, part by part, and what is true. No word of the bridge.
 
 A part is a small grey picture. A defect is a dark spot; a good part may have a stain, which is less dark. The old
-machine calls NG what is darker than its limit anywhere, and its limit was set too strictly; on day 20 it is trained
-anew. The model looks at how much darker the spot is than the rest, which is better, until the lamp ages: then one corner
-grows dark, and every part looks a little worse to it.
+machine calls NG what is darker than its limit anywhere, and its limit was set too strictly; on day 20 it is
+trained anew. The model looks at how much darker the spot is than the rest, which is better, until the lamp ages:
+then one corner grows dark, and every part looks a little worse to it.
 """
 
 from __future__ import annotations
@@ -71,7 +71,9 @@ class Part:
 def month(per_day: int, seed: int = 1) -> Iterator[Part]:
     """Yield every part that the old machine sees, in order of time."""
     random = np.random.default_rng(seed)
-    burst = random.beta(BAD * 60, (1 - BAD) * 60, (DAYS // 7 + 1, CAVITIES))  # bad material makes bad parts, lot by lot
+    burst = random.beta(
+        BAD * 60, (1 - BAD) * 60, (DAYS // 7 + 1, CAVITIES)
+    )  # bad material makes bad parts, lot by lot
     counter = 0
     for number in range(per_day * DAYS):
         at = BEGIN + (number + 0.5) * DAY / per_day

@@ -8,7 +8,7 @@ from month_kit import month
 
 from bridge.messages import Goal
 from bridge.shadow.estimates import Estimates
-from bridge.shadow.month import CONTRADICTED, NG, NONE, OK, Month
+from bridge.shadow.month import CONTRADICTED, LATE, NG, NONE, OK, Month
 
 LEGACY = [NG, NG, NG, NG, OK, OK, OK, OK, OK, OK]
 MODEL_ = [OK, OK, NG, NG, NG, NG, OK, OK, OK, OK]
@@ -45,6 +45,14 @@ def test_miss_rate_and_escape_rate_have_each_their_own_denominator() -> None:
     assert found.cut(Goal.CUT_FALSE_CALLS).value == 0.5
     assert found.caught(Goal.CATCH_ESCAPES).value == 0.5
     assert found.added_false_calls(Goal.CATCH_ESCAPES).value == 0.1
+
+
+def test_a_judgement_that_came_too_late_would_have_been_a_fallback() -> None:
+    parts = small()
+    parts.fallbacks[:, 1] = NG
+    parts.in_time[6] = LATE  # an escape that both pass, and on which goal 2 would have fallen back to NG
+    assert of(parts).escapes(Goal.CATCH_ESCAPES).weighted == 0
+    assert of(parts).escapes(None).weighted == 2
 
 
 def thinned(seed: int, chance: float = 0.05) -> Month:
