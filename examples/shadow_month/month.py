@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import csv
-import json
 import os
 import random
 import shutil
@@ -172,6 +171,8 @@ async def run(folder: Path, per_day: int, begin: float, cut: float | None) -> No
     async with open_gateway(configured(folder, plugins), clock) as gateway:  # type: ignore[arg-type]
         plugins.gateway = gateway
         await plugins.ended.wait()
+        while gateway.lines["moulds"].afterwards.waiting:  # noqa: ASYNC110 - nobody tells when the last was judged
+            await asyncio.sleep(0.05)
         await gateway.lines["moulds"].settle(SETTLE_SECONDS)
         clock.at = plant.BEGIN + plant.DAYS * plant.DAY
 
@@ -242,7 +243,6 @@ def main() -> None:
     simulate(args.folder, args.parts_per_day)
     label(args.folder, args.parts_per_day)
     _command(args.folder, "shadow", "report", "moulds")
-    print(json.dumps({"folder": str(args.folder)}))
 
 
 if __name__ == "__main__":

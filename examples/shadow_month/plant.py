@@ -40,7 +40,7 @@ OVERLOOKED = 0.05
 STAINED = 0.08
 CORNER = 22.0
 """How much darker the corner is under an old lamp, in grey values."""
-SECOND_TRIES = 0.02
+SECOND_TRIES = 0.1
 """Of the parts that the old machine calls NG, so many more are put in again by an operator."""
 
 

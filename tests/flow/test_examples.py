@@ -2,29 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-from types import ModuleType
-
 import pytest
+from example_kit import script
 
 from bridge.messages import Verdict
-
-EXAMPLES = Path(__file__).parents[2] / "examples"
-
-
-def script(name: str) -> ModuleType:
-    """Load an example's script."""
-    path = EXAMPLES / name
-    spec = importlib.util.spec_from_file_location(f"example_{path.parent.name}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # a dataclass looks itself up there
-    spec.loader.exec_module(module)
-    return module
-
 
 BESIDE_OLD_AOI = script("beside_old_aoi/run.py")
 GOAL_PER_LINE = script("goal_per_line/run.py")
