@@ -34,7 +34,20 @@ except ImportError as exc:
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Markup", "Section", "facts", "mark", "picture", "prose", "render", "row", "said", "svg", "table"]
+__all__ = [
+    "Markup",
+    "Section",
+    "facts",
+    "mark",
+    "picture",
+    "prose",
+    "render",
+    "row",
+    "said",
+    "svg",
+    "table",
+    "together",
+]
 
 INK: Final = "#1c2733"
 SOFT: Final = "#8a97a3"
@@ -138,6 +151,11 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]], caption: str
 def row(*blocks: Markup) -> Markup:
     """Return blocks side by side, as many as fit."""
     return Markup('<div class="row">\n{}\n</div>').format(Markup("\n").join(blocks))
+
+
+def together(*blocks: Markup) -> Markup:
+    """Return blocks that stand on one sheet of paper."""
+    return Markup('<div class="together">\n{}\n</div>').format(Markup("\n").join(blocks))
 
 
 def svg(draw: Callable[[Axes], None], width_in: float, height_in: float, caption: str) -> Markup:

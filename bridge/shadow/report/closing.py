@@ -74,7 +74,7 @@ def labels(facts: Facts) -> Section:
     """Return who labelled, and how far people, the inspector and the model can be relied on."""
     one = facts["labels"]
     told: list[tuple[str, object]] = [
-        ("labels", f"{one['labels']:,} of {one['parts']:,} parts, by {len(one['people'])} people"),
+        ("labels", f"{one['labels']:,} of {one['parts']:,} parts, by {_people(len(one['people']))}"),
         ("drawn and labelled", f"{one['drawn_labelled']:,} of {one['drawn']:,}"),
         ("good, bad, contradicted", f"{one['good']:,}, {one['bad']:,}, {one['contradicted']:,}"),
         (
@@ -125,6 +125,10 @@ def labels(facts: Facts) -> Section:
 
 _STUDY: Final = ("effectiveness", "miss", "false alarm")
 _KEYS: Final = ("effectiveness", "miss", "false_alarm")
+
+
+def _people(count: int) -> str:
+    return "one person" if count == 1 else f"{count} people"
 
 
 def _study(one: Facts) -> tuple[object, ...]:

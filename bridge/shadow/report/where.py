@@ -39,11 +39,11 @@ def thresholds(facts: Facts) -> Section:
         if curve["goal"] != facts["goal"] and curve["goal"] == 3:  # noqa: PLR2004 - the goal's number
             continue
         harm, gain = _AXES[curve["goal"]]
-        body.append(Markup("<h3>Goal {}</h3>").format(curve["goal"]))
+        heading = Markup("<h3>Goal {}</h3>").format(curve["goal"])
         if not curve["labelled_bad"] or not curve["labelled_good"]:
-            body.append(page.prose("Too few labels: it takes good and bad parts that this goal could move."))
+            body += [heading, page.prose("Too few labels: it takes good and bad parts that this goal could move.")]
             continue
-        body += [_drawn(curve, harm, gain), _points(curve, harm, gain)]
+        body += [page.together(heading, _drawn(curve, harm, gain)), _points(curve, harm, gain)]
     return Section(title="What another threshold would do", body=body)
 
 

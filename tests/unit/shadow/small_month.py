@@ -44,6 +44,7 @@ class Told:
     line: str = LINE
     latency_ms: float = 8.0
     image: str = ""
+    bundle: str = "pins 2026.1"
 
 
 @dataclass
@@ -143,7 +144,7 @@ def _second(id_: str, told: Told, views: tuple[ViewDecision, ...]) -> Second:
             )
             for view, one in zip(views, judged, strict=True)
         ),
-        bundle="pins 2026.1",
+        bundle=told.bundle,
         judge_ms=40.0,
         fallbacks={Goal.CUT_FALSE_CALLS: told.legacy or NG, Goal.CATCH_ESCAPES: NG, Goal.REPLACE: NG},
         in_time=told.in_time,

@@ -3,7 +3,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,13 @@ import numpy as np
 import pytest
 from small_month import BEGIN, DAY, LINE, NG, OK, Told, book
 
-from bridge import pages
+from bridge import pages, starting
 from bridge.cli import main as cli
+from bridge.config import load
+from bridge.config.changes import facts as facts_of
+from bridge.config.decision import decision_hashes
 from bridge.shadow import approval
+from bridge.simulate.factory import DEMO_BUNDLE
 from bridge.store import Stratum
 from bridge.store.sweeping import place
 
@@ -194,6 +200,27 @@ def test_going_live_can_read_it(written: Path) -> None:
     """It is about no decision hash here: the model is not there."""
     said = approval.read(written).said
     assert (said.line, said.to, said.verdict["2"].state) == (LINE, BEGIN + 3 * DAY - 7200, said.verdict["2"].state)
+
+
+def test_it_is_about_what_was_in_force_all_the_time(tmp_path: Path) -> None:
+    """Nothing changed: going live finds its hash. After a change nobody can say what the month was about."""
+    file = tmp_path / "bridge.toml"
+    file.write_text(CONFIG.replace('model = "pins"', f'model = "{DEMO_BUNDLE}"'), encoding="utf-8")
+    config = load(file)
+    models = starting.models(config)
+    with book(tmp_path) as month:
+        month.add(Told(at=BEGIN, legacy=OK, model=OK, scores=(0.9,), bundle=models["pins"]))
+    hashes = decision_hashes(facts_of(config, models)[LINE])
+
+    def said() -> dict[str, str]:
+        return approval.read(report(tmp_path, "out")).said.decision_hash
+
+    assert said() == hashes
+    with closing(sqlite3.connect(tmp_path / "journal.db")) as journal:
+        columns = "INSERT INTO audit (at, who, line, what, old, new, why, hash)"
+        journal.execute(f"{columns} VALUES (?, '', ?, 'threshold', '', '0.4', '', x'00')", (BEGIN + 60, LINE))
+        journal.commit()
+    assert said() == {}
 
 
 def test_only_the_days_that_were_asked_for(written: Path, capsys: pytest.CaptureFixture[str]) -> None:
