@@ -18,12 +18,12 @@ from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
+from simulated_months import Lots, drawn_month
 
 from bridge.messages import Goal
 from bridge.shadow.estimates import Estimate, Estimates
-from bridge.shadow.month import NG, NONE, OK, Month
+from bridge.shadow.month import Month
 from bridge.shadow.statistics import clopper_pearson_upper
-from bridge.store.records import Stratum
 
 PARTS, LOTS, AUDITED = 100_000, 90, 1_500
 BAD, ESCAPED, FALSE = 0.01, 0.02, 0.015
@@ -58,66 +58,18 @@ ASKED: dict[str, Callable[[Estimates], Estimate]] = {
 }
 
 
-def varied(random: np.random.Generator, rate: float, correlation: float) -> NDArray[np.float64]:
-    """Return a lot's own rate for each lot."""
-    if not correlation:
-        return np.full(LOTS, rate)
-    spread = (1 - correlation) / correlation
-    return random.beta(rate * spread, (1 - rate) * spread, LOTS)
-
-
 def simulated(seed: int, correlation: float) -> Month:
     """Return one month, labelled by the sampling plan."""
-    random = np.random.default_rng([seed, round(correlation * 1000)])
-    lot = np.arange(PARTS, dtype=np.int32) * LOTS // PARTS
-
-    def happens(rate: float) -> NDArray[np.bool_]:
-        hit: NDArray[np.bool_] = random.random(PARTS, np.float32) < varied(random, rate, correlation)[lot]
-        return hit
-
-    bad = happens(BAD)
-    called_ng = np.where(bad, ~happens(ESCAPED), happens(FALSE))
+    lots = Lots(np.random.default_rng([seed, round(correlation * 1000)]), correlation, PARTS, LOTS)
+    bad = lots.happens(BAD)
+    called_ng = np.where(bad, ~lots.happens(ESCAPED), lots.happens(FALSE))
     disagrees = np.where(
         called_ng,
-        np.where(bad, happens(OVERRULED), happens(CLEARED)),
-        np.where(bad, happens(CAUGHT), happens(ADDED)),
+        np.where(bad, lots.happens(OVERRULED), lots.happens(CLEARED)),
+        np.where(bad, lots.happens(CAUGHT), lots.happens(ADDED)),
     )
-    legacy = np.where(called_ng, NG, OK).astype(np.int8)
-    model = np.where(called_ng != disagrees, NG, OK).astype(np.int8)
-    goals = np.stack([np.where(legacy == NG, model, OK), np.where(legacy == OK, model, NG), model], axis=1)
-    unreliable = random.random(PARTS, np.float32) < UNRELIABLE
-    stratum = np.select(
-        [disagrees, unreliable, legacy == NG],
-        [Stratum.DISAGREED, Stratum.UNRELIABLE, Stratum.AGREED_NG],
-        Stratum.AGREED_OK,
-    ).astype(np.int8)
-    chance = np.where(stratum == Stratum.AGREED_OK, AUDITED / PARTS, 1.0).astype(np.float32)
-    drawn = random.random(PARTS, np.float32) < chance
-    empty = np.zeros(PARTS, np.float32)
-    return Month(
-        at=np.arange(PARTS, dtype=np.float64),
-        number=np.arange(PARTS),
-        presentations=np.ones(PARTS, np.int16),
-        legacy=legacy,
-        model=model,
-        goals=goals.astype(np.int8),
-        fallbacks=goals.astype(np.int8),
-        in_time=np.ones(PARTS, np.int8),
-        truth=np.where(drawn, np.where(bad, NG, OK), NONE).astype(np.int8),
-        stratum=stratum,
-        chance=chance,
-        drawn=drawn,
-        lowest=np.stack([empty, empty], axis=1),
-        threshold=empty,
-        latency_ms=empty,
-        judge_ms=empty,
-        lot=lot,
-        recipe=np.zeros(PARTS, np.int32),
-        defect=np.zeros(PARTS, np.int32),
-        lots=[str(one) for one in range(LOTS)],
-        recipes=[""],
-        defects=[""],
-    )
+    unreliable = lots.random.random(PARTS, np.float32) < UNRELIABLE
+    return drawn_month(lots, bad, called_ng, disagrees, unreliable, AUDITED / PARTS, seconds=1.0)
 
 
 def naive(estimate: Estimate) -> tuple[float, float]:

@@ -16,14 +16,13 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
-from numpy.typing import NDArray
+from simulated_months import Lots, drawn_month
 
 from bridge.config.schema import Shadow
 from bridge.messages import Goal
 from bridge.shadow.estimates import Estimates
-from bridge.shadow.month import NG, OK, Month
+from bridge.shadow.month import Month
 from bridge.shadow.readiness import DAY, LOOKS, at_look, limits_of, readiness
-from bridge.store.records import Stratum
 
 DAYS, PER_DAY, LOTS_A_DAY = 120, 250, 3
 PARTS, LOTS = DAYS * PER_DAY, DAYS * LOTS_A_DAY
@@ -45,57 +44,17 @@ SCENARIOS = {
 }
 
 
-def varied(random: np.random.Generator, rate: float, correlation: float) -> NDArray[np.float64]:
-    """Return each lot's own rate."""
-    if not correlation or not rate:
-        return np.full(LOTS, rate)
-    spread = (1 - correlation) / correlation
-    return random.beta(rate * spread, (1 - rate) * spread, LOTS)
-
-
 def simulated(seed: int, correlation: float, overruled: float, added: float) -> Month:
     """Return 120 days, every part labelled; ``added`` is a share of all parts."""
-    random = np.random.default_rng([seed, round(correlation * 1000)])
-    lot = np.arange(PARTS, dtype=np.int32) * LOTS // PARTS
-
-    def happens(rate: float) -> NDArray[np.bool_]:
-        hit: NDArray[np.bool_] = random.random(PARTS, np.float32) < varied(random, rate, correlation)[lot]
-        return hit
-
-    bad = happens(BAD)
-    called_ng = bad | happens(FALSE)
-    good_passed = (1 - BAD) * (1 - FALSE)
+    lots = Lots(np.random.default_rng([seed, round(correlation * 1000)]), correlation, PARTS, LOTS)
+    bad = lots.happens(BAD)
+    called_ng = bad | lots.happens(FALSE)
     disagrees = np.where(
-        called_ng, np.where(bad, happens(overruled), happens(CLEARED)), happens(added / good_passed)
+        called_ng,
+        np.where(bad, lots.happens(overruled), lots.happens(CLEARED)),
+        lots.happens(added / ((1 - BAD) * (1 - FALSE))),
     )
-    legacy = np.where(called_ng, NG, OK).astype(np.int8)
-    model = np.where(called_ng != disagrees, NG, OK).astype(np.int8)
-    goals = np.stack([np.where(legacy == NG, model, OK), np.where(legacy == OK, model, NG), model], axis=1)
-    empty = np.zeros(PARTS, np.float32)
-    return Month(
-        at=np.arange(PARTS) * (DAY / PER_DAY),
-        number=np.arange(PARTS),
-        presentations=np.ones(PARTS, np.int16),
-        legacy=legacy,
-        model=model,
-        goals=goals.astype(np.int8),
-        fallbacks=goals.astype(np.int8),
-        in_time=np.ones(PARTS, np.int8),
-        truth=np.where(bad, NG, OK).astype(np.int8),
-        stratum=np.where(disagrees, Stratum.DISAGREED, Stratum.AGREED_OK).astype(np.int8),
-        chance=np.ones(PARTS, np.float32),
-        drawn=np.ones(PARTS, bool),
-        lowest=np.stack([empty, empty], axis=1),
-        threshold=empty,
-        latency_ms=empty,
-        judge_ms=empty,
-        lot=lot,
-        recipe=np.zeros(PARTS, np.int32),
-        defect=np.zeros(PARTS, np.int32),
-        lots=[str(one) for one in range(LOTS)],
-        recipes=[""],
-        defects=[""],
-    )
+    return drawn_month(lots, bad, called_ng, disagrees, np.zeros(PARTS, bool), audit=1.0, seconds=DAY / PER_DAY)
 
 
 def ready_at(month: Month, shadow: Shadow, goal: Goal, look: int) -> bool:
