@@ -7,7 +7,8 @@ that it stands in was forced there too, as nothing else promises (POSIX).
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -22,11 +23,21 @@ def replace_bytes(path: Path, content: bytes) -> None:
     Raises:
         OSError: the disk refuses; the old content stays.
     """
+    with drafted(path) as draft:
+        draft.write_bytes(content)
+
+
+@contextmanager
+def drafted(path: Path) -> Iterator[Path]:
+    """Lend a file beside another one, which it replaces in one step where the block ends well; blocks.
+
+    Raises:
+        OSError: the disk refuses; the old file stays.
+    """
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with draft.open("wb") as file:
-            file.write(content)
-            file.flush()
+        yield draft
+        with draft.open("rb+") as file:
             os.fsync(file.fileno())
         draft.replace(path)
     except BaseException:

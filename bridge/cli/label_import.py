@@ -59,10 +59,12 @@ def run(args: argparse.Namespace) -> int:
     text = _text(args.file, args.encoding)
     found, rejected = _read(args, text)
     before = _before(labels(data, args.line))
+    last = {_whom(label): label for label, timed in found if not timed}
     fresh = [
         replace(label, key=f"{label.key}:{len(mine)}")  # said again after something else, it is another label
         for label, timed in found
-        if not _repeats(label, mine := before.get(_whom(label), []), timed=timed)
+        if (timed or last[_whom(label)] is label)  # a later row of the same part corrects it
+        and not _repeats(label, mine := before.get(_whom(label), []), timed=timed)
     ]
     with open_labels(data) as book:
         added = book.add(fresh)

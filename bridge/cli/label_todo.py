@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -11,6 +13,7 @@ from uuid import UUID
 from bridge.cli import labelling
 from bridge.cli.numbers import count
 from bridge.config import shadow_of
+from bridge.errors import ConfigError
 from bridge.store.words import restored
 
 if TYPE_CHECKING:
@@ -40,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
     from bridge.shadow import todo  # noqa: PLC0415 - numpy, which the help does not need
 
     data, shadow = shadow_of(args.config, args.line)
+    _spare(args.out)
     work = todo.work(data, args.line, shadow.reinspected_within_hours)
     chosen = todo.todo(work, args.who or "", args.second)[: args.most]
     table = map(_row, chosen, todo.pictures(data, chosen))
@@ -54,6 +58,20 @@ def run(args: argparse.Namespace) -> int:
     print(f"{args.out}: {number} part(s) to label; write OK or NG under verdict, and import it again with")
     print(f"  aoi-bridge label import {args.out} --line {args.line} --who {args.who or 'NAME'}")
     return 0
+
+
+def _spare(path: Path | None) -> None:
+    """Refuse to write over what somebody has filled in; nobody else has it.
+
+    Raises:
+        ConfigError: the file is such a list.
+    """
+    if path is None or not path.is_file():
+        return
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file, suppress(csv.Error):
+        if any((row.get("verdict") or "").strip() for row in csv.DictReader(file)):
+            write = "import it if that is not done yet, and write another file"
+            raise ConfigError(f"--out {path}", "is a list with verdicts filled in", write)
 
 
 def _row(one: Drawn, pictures: list[Path]) -> tuple[object, ...]:

@@ -12,6 +12,7 @@ from typing import TextIO
 
 from bridge.cli import outlet
 from bridge.cli.numbers import share
+from bridge.durable import drafted
 
 SHARE = 0.1
 """Of the parts that one person has labelled, how many a second one is given where nobody says otherwise."""
@@ -43,12 +44,13 @@ def when(at: float) -> str:
 
 @contextmanager
 def sheet(path: Path, flag: str = "--out") -> Iterator[TextIO]:
-    """Open a CSV file to be written, as spreadsheets open it (UTF-8 with a mark).
+    """Open a CSV file to be written, as spreadsheets open it (UTF-8 with a mark); an old one stays until then.
 
     Raises:
         ConfigError: it cannot be written.
     """
-    with outlet.file(path, flag).open("w", encoding="utf-8-sig", newline="") as file:
+    outlet.made(outlet.file(path, flag).parent, flag)
+    with drafted(path) as draft, draft.open("w", encoding="utf-8-sig", newline="") as file:
         yield file
 
 

@@ -41,6 +41,19 @@ def file(path: Path, flag: str = "--out") -> Path:
     return path
 
 
+def made(path: Path, flag: str = "--out") -> Path:
+    """Return a folder that is there now.
+
+    Raises:
+        ConfigError: it cannot be made.
+    """
+    try:
+        folder(path, flag).mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise ConfigError(f"{flag} {path}", f"cannot be made ({exc.strerror})", "write another folder") from exc
+    return path
+
+
 def model(path: Path, name: str | None) -> str:
     """Return what the model in a folder is called: as written, else as the folder is.
 

@@ -148,8 +148,9 @@ def _advice(need: Need, claim: Claim) -> str:
 
 def _audit(line: Line, claim: Claim) -> str:
     """Say what a blind audit can see of escapes that nobody looks for."""
-    audited, parts = line.labels_per_day * claim.days, line.parts_per_day * claim.days
-    missed = nothing_found(parts, claim.escapes, min(audited, parts))
+    parts = line.parts_per_day * claim.days
+    audited = min(line.labels_per_day * claim.days, parts)
+    missed = nothing_found(parts, claim.escapes, audited)
     bound, said = 3 / max(audited, 1) * 1e6, f"{claim.escapes * 1e6:g} ppm"
     return (
         f"The audit of {audited:,} agreed parts, if nothing else takes those labels, bounds escapes that nobody"

@@ -16,13 +16,15 @@ from zoneinfo import ZoneInfo
 
 from bridge.cli import outlet
 from bridge.config import Config, Line, load
-from bridge.durable import replace_text
+from bridge.durable import drafted, replace_text
 from bridge.errors import ConfigError
 
 if TYPE_CHECKING:
     from bridge.shadow.report.page import Show
 
 _EXTRA = ("jinja2", "matplotlib")
+_YEARS = range(1970, 9999)
+"""In which there is a day before and after every day, whatever the time zone."""
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -93,12 +95,13 @@ def _written(args: argparse.Namespace, config: Config, line: Line, data: Path) -
     facts = facts_of.report_of(data, found, subject)
     days = facts["days"]
     out: Path = args.out or data / "reports" / line.name / f"{days['first']}_{days['last']}"
-    out.mkdir(parents=True, exist_ok=True)
-    _list(out / "parts.csv", facts_of.lines(found, args.all_parts))
-    del found
-    from bridge.shadow.report import page  # noqa: PLC0415 - now that there is room for it
+    with drafted(outlet.made(out) / "parts.csv") as draft:
+        _list(draft, facts_of.lines(found, args.all_parts))
+        del found
+        from bridge.shadow.report import page  # noqa: PLC0415 - now that there is room for it
 
-    replace_text(out / "report.html", page.page_of(facts, _show(data, config.data / "images")))
+        shown = page.page_of(facts, _show(data, config.data / "images"))
+    replace_text(out / "report.html", shown)
     replace_text(out / "report.json", facts_of.encoded(facts))
     _say(facts)
     return out
@@ -116,7 +119,8 @@ def _span(args: argparse.Namespace, line: Line, ends: tuple[float, float]) -> tu
     zone = ZoneInfo(line.shadow.timezone)
     first, last = (datetime.fromtimestamp(at, zone).date().isoformat() for at in ends)
     begin = _day("--from", args.since or first, zone)
-    end = _day("--to", args.until or last, zone) + timedelta(days=1)
+    to = _day("--to", args.until, zone) if args.until else max(begin, _day("--to", last, zone))
+    end = to + timedelta(days=1)
     if end <= begin:
         raise ConfigError("--to", "is before --from", "write a later day")
     return begin.timestamp(), end.timestamp()
@@ -124,9 +128,11 @@ def _span(args: argparse.Namespace, line: Line, ends: tuple[float, float]) -> tu
 
 def _day(flag: str, text: str, zone: ZoneInfo) -> datetime:
     try:
-        day = date.fromisoformat(text)
-    except ValueError as exc:
-        raise ConfigError(flag, f"{text} is no day", "write 2026-10-01") from exc
+        day: date | None = date.fromisoformat(text)
+    except ValueError:
+        day = None
+    if day is None or day.year not in _YEARS:
+        raise ConfigError(flag, f"{text} is no day", "write 2026-10-01")
     return datetime(day.year, day.month, day.day, tzinfo=zone)
 
 

@@ -25,6 +25,8 @@ from bridge.watched import State
 SILENCE_SECONDS: Final = 900.0
 """Where no part came for longer, the report says so."""
 PERCENTILES: Final = (50.0, 95.0, 99.0, 100.0)
+_JITTER_SECONDS: Final = 1.0
+"""A part that is recorded so little before a start may be its first: two clocks tell the two times."""
 _KINDS: Final = (START, STOP, CRASH)
 
 
@@ -216,7 +218,7 @@ def _away(entries: Sequence[Any], alive: NDArray[np.float64], span: tuple[float,
         elif what == CRASH:
             crashed = True
         else:
-            before = np.searchsorted(alive, at) - 1
+            before = np.searchsorted(alive, at - _JITTER_SECONDS) - 1
             since = stopped if stopped is not None and not crashed else alive[before] if before >= 0 else None
             if since is not None and at >= span[0]:
                 found.append(Away(since=float(max(since, span[0])), until=at, crashed=crashed))

@@ -222,7 +222,7 @@ def _peers(peers: list[Facts]) -> Iterable[Markup]:
         return
     rows = [
         (
-            f"judge {one['name']}" if one["judge"] else one["name"],
+            one["name"],
             f"{100 * one['up_seconds'] / one['known_seconds']:.2f} %" if one["known_seconds"] else words.NOTHING,
             words.long(one["known_seconds"]),
             one["downs"],

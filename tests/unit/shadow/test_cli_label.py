@@ -125,6 +125,28 @@ class TestTodo:
             "bridge.toml: line smt-4: there is no such line; write one of smt-3\n",
         )
 
+    def test_what_somebody_filled_in_is_not_written_over(self, run: Run) -> None:
+        """A list that is still empty is."""
+        assert run("todo", "smt-3", "--out", "todo.csv")[0] == 0
+        assert run("todo", "smt-3", "--out", "todo.csv")[0] == 0
+        Path("todo.csv").write_text(mine := _filled(Path("todo.csv").read_text("utf-8-sig"), "NG"), "utf-8")
+        status, _, err = run("todo", "smt-3", "--out", "todo.csv")
+        assert (status, err.count("\n")) == (2, 1)
+        assert "--out todo.csv: is a list with verdicts filled in" in err
+        assert Path("todo.csv").read_text("utf-8") == mine
+
+    def test_a_folder_is_made_or_said_to_be_none(self, run: Run) -> None:
+        """Nothing is left of a list that could not be written."""
+        assert run("todo", "smt-3", "--out", "new/todo.csv")[0] == 0
+        status, _, err = run("todo", "smt-3", "--out", "/proc/todo.csv/todo.csv")
+        assert (status, err.count("\n")) == (2, 1)
+        assert err.startswith("--out /proc/todo.csv: ")
+        Path("old.csv").write_text("mine", "utf-8")
+        Path("var/labels.db").write_text("no book of labels, but longer than nothing", "utf-8")
+        assert run("export", "smt-3", "--out", "old.csv")[0] == 2
+        assert Path("old.csv").read_text("utf-8") == "mine"
+        assert not list(Path().glob(".old*"))
+
 
 def _fill_all(run: Run, who: str, word: str = "OK") -> None:
     assert run("todo", "smt-3", "--out", "todo.csv")[0] == 0
@@ -148,6 +170,13 @@ class TestImport:
             Path("a.csv").write_text(f"id,verdict\n{part_id(3)},{word}\n", encoding="utf-8")
             assert "1 new label(s), 0 known" in run("import", "a.csv", "--line", "smt-3", "--who", "Kim")[1]
         assert [one.verdict for one in labels(folder / "var")] == [OK, OK, NG, OK, NG]
+
+    def test_a_part_that_stands_there_twice_is_what_is_said_last(self, run: Run, folder: Path) -> None:
+        """However often the file is imported."""
+        Path("a.csv").write_text("part,verdict\nB-3,OK\nB-3,OK\nB-4,OK\nB-3,NG\n", encoding="utf-8")
+        assert "2 new label(s), 2 known" in run("import", "a.csv", "--line", "smt-3", "--who", "Kim")[1]
+        assert "0 new label(s), 4 known" in run("import", "a.csv", "--line", "smt-3", "--who", "Kim")[1]
+        assert {(one.part, one.verdict) for one in labels(folder / "var")} == {("B-4", OK), ("B-3", NG)}
 
     def test_what_is_not_understood_is_told_by_its_line(self, run: Run, folder: Path) -> None:
         """And kept in a file of its own, to be put right and imported."""

@@ -119,6 +119,14 @@ def test_a_crash_is_no_stop(found: Health) -> None:
     assert (found.starts, found.stops, found.crashes) == (2, 1, 1)
 
 
+def test_the_first_part_after_a_start_is_none_before_it() -> None:
+    """Though its time, by another clock, may lie a moment before."""
+    alive = np.array([BEGIN, BEGIN + HOUR - 0.0002, BEGIN + 2 * HOUR])
+    entries = [(BEGIN - 0.1, "start"), (BEGIN + HOUR, "crash found"), (BEGIN + HOUR, "start")]
+    (one,) = health._away(entries, alive, (BEGIN - HOUR, BEGIN + DAY))
+    assert (one.since, one.until, one.crashed) == (BEGIN, BEGIN + HOUR, True)
+
+
 def test_a_silence_is_told_with_what_was_the_matter(found: Health) -> None:
     silences = [one for one in found.silences if one.until - one.since > 2 * HOUR]
     assert [((one.since - BEGIN) / HOUR, (one.until - BEGIN) / HOUR, one.away) for one in silences] == [

@@ -20,6 +20,7 @@ from bridge.config import load
 from bridge.config.changes import facts as facts_of
 from bridge.config.decision import decision_hashes
 from bridge.shadow import approval
+from bridge.shadow.report import page
 from bridge.simulate.factory import DEMO_BUNDLE
 from bridge.store import Stratum
 from bridge.store.sweeping import place
@@ -231,11 +232,32 @@ def test_only_the_days_that_were_asked_for(written: Path, capsys: pytest.Capture
         assert len(file.readlines()) == 1 + facts["parts"]["distinct"]
     wrong = ["shadow", "report", LINE, "--config", str(written.parent / "bridge.toml")]
     assert cli.main([*wrong, "--from", "1st"]) == 2
+    assert cli.main([*wrong, "--from", "9999-12-31"]) == 2
     assert cli.main([*wrong, "--from", "2027-01-01"]) == 2
     assert cli.main(["shadow", "report", "smt-9", *wrong[3:]]) == 2
     said = capsys.readouterr().err
     assert "--from: 1st is no day; write 2026-10-01" in said
+    assert "--from: 9999-12-31 is no day" in said
+    assert "has no part in this time" in said
     assert "line smt-9: is not there; write one of smt-3" in said
+
+
+def test_a_report_that_is_broken_off_leaves_the_old_one(
+    written: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All three files of it, and no half of a new one."""
+    where = report(written.parent, "broken")
+    before = {one.name: one.read_bytes() for one in where.iterdir()}
+
+    def interrupted(*_: object) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(page, "page_of", interrupted)
+    again = ["shadow", "report", LINE, "--config", str(written.parent / "bridge.toml"), "--out", str(where)]
+    assert cli.main([*again, "--all-parts"]) == 130
+    assert {one.name: one.read_bytes() for one in where.iterdir()} == before
+    assert cli.main([*again[:-1], "/proc/nowhere"]) == 2
+    assert "--out /proc/nowhere: " in capsys.readouterr().err
 
 
 def test_a_missing_extra_is_one_line(
