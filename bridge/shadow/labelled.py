@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
-
+from bridge.shadow import columns
+from bridge.shadow.columns import Array, Columns, Key, Scaled, Table, Texts
 from bridge.shadow.truth import (
     LabelColumns,
     PartColumns,
@@ -19,29 +19,31 @@ from bridge.shadow.truth import (
     truth_of,
 )
 from bridge.store import Reader
-from bridge.store.labels import Columns, columns
+from bridge.store.labels import Columns as Said
+from bridge.store.labels import columns as columns_of
 
-PAGE = 100_000
+_COLUMNS: Final = (Key("number"), Scaled("event_at", 1_000_000), Texts("part"))
+_KINDS: Final = {"number": "i8", "at": "f8", "serial": "i8"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labelled:
     """The labels of one line and the parts that they tell of."""
 
-    said: Columns
+    said: Said
     labels: LabelColumns
     parts: PartColumns
     truth: Truth
 
 
-def labels_of(folder: Path, line: str) -> tuple[Columns, LabelColumns]:
+def labels_of(folder: Path, line: str) -> tuple[Said, LabelColumns]:
     """Return the labels of a line, with the journal's numbers of the inspections that they name; blocks.
 
     Raises:
         ConfigError: there is no journal, or a file is not what it should be.
         Unavailable: the disk refuses.
     """
-    said = columns(folder, line)
+    said = columns_of(folder, line)
     numbers = Reader(folder).numbers({id_ for id_ in said.id if id_})
     return said, label_columns(said, numbers)
 
@@ -49,18 +51,21 @@ def labels_of(folder: Path, line: str) -> tuple[Columns, LabelColumns]:
 def read(folder: Path, line: str, within_hours: float) -> Labelled:
     """Read labels and parts of a line and join them; blocks, and raises as ``labels_of`` does."""
     said, labels = labels_of(folder, line)
-    pages = [*_pages(folder, line)]
-    number, serial, at = (np.concatenate(column) for column in zip(*pages, strict=True))
-    parts = PartColumns(number=number, serial=serial, at=at, distinct=distinct_parts(serial, at, within_hours))
+    shown = _presented(folder, line)
+    distinct = distinct_parts(shown["serial"], shown["at"], within_hours)
+    parts = PartColumns(number=shown["number"], serial=shown["serial"], at=shown["at"], distinct=distinct)
     return Labelled(said=said, labels=labels, parts=parts, truth=truth_of(labels, parts, within_hours))
 
 
-def _pages(folder: Path, line: str) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]]:
-    reader, after = Reader(folder), 0
-    while True:
-        page = reader.presentations(line, after, PAGE)
-        numbers, texts, times = zip(*page, strict=True) if page else ((), (), ())
-        yield np.array(numbers, np.int64), serials(texts), np.array(times, np.float64)
-        if len(page) < PAGE:
-            return
-        after = page[-1][0]
+def _presented(folder: Path, line: str) -> Columns:
+    """Return every presentation on a line, in order of the journal's numbers; none where nobody knows the line."""
+
+    def take(block: list[Any]) -> Sequence[Array]:
+        number, at, texts = block
+        return number, at, serials(texts)
+
+    with columns.open_journal(folder) as journal:
+        word = journal.rows("SELECT number FROM word WHERE text = ?", (line,))
+        numbers = range(1, journal.last("part") + 1)
+    where = Table("part", "number", "line = :line", {"line": word[0][0] if word else 0})
+    return columns.filled(folder, where, _COLUMNS, numbers, take, _KINDS)

@@ -30,7 +30,6 @@ _COUNTS = """
     GROUP BY 1, 2, 3, 4"""
 _SECONDS = "SELECT part.line, count(*) FROM second JOIN part ON part.id = second.id GROUP BY 1"
 _NUMBER = "SELECT number FROM part WHERE id = ?"
-_PRESENTATIONS = "SELECT number, part, event_at FROM part WHERE line = ? AND number > ? ORDER BY number LIMIT ?"
 _STRATA = """
     SELECT stratum, count(*), min(second.id) FROM second CROSS JOIN part ON part.id = second.id
     WHERE second.id >= ? AND second.id < ? AND kind = 1 AND stratum IS NOT NULL AND line = ? GROUP BY stratum"""
@@ -167,14 +166,6 @@ class Reader:
         with self._look() as look:
             found = {id_: look.connection.execute(_NUMBER, (id_,)).fetchone() for id_ in ids}
         return {id_: row[0] for id_, row in found.items() if row}
-
-    def presentations(
-        self, line: str, after: int = 0, limit: int = 100_000
-    ) -> list[tuple[int, str | bytes, float]]:
-        """Return number, serial number as it is kept and time of the event of up to ``limit`` parts, in order."""
-        with self._look() as look:
-            known = (look.words.known(line), after, limit)
-            return look.connection.execute(_PRESENTATIONS, known).fetchall()
 
     def drawn_parts(self, line: str, after: int = 0, limit: int = 1000) -> list[Drawn]:
         """Return up to ``limit`` presentations that were drawn for labelling, by the number of that record."""
