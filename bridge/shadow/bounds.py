@@ -13,7 +13,7 @@ of rho, so no more is assumed than ``correlation`` says unless the lots themselv
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -161,12 +161,21 @@ def upper_of_sum(
         correlation: as for ``upper``.
         shares: how the error is divided; evenly where nothing is said. Fix it before looking.
     """
-    divided = shares or [1 / len(groups)] * len(groups)
-    bounds = (
-        upper(group, 1 - (1 - confidence) * share, correlation)
-        for group, share in zip(groups, divided, strict=True)
-    )
-    return min(1.0, sum(bounds))
+    parts = _divided(groups, confidence, shares)
+    return min(1.0, sum(upper(group, level, correlation) for group, level in parts))
+
+
+def lower_of_sum(
+    groups: Sequence[Group], confidence: float = 0.95, correlation: float = 0.0, shares: Sequence[float] = ()
+) -> float:
+    """Return a lower bound of the same sum, from each group's own; arguments as for ``upper_of_sum``."""
+    return sum(lower(group, level, correlation) for group, level in _divided(groups, confidence, shares))
+
+
+def _divided(groups: Sequence[Group], confidence: float, shares: Sequence[float]) -> Iterator[tuple[Group, float]]:
+    """Yield each group with the confidence of its own bound."""
+    for group, share in zip(groups, shares or [1 / len(groups)] * len(groups), strict=True):
+        yield group, 1 - (1 - confidence) * share
 
 
 def _whole(group: Group) -> int:

@@ -4,12 +4,13 @@ Labels are not spread evenly: every disagreement has one, of the agreements a ra
 labelled part by the inverse of the probability with which it was drawn and labelled (D. G. Horvitz and D. J.
 Thompson, J. Am. Stat. Assoc. 47, 1952), so that escapes which nobody looked for count for those that were not
 drawn. Bounds are those of ``bounds.py``, one for the parts that are labelled in any case and one for those that
-were drawn, added. A part that must be labelled and is not yet counts as the worst that its label could be.
+were drawn, added. A part that must be labelled and is not yet counts as the worst that its label could be; so does
+one on which people do not agree, until somebody settles it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final
@@ -18,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridge.messages import Goal
-from bridge.shadow.bounds import Group, lower, upper, upper_of_sum
-from bridge.shadow.month import LATE, NG, OK, Month
+from bridge.shadow.bounds import Group, lower, lower_of_sum, upper, upper_of_sum
+from bridge.shadow.month import CONTRADICTED, LATE, NG, OK, Month
+from bridge.store.records import Stratum
 
 Mask = NDArray[np.bool_]
 
@@ -133,19 +135,21 @@ class Estimates:
     def per_part(self, cell: Mask, truth: int) -> Estimate:
         """Return how many of all parts lie in a cell of the verdicts, (n,), and are truly OK or NG."""
         hit = self._known & (self.month.truth == truth)
-        open_ = cell & self._certain & ~self._known
-        drawn = cell & (self.month.chance > 0) & ~self._certain
-        least = [Group(self._by_lot(cell & hit & self._certain), self._parts)]
-        most = [Group(self._by_lot(cell & self._certain & hit | open_), self._parts)]
-        if drawn.any():
-            audited = Group(self._by_lot(drawn & hit), self._parts * self._mean_reach(drawn))
-            least, most = [*least, audited], [*most, audited]
-        shares = SHARES if len(most) > 1 else (1.0,)
+        open_ = cell & self._unsettled
+        always = cell & self._certain
+        least = [Group(self._by_lot(always & hit), self._parts)]
+        most = [Group(self._by_lot(always & (hit | open_)), self._parts)]
+        for audited in self._audits(cell):
+            reached = self._parts * self._mean_reach(audited)
+            least.append(Group(self._by_lot(audited & hit), reached))
+            most.append(Group(self._by_lot(audited & (hit | open_)), reached))
+        audits = len(most) - 1
+        shares = (SHARES[0], *[SHARES[1] / audits] * audits) if audits else (1.0,)
 
         def longer(times: int) -> tuple[float, float]:
-            low = max(lower(group.repeated(times), self.confidence, self.correlation) for group in least)
-            groups = [group.repeated(times) for group in most]
-            return low, upper_of_sum(groups, self.confidence, self.correlation, shares)
+            low, high = ([group.repeated(times) for group in groups] for groups in (least, most))
+            said = self.confidence, self.correlation, shares
+            return lower_of_sum(low, *said), upper_of_sum(high, *said)
 
         parts, weighted, bounds = len(self.month), float(self._weights[cell & hit].sum()), longer(1)
         return Estimate(
@@ -167,7 +171,7 @@ class Estimates:
         labelled is turned into that among all: s = s' r / (1 - s' + s' r) with r the one rate over the other.
         """
         hit = among & self._known & (self.month.truth == truth)
-        open_ = among & event & self._certain & ~self._known
+        open_ = among & event & self._unsettled
         odds = self._overall(among & ~event) / self._overall(among & event)
         trials = self._by_lot(hit)
         plain = Group(self._by_lot(hit & event), trials.astype(float))
@@ -215,6 +219,24 @@ class Estimates:
     def _weights(self) -> NDArray[np.float64]:
         return np.divide(1.0, self._reach, out=np.zeros(len(self.month)), where=self._reach > 0)
 
+    @cached_property
+    def _unsettled(self) -> Mask:
+        """(n,): parts that have to be labelled and are not, and drawn ones that people do not agree on."""
+        disputed = self.month.drawn & (self.month.truth == CONTRADICTED)
+        found: Mask = self._certain & ~self._known | disputed
+        return found
+
+    def _audits(self, cell: Mask) -> Iterator[Mask]:
+        """Yield the parts of a cell that the audit draws from, (n,), those of one kind of chance together."""
+        drawn = cell & (self.month.chance > 0) & ~self._certain
+        for stratum in _OWN_CHANCE if drawn.any() else ():
+            own = drawn & (self.month.stratum == stratum)
+            if own.any():
+                yield own
+                drawn &= ~own
+        if drawn.any():
+            yield drawn
+
     def _by_lot(self, mask: Mask) -> NDArray[np.int64]:
         return np.bincount(self.month.lot[mask], minlength=len(self.month.lots))
 
@@ -232,7 +254,9 @@ class Estimates:
         return max(float(self._reach[inside].mean()), 1e-9) if inside.any() else 1.0
 
 
-_SHARED: Final = ("_parts", "_reach", "_said", "_weights")
+_OWN_CHANCE: Final = (Stratum.AGREED_NG, Stratum.GUARD)
+"""These are drawn each at a rate of its own, the others at that of the day."""
+_SHARED: Final = ("_parts", "_reach", "_said", "_unsettled", "_weights")
 
 
 def _longer(estimate: Estimate, times: int) -> tuple[float, float]:

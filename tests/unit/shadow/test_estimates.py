@@ -9,6 +9,7 @@ from month_kit import month
 from bridge.messages import Goal
 from bridge.shadow.estimates import Estimates
 from bridge.shadow.month import CONTRADICTED, LATE, NG, NONE, OK, Month
+from bridge.store.records import Stratum
 
 LEGACY = [NG, NG, NG, NG, OK, OK, OK, OK, OK, OK]
 MODEL_ = [OK, OK, NG, NG, NG, NG, OK, OK, OK, OK]
@@ -145,3 +146,42 @@ def test_bursts_widen_the_bounds_of_added_escapes_through_the_miss_rate() -> Non
 def test_no_parts_at_all_say_nothing() -> None:
     found = of(month([], [], [])).escapes(None)
     assert (found.value, found.lower, found.upper) == (None, 0.0, 1.0)
+
+
+def test_an_audited_part_that_people_do_not_agree_on_counts_as_the_worst_that_it_can_be() -> None:
+    parts = thinned(3)
+    settled = of(parts).escapes(None)
+    found = np.flatnonzero(parts.drawn & (parts.legacy == OK) & (parts.truth == NG))
+    parts.truth[found] = CONTRADICTED
+    open_ = of(parts).escapes(None)
+    assert (open_.events, open_.outstanding) == (0, len(found))
+    assert open_.upper >= settled.upper
+    assert open_.lower == 0
+
+
+def test_a_lower_bound_is_that_of_what_is_always_labelled_and_of_the_audit_together() -> None:
+    """Escapes of 1 % on either side: one side alone could show no more than 1 %."""
+    n, months = 4_000, 200
+    lows = []
+    for seed in range(months):
+        random = np.random.default_rng(seed)
+        truth = np.where(random.random(n) < 0.02, NG, OK)
+        chances = np.where(np.arange(n) % 2, 1.0, 0.5)
+        parts = month(np.full(n, OK), np.full(n, OK), truth, chance=chances, drawn=random.random(n) < chances)
+        lows.append(of(parts).escapes(None).lower)
+    assert sum(low > 0.02 for low in lows) <= 0.05 * months
+    assert np.median(lows) > 0.011
+
+
+def test_what_is_drawn_at_different_rates_is_bounded_apart() -> None:
+    """Agreed NG, of which a quarter is drawn, beside parts that nobody judged, of which one in a hundred is."""
+    n, held = 40_000, 0
+    for seed in range(40):
+        random = np.random.default_rng(seed)
+        unjudged = np.arange(n) % 4 == 0
+        truth = np.where(random.random(n) < np.where(unjudged, 0.3, 0.01), OK, NG)
+        chances = np.where(unjudged, 0.01, 0.25)
+        parts = month(np.full(n, NG), np.full(n, NG), truth, chance=chances, drawn=random.random(n) < chances)
+        parts.stratum[unjudged] = Stratum.UNJUDGED
+        held += of(parts).false_calls(None).upper >= 0.25 * 0.3 + 0.75 * 0.01
+    assert held >= 38
