@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,7 +20,10 @@ from bridge.durable import drafted, replace_text
 from bridge.errors import ConfigError
 
 if TYPE_CHECKING:
+    from bridge.shadow.begun import Begun
+    from bridge.shadow.reading import Reading
     from bridge.shadow.report.page import Show
+    from bridge.store import Entry
 
 _EXTRA = ("jinja2", "matplotlib")
 _YEARS = range(1970, 9999)
@@ -31,7 +34,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     """Declare the command's flags."""
     add = parser.add_argument
     add("line", metavar="LINE", help="whose month")
-    add("--from", dest="since", metavar="DAY", default="", help="the first day (default: that of the first part)")
+    add("--from", dest="since", metavar="DAY", default="", help="the first day (default: that the month began on)")
     add("--to", dest="until", metavar="DAY", default="", help="the last day (default: that of the last part)")
     add("--goal", type=int, choices=(1, 2, 3), help="the goal that stands first (default: the line's)")
     add("--out", type=Path, metavar="FOLDER", help="where it goes (default: reports/LINE/FROM_TO of the data)")
@@ -79,16 +82,21 @@ def _written(args: argparse.Namespace, config: Config, line: Line, data: Path) -
     from bridge.shadow import reading  # noqa: PLC0415
     from bridge.shadow.report import facts as facts_of  # noqa: PLC0415
 
-    begin, end = _span(args, line, reading.span(data, line.name))
+    first, last = reading.span(data, line.name)
+    month = _begun(config, line, data, first)
+    begin, end = _span(args, line, month, last)
     found = reading.read(
         data, line.name, line.shadow, begin, end, line.legacy_ok_on_failure, labels_in=_labels_in(data, config)
     )
     if not len(found.month):
-        raise ConfigError(f"line {line.name}", "has no part in this time", "write other days for --from and --to")
+        raise _no_part(line, month)
+    decisions, unbound = _decisions(config, line, data, found, month)
     subject = facts_of.Subject(
         shadow=line.shadow,
         goal=Goal(args.goal or line.goal),
-        decisions=_decisions(config, line, data, found.begin, set(found.bundles)),
+        decisions=decisions,
+        begun=month,
+        unbound=unbound,
         clearable=line.clearable_codes,
         topology=line.topology,
     )
@@ -112,18 +120,37 @@ def _say(facts: dict[str, Any]) -> None:
         print(f"goal {goal}: {said['state']}")
         for reason in said["reasons"]:
             print(f"  {reason}")
+    began = facts["began"]
+    if began["because"] and began["at"] == facts["from"]:
+        print(f"the month began on {facts['days']['first']}, for {began['because']}; what came before is left out")
+    for reason in began["unbound"]:
+        print(f"it can take no line live: {reason}")
 
 
-def _span(args: argparse.Namespace, line: Line, ends: tuple[float, float]) -> tuple[float, float]:
-    """Return from when to when, whole days of the plant."""
+def _no_part(line: Line, month: Begun) -> ConfigError:
+    anew = f"; its month began on {_shown(month.at, line)}, for {month.because}" if month.because else ""
+    return ConfigError(
+        f"line {line.name}",
+        f"has no part in this time{anew}",
+        "wait for parts, or write other days for --from and --to",
+    )
+
+
+def _shown(at: float, line: Line) -> str:
+    return f"{datetime.fromtimestamp(at, ZoneInfo(line.shadow.timezone)):%Y-%m-%d %H:%M}"
+
+
+def _span(args: argparse.Namespace, line: Line, month: Begun, last: float) -> tuple[float, float]:
+    """Return from when to when: from where the month begins, to the end of the day of the last part at most."""
     zone = ZoneInfo(line.shadow.timezone)
-    first, last = (datetime.fromtimestamp(at, zone).date().isoformat() for at in ends)
-    begin = _day("--from", args.since or first, zone)
-    to = _day("--to", args.until, zone) if args.until else max(begin, _day("--to", last, zone))
-    end = to + timedelta(days=1)
-    if end <= begin:
-        raise ConfigError("--to", "is before --from", "write a later day")
-    return begin.timestamp(), end.timestamp()
+    begin = _day("--from", args.since, zone).timestamp() if args.since else month.at
+    until = datetime.fromtimestamp(last, zone).date()
+    if args.until:
+        until = min(until, _day("--to", args.until, zone).date())
+    end = datetime(until.year, until.month, until.day, tzinfo=zone) + timedelta(days=1)
+    if end.timestamp() <= begin:
+        raise _no_part(line, month)
+    return begin, end.timestamp()
 
 
 def _day(flag: str, text: str, zone: ZoneInfo) -> datetime:
@@ -147,33 +174,46 @@ def _labels_in(data: Path, config: Config) -> Path:
     return original if original.exists() else config.data
 
 
-def _decisions(config: Config, line: Line, data: Path, since: float, bundles: set[str]) -> dict[str, str]:
-    """Return what the month was about: the decision hash of each goal, as it was in force all the time.
+def _begun(config: Config, line: Line, data: Path, first: float) -> Begun:
+    """Return when the month began; a replay and a copy have no audit log of their own."""
+    from bridge import approvals, starting  # noqa: PLC0415 - the help needs none of these
+    from bridge.config.changes import facts  # noqa: PLC0415
+    from bridge.shadow import begun  # noqa: PLC0415
 
-    None where something that moves verdicts was changed since the month began, where another bundle judged than
-    the one in force, or where the file is no longer what the gateway runs: then nobody can say what would be live.
-    """
+    about = facts(config, starting.models(config))[line.name]
+    permit = approvals.look(data).get(line.name, approvals.Permit())
+    return begun.begun(first, line.shadow, _audited(data, line.name, first), about, permit.shadow_since)
+
+
+def _audited(data: Path, line: str, since: float) -> Iterator[Entry]:
+    """Yield what the audit log says of a line, in order."""
+    from bridge.store import Reader  # noqa: PLC0415 - the help needs none of it
+
+    reader, after = Reader(data), 0
+    while page := reader.audit(line, since, after):
+        yield from page
+        after = page[-1].number
+
+
+def _decisions(
+    config: Config, line: Line, data: Path, found: Reading, month: Begun
+) -> tuple[dict[str, str], list[str]]:
+    """Return the decision hash of each goal that the parts are about; or none, and why not."""
     from bridge import in_force, starting  # noqa: PLC0415 - the help needs none of these
     from bridge.config.changes import facts  # noqa: PLC0415
     from bridge.config.decision import decision_hashes  # noqa: PLC0415
-    from bridge.store import Reader  # noqa: PLC0415
+    from bridge.shadow import begun  # noqa: PLC0415
 
     if data.resolve() != config.data.resolve():
-        return {}
+        return {}, ["it is about a replay, or a copy; the line's own month has to show it"]
     models = starting.models(config)
     about = facts(config, models)[line.name]
-    hashes = decision_hashes(about)
+    named = [models[judge] for judge in line.judges()]
+    against = begun.against(found.begin, month, found.bundles, named, timezone=line.shadow.timezone)
     running = in_force.read(config.data)
-    known = running.facts.get(line.name) if running else None
-    if known is not None and decision_hashes(known) != hashes:
-        return {}
-    moves = {key for key, fact in about.items() if fact.guarded} - {"goal", "stage", "live_recipes"}
-    entries, after = Reader(data), 0
-    while page := entries.audit(line.name, since, after):
-        if any(entry.what in moves for entry in page):
-            return {}
-        after = page[-1].number
-    return hashes if bundles <= {models[judge] for judge in line.judges()} else {}
+    if running is not None and line.name in running.facts:
+        against += begun.not_as_run(about, running.facts[line.name])
+    return ({}, against) if against else (decision_hashes(about), [])
 
 
 def _list(path: Path, rows: Iterable[Sequence[object]]) -> None:

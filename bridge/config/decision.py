@@ -21,7 +21,7 @@ _OF_ONE_GOAL = {
     "legacy_ok_on_failure": Goal.CATCH_ESCAPES,
 }
 """What moves verdicts under one goal only."""
-_WHETHER_IT_COUNTS = frozenset({"goal", "stage", "live_recipes"})
+WHETHER_IT_COUNTS = frozenset({"goal", "stage", "live_recipes"})
 SHOWN = 16
 """So many digits of a hash are shown, and are enough to know it by."""
 
@@ -89,7 +89,7 @@ def decision_hash(line: Mapping[str, Fact], goal: int) -> str:
     said = {
         key: fact.value
         for key, fact in line.items()
-        if fact.guarded and key not in _WHETHER_IT_COUNTS and _only_of(key) in {None, goal}
+        if fact.guarded and key not in WHETHER_IT_COUNTS and _only_of(key) in {None, goal}
     }
     text = json.dumps([int(goal), said], ensure_ascii=True, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -9,6 +9,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -79,6 +80,16 @@ def _clock_times(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
+def _day(value: str) -> str:
+    try:
+        day = date.fromisoformat(value) if value else None
+    except ValueError:
+        day = date.min
+    if day is not None and day.year not in range(1970, 9999):  # there is a day before and after it
+        raise PydanticCustomError("day", 'is no day; write one such as "2026-10-01"')
+    return day.isoformat() if day else ""
+
+
 def _zone(value: str) -> str:
     try:
         ZoneInfo(value)
@@ -92,6 +103,9 @@ class Shadow(Section):
 
     days: Annotated[int, Field(ge=1, le=366)] = 30
     """how many days the validation lasts at least"""
+    begins: Annotated[str, AfterValidator(_day)] = Field(default="", examples=["2026-10-01"])
+    """on which day it begins, said beforehand; left out, with the first part. A change of what moves verdicts, or
+    of what the month must show, begins it anew in any case"""
     timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
     """the time zone of the plant, in which days, weeks and shifts begin"""
     shifts: Annotated[tuple[str, ...], Field(min_length=1, max_length=12), AfterValidator(_clock_times)] = (

@@ -10,7 +10,8 @@ shifts).
 
 What it says: ``estimates`` (rates without verification bias) on ``bounds`` (of rates whose events come in
 bursts) and ``statistics`` (exact ones); ``agreement`` (of people, of two inspectors), ``drift``, ``counting``
-and ``health``; ``readiness`` is the verdict, ``planning`` what one takes, and ``report`` the paper that is signed.
+and ``health``; ``begun`` is since when it is about one decision, ``readiness`` the verdict, ``planning`` what one
+takes, and ``report`` the paper that is signed.
 
 For those who label: ``todo`` (which parts) and ``label_page`` (a sheet for any browser).
 """

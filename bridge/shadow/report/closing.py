@@ -154,7 +154,9 @@ def provenance(facts: Facts) -> Section:
         ("line", f"{facts['line']}, {facts['topology']}, goal {facts['goal']}"),
         ("span", f"{days['first']} to {days['last']}, {days['count']} days, {days['with_parts']} with parts"),
         ("time zone", days["timezone"]),
+        ("began", _began(facts)),
         *hashes,
+        *[("takes no line live", reason) for reason in facts["began"]["unbound"]],
         ("bundles", _counted(one["bundles"], "parts")),
         ("configurations", _counted(one["configurations"], "presentations")),
         ("audit log", _head(one)),
@@ -167,6 +169,11 @@ def provenance(facts: Facts) -> Section:
         title="Where the figures come from",
         body=[page.facts(told), Markup("<h3>Settings: [line.shadow]</h3>"), page.facts(limits), page.prose(note)],
     )
+
+
+def _began(facts: Facts) -> str:
+    one = facts["began"]
+    return f"{words.moment(one['at'], facts['days']['timezone'])}, {one['because'] or 'the day of the first part'}"
 
 
 def _plain(value: object) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 from bridge.config.schema import Shadow
 from bridge.messages import Goal
 from bridge.shadow import columns, plant, readiness
+from bridge.shadow.begun import Begun
 from bridge.shadow.estimates import Estimate, Estimates
 from bridge.shadow.health import PERCENTILES, Health, health_of
 from bridge.shadow.month import CONTRADICTED, NG, NONE, OK, SILENT, Month
@@ -38,6 +39,10 @@ class Subject:
     """The line's own."""
     decisions: Mapping[str, str]
     """The decision hash of each goal, by its number; empty where it is not known."""
+    begun: Begun
+    """When the month began, and why then."""
+    unbound: Sequence[str] = ()
+    """Why no decision hash is known, one sentence each."""
     clearable: Sequence[str] = ()
     """The defect codes that may be cleared."""
     topology: str = "tap"
@@ -67,6 +72,7 @@ def report_of(folder: Path, found: Reading, subject: Subject) -> Facts:
         "goal": int(goal),
         "topology": subject.topology,
         "decision_hash": dict(sorted(subject.decisions.items())),
+        "began": asdict(subject.begun) | {"unbound": list(subject.unbound)},
         "verdict": {str(int(one)): _verdict(found, subject, one) for one in Goal},
         "parts": _parts(found),
         "numbers": _numbers(estimates),

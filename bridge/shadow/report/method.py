@@ -13,9 +13,9 @@ recorded; a part that was not judged has what the fallback would have answered. 
 within {reinspected_within_hours:g} hours is one part, and its first presentation counts.
 
 Truth
-What people said of the parts that were drawn for labelling. Where people disagree a part is disputed and
-counts nowhere, until somebody settles it. Labels of parts that were not drawn are counted, and in no
-estimate: who picks parts by hand picks no random ones.
+What people said of the parts that were drawn for labelling. Where people disagree a part is disputed: until
+somebody settles it, upper bounds take it for the worst that it could be. Labels of parts that were not
+drawn are counted, and in no estimate: who picks parts by hand picks no random ones.
 
 Who is drawn
 Every disagreement of inspector, model and goals, and every score within {unreliable:g} of the threshold; of
@@ -38,7 +38,9 @@ take parts of one lot as correlated (beta-binomial: J. G. Skellam, J. R. Stat. S
 
 When a goal is ready
 Only at looks that were fixed beforehand, after once, twice and four times the planned {days:g} days, each
-with its share of the error: who looks every day and stops at the first good one will see a good one.
+with its share of the error: who looks every day and stops at the first good one will see a good one. The
+month begins with the first part, or on the day that was said beforehand, and anew with each change of what
+moves verdicts or of a limit: parts of before are left out. Its limits are the margins of non-inferiority.
 
 Comparing
 McNemar's exact test on the parts that two call differently (Psychometrika 12, 1947); a large p proves

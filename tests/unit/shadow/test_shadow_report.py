@@ -203,25 +203,44 @@ def test_going_live_can_read_it(written: Path) -> None:
     assert (said.line, said.to, said.verdict["2"].state) == (LINE, BEGIN + 3 * DAY - 7200, said.verdict["2"].state)
 
 
-def test_it_is_about_what_was_in_force_all_the_time(tmp_path: Path) -> None:
-    """Nothing changed: going live finds its hash. After a change nobody can say what the month was about."""
+def audited(folder: Path, at: float, what: str, new: str) -> None:
+    with closing(sqlite3.connect(folder / "journal.db")) as journal:
+        columns = "INSERT INTO audit (at, who, line, what, old, new, why, hash)"
+        journal.execute(f"{columns} VALUES (?, '', ?, ?, '', ?, '', x'00')", (at, LINE, what, new))
+        journal.commit()
+
+
+def test_a_month_is_about_one_decision(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was judged before a change of verdicts is left out, and told; mixed it takes no line live."""
     file = tmp_path / "bridge.toml"
     file.write_text(CONFIG.replace('model = "pins"', f'model = "{DEMO_BUNDLE}"'), encoding="utf-8")
     config = load(file)
     models = starting.models(config)
     with book(tmp_path) as month:
-        month.add(Told(at=BEGIN, legacy=OK, model=OK, scores=(0.9,), bundle=models["pins"]))
+        for day in range(3):
+            month.add(Told(at=BEGIN + day * DAY, legacy=OK, model=OK, scores=(0.9,), bundle=models["pins"]))
     hashes = decision_hashes(facts_of(config, models)[LINE])
 
-    def said() -> dict[str, str]:
-        return approval.read(report(tmp_path, "out")).said.decision_hash
+    def said(*more: str) -> tuple[dict[str, str], int]:
+        facts = json.loads((report(tmp_path, "out", *more) / "report.json").read_text(encoding="utf-8"))
+        return facts["decision_hash"], facts["parts"]["distinct"]
 
-    assert said() == hashes
-    with closing(sqlite3.connect(tmp_path / "journal.db")) as journal:
-        columns = "INSERT INTO audit (at, who, line, what, old, new, why, hash)"
-        journal.execute(f"{columns} VALUES (?, '', ?, 'threshold', '', '0.4', '', x'00')", (BEGIN + 60, LINE))
-        journal.commit()
-    assert said() == {}
+    assert said() == (hashes, 3)
+    audited(tmp_path, BEGIN + 60, "source.port", "4001")
+    assert said() == (hashes, 3), "where parts come from moves no verdict"
+    audited(tmp_path, BEGIN + 60, "threshold", "0.4")
+    capsys.readouterr()
+    assert said() == (hashes, 2)
+    assert "threshold was changed from nothing to 0.4; what came before is left out" in capsys.readouterr().out
+    assert said("--from", "2026-10-01") == ({}, 3)
+    assert "are in it, when threshold was changed" in (tmp_path / "out" / "report.html").read_text(
+        encoding="utf-8"
+    )
+    assert "parts of before 2026-10-01 02:02 are in it, when threshold was changed" in capsys.readouterr().out
+    assert said("--from", "2026-10-03") == ({}, 1), "the first day is not chosen afterwards"
+    audited(tmp_path, BEGIN + 2 * DAY + 60, "shadow.miss_limit", "0.05")
+    assert cli.main(["shadow", "report", LINE, "--config", str(file)]) == 2
+    assert "shadow.miss_limit was changed from nothing to 0.05; wait for parts" in capsys.readouterr().err
 
 
 def test_only_the_days_that_were_asked_for(written: Path, capsys: pytest.CaptureFixture[str]) -> None:
