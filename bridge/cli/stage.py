@@ -10,9 +10,12 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from bridge import approvals, starting
 from bridge.changing import refuse
@@ -28,6 +31,7 @@ from bridge.log import configure
 from bridge.shadow import approval as month
 from bridge.shadow.approval import Report, Wanted
 from bridge.store import Entry, record, user
+from bridge.store.lock import make_folder
 
 _GOALS = (1, 2, 3)
 
@@ -55,6 +59,31 @@ def run(args: argparse.Namespace) -> int:
     configure(config.log, "error")
     line = _line(config, args.line)
     _sensible(args)
+    with _alone(config.data):
+        return _staged(args, path, line)
+
+
+@contextmanager
+def _alone(data: Path) -> Iterator[None]:
+    """Let no other change of a stage in between: the gateway and the file could part.
+
+    Raises:
+        ConfigError: another one is at work.
+    """
+    make_folder(data)
+    taken = FileLock(data / "stage.lock")
+    try:
+        taken.acquire(timeout=0)
+    except Timeout as exc:
+        found = "another aoi-bridge stage is at work"
+        raise ConfigError("stage", found, "look what came of it, and write this one again") from exc
+    try:
+        yield
+    finally:
+        taken.release()
+
+
+def _staged(args: argparse.Namespace, path: Path, line: Line) -> int:
     text = path.read_bytes().decode("utf-8")
     if args.stage == "shadow":
         return _shadow(args, path, edited(text, line.name, {"stage": "shadow", "live_recipes": None}), line)

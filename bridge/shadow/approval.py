@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -36,6 +38,8 @@ class Said(BaseModel):
     verdict: dict[str, GoalVerdict]
     to: float = Field(allow_inf_nan=False)
     """Unix time of the end of what it is about."""
+    seal: str
+    """As ``sealed`` sets it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,16 @@ class Report:
     folder: Path
     sha256: str
     said: Said
+
+
+def sealed(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what JSON says, with a seal: a change by hand shows, unless somebody means to forge it.
+
+    The seal is the SHA-256, in hexadecimal, over canonical JSON of all the rest.
+    """
+    said = {key: value for key, value in facts.items() if key != "seal"}
+    text = json.dumps(said, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
+    return {**said, "seal": hashlib.sha256(text.encode()).hexdigest()}
 
 
 def reports(data: Path, line: str) -> list[Path]:
@@ -57,18 +71,21 @@ def read(folder: Path) -> Report:
     """Return a report; blocks on the disk.
 
     Raises:
-        ConfigError: it cannot be read, or is none.
+        ConfigError: it cannot be read, is none, or was changed after it was written.
     """
     path = folder / FILE
     try:
         text = path.read_bytes()
-        return Report(folder.resolve(), hashlib.sha256(text).hexdigest(), Said.model_validate_json(text))
+        report = Report(folder.resolve(), hashlib.sha256(text).hexdigest(), Said.model_validate_json(text))
     except OSError as exc:
         raise ConfigError(str(path), f"cannot be read ({exc.strerror})", "name the folder of a report") from exc
     except ValidationError as exc:
         fault = exc.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, fault["loc"])) or "it"
         raise ConfigError(str(path), f"is no report ({place}: {fault['msg']})", "write it anew") from exc
+    if sealed(json.loads(text))["seal"] != report.said.seal:
+        raise ConfigError(str(path), "was changed after it was written", "write it anew")
+    return report
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ from bridge.config.decision import decision_hashes
 from bridge.errors import Unavailable
 from bridge.goals import held_back
 from bridge.messages import Decision, Goal, Origin, Stage, Verdict
+from bridge.shadow.approval import sealed
 from bridge.simulate.factory import open_bridge
 from bridge.store import Reader, Second, Stratum
 
@@ -42,7 +43,7 @@ def write_report(path: Path) -> Path:
     }
     folder = config.data / "reports" / "line" / "2026-11"
     folder.mkdir(parents=True)
-    (folder / "report.json").write_text(json.dumps(said), encoding="utf-8")
+    (folder / "report.json").write_text(json.dumps(sealed(said)), encoding="utf-8")
     return folder
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from bridge.config.schema import Shadow
 from bridge.messages import Goal
 from bridge.shadow import columns, plant, readiness
+from bridge.shadow.approval import sealed
 from bridge.shadow.begun import Begun
 from bridge.shadow.estimates import Estimate, Estimates
 from bridge.shadow.health import PERCENTILES, Health, health_of
@@ -98,8 +99,8 @@ def report_of(folder: Path, found: Reading, subject: Subject) -> Facts:
 
 
 def encoded(facts: Facts) -> str:
-    """Return the JSON; what is no number is null."""
-    return json.dumps(_plain(facts), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+    """Return the JSON, sealed; what is no number is null."""
+    return json.dumps(sealed(_plain(facts)), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
 
 
 def _plain(value: Any) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 import core_plugins
 import pytest
 from core_kit import a_name, until
+from filelock import FileLock
 
 from bridge import approvals, starting
 from bridge.cli.main import main
@@ -25,6 +26,7 @@ from bridge.control import open_control
 from bridge.errors import ConfigError
 from bridge.gateway import open_gateway
 from bridge.messages import Stage
+from bridge.shadow.approval import sealed
 from bridge.store import Reader
 
 NAME = a_name("staged")
@@ -78,7 +80,7 @@ def report(path: Path, name: str = "2026-11", **changes: Any) -> Path:
     }
     folder = config.data / "reports" / NAME / name
     folder.mkdir(parents=True)
-    (folder / "report.json").write_text(json.dumps({**said, **changes}), encoding="utf-8")
+    (folder / "report.json").write_text(json.dumps(sealed({**said, **changes})), encoding="utf-8")
     return folder
 
 
@@ -246,6 +248,16 @@ def test_one_recipe_goes_live_first(path: Path, capsys: pytest.CaptureFixture[st
     assert stage(path, "live", "--goal", "1") == 0
     assert load(path).line[0].live_recipes == ()
     assert starting.objections(load(path)) == []
+
+
+def test_two_at_once_are_one_and_a_line(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Else the gateway could take one of them last, and the file the other."""
+    folder = report(path).parents[2]
+    with FileLock(folder / "stage.lock"), nothing_changes(path):
+        assert stage(path, "live", "--goal", "1") == 2
+    [said] = capsys.readouterr().err.splitlines()
+    assert said == "stage: another aoi-bridge stage is at work; look what came of it, and write this one again"
+    assert stage(path, "live", "--goal", "1") == 0
 
 
 def test_an_unknown_line_is_one_line(path: Path, capsys: pytest.CaptureFixture[str]) -> None:

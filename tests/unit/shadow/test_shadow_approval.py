@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bridge.errors import ConfigError
-from bridge.shadow.approval import FILE, Wanted, against, read, reports
+from bridge.shadow.approval import FILE, Wanted, against, read, reports, sealed
 
 DAY = 86_400.0
 NOW = 1_800_000_000.0
@@ -29,7 +29,7 @@ GOOD = {
 
 def written(folder: Path, **changes: Any) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / FILE).write_text(json.dumps({**GOOD, **changes}), encoding="utf-8")
+    (folder / FILE).write_text(json.dumps(sealed({**GOOD, **changes})), encoding="utf-8")
     return folder
 
 
@@ -70,12 +70,25 @@ def test_all_reasons_are_told_at_once(tmp_path: Path) -> None:
     assert len(reasons) == 4
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"line": "smt-3"}', "\x00", json.dumps({**GOOD, "to": "soon"})])
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"line": "smt-3"}', "\x00", json.dumps(sealed({**GOOD, "to": "soon"})), json.dumps(GOOD)]
+)
 def test_what_is_no_report_is_one_line(tmp_path: Path, text: str) -> None:
     (tmp_path / FILE).write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match="is no report") as caught:
         read(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("old", "new"), [('"not ready"', '"ready"'), ("2600000", "2600001"), ("smt-3", "smt-4")])
+def test_a_report_that_somebody_changed_is_none(tmp_path: Path, old: str, new: str) -> None:
+    """Whatever was changed; how it is laid out does not matter."""
+    file = written(tmp_path) / FILE
+    file.write_text(json.dumps(json.loads(file.read_text("utf-8")), indent=3), encoding="utf-8")
+    assert read(tmp_path).said.line == "smt-3"
+    file.write_text(file.read_text("utf-8").replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(ConfigError, match="was changed after it was written; write it anew"):
+        read(tmp_path)
 
 
 def test_a_report_that_is_not_there_is_one_line(tmp_path: Path) -> None:
