@@ -71,13 +71,15 @@ def run(args: argparse.Namespace) -> int:
         false_calls=limits.false_calls_ppm / 1e6,
         confidence=limits.confidence,
         correlation=limits.correlation,
+        min_lots=limits.min_lots,
     )
     found = needs(line, claim)
     if args.json:
         print(json.dumps({"line": asdict(line), "claim": asdict(claim), "needs": [asdict(one) for one in found]}))
     else:
         _print(line, claim, found)
-    return 0 if all(one.allowed >= 0 and one.power >= LIKELY for one in found) else 1
+    enough = line.lots_per_day * claim.days >= claim.min_lots
+    return 0 if enough and all(one.allowed >= 0 and one.power >= LIKELY for one in found) else 1
 
 
 def _limits(args: argparse.Namespace) -> Shadow:
@@ -126,6 +128,8 @@ def _print(line: Line, claim: Claim, found: Sequence[Need]) -> None:
     Console().print(table)
     for one in found:
         print(_advice(one, claim))
+    if lots < claim.min_lots:
+        print(f"Lots: a month has {lots:,.0f}, and at least {claim.min_lots:,} are asked for; let it last longer.")
     print(_audit(line, claim))
 
 

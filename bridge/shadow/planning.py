@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from math import ceil
 from typing import Final
 
 import numpy as np
+from scipy import special
 
 from bridge.shadow.bounds import Group, at_most, upper
+from bridge.shadow.estimates import SHARES
 from bridge.shadow.readiness import LOOKS
 from bridge.shadow.statistics import trials_needed
 
@@ -83,6 +86,8 @@ class Claim:
     """One-sided, of all looks together."""
     correlation: float
     """Within a lot."""
+    min_lots: int = 0
+    """From at least so many lots the parts must come."""
 
     @property
     def level(self) -> float:
@@ -91,36 +96,67 @@ class Claim:
 
 
 def needs(line: Line, claim: Claim) -> list[Need]:
-    """Return what each limit of a claim takes."""
-    per_part = min(1.0, claim.escapes / line.ng) if line.ng > 0 else 1.0
+    """Return what each limit of a claim takes.
+
+    Escapes added are held to the bound of the true NG times that of their share that is missed, as the verdict of
+    the month holds them (``Estimates.added_escapes``): where true NG come in bursts the former is far above what
+    is expected, and the share that may be missed by so much smaller.
+    """
     bad = line.parts_per_day * line.ng
-    asked = [
-        ("true NG overruled", "confirmed NG", claim.miss_limit, bad, line.missed),
-        ("escapes added, as a share of the true NG", "confirmed NG", per_part, bad, line.missed),
-        ("false calls added", "parts", claim.false_calls, line.parts_per_day, line.added),
-    ]
+    error = 1 - claim.level
+    missed = claim.level if claim.correlation <= 0 else 1 - error * SHARES[1]
+
+    def per_ng(days: float) -> float:
+        most = line.ng if claim.correlation <= 0 else _of_bursts(line, claim, days, 1 - error * SHARES[0])
+        return min(1.0, claim.escapes / most) if most > 0 else 1.0
+
+    supply = partial(Supply, lots_per_day=line.lots_per_day, confidence=claim.level)
+    true_ng = partial(supply, per_day=bad, expected=line.missed, unit="confirmed NG")
     return [
-        _need(name, unit, limit, Supply(per_day, line.lots_per_day, expected), claim)
-        for name, unit, limit, per_day, expected in asked
+        _need("true NG overruled", true_ng(limit=lambda _: claim.miss_limit), claim),
+        _need("escapes added, as a share of the true NG", true_ng(limit=per_ng, confidence=missed), claim),
+        _need(
+            "false calls added",
+            supply(
+                per_day=line.parts_per_day, expected=line.added, unit="parts", limit=lambda _: claim.false_calls
+            ),
+            claim,
+        ),
     ]
 
 
-@dataclass(frozen=True, slots=True)
+def _of_bursts(line: Line, claim: Claim, days: float, confidence: float) -> float:
+    """Return the bound of the true NG that so many days show if lots vary as the claim's correlation says."""
+    lots = max(1, round(line.lots_per_day * days))
+    spread = (1 - claim.correlation) / claim.correlation
+    places = (np.arange(lots) + 0.5) / lots
+    rates = special.betaincinv(line.ng * spread, (1 - line.ng) * spread, places)
+    size = line.parts_per_day * days / lots
+    group = Group(np.rint(rates * size).astype(np.int64), np.full(lots, size))
+    return max(line.ng, upper(group, confidence, claim.correlation))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Supply:
     """What a day brings for one limit."""
 
+    unit: str
     per_day: float
     lots_per_day: float
     expected: float
     """The share that is expected to be an event."""
+    limit: Callable[[float], float]
+    """On that share, after so many days."""
+    confidence: float
 
     def lots(self, days: float) -> int:
         """Return the lots of so many days."""
         return max(1, round(self.lots_per_day * days))
 
 
-def _need(name: str, unit: str, limit: float, supply: Supply, claim: Claim) -> Need:
-    days, confidence, correlation = claim.days, claim.level, claim.correlation
+def _need(name: str, supply: Supply, claim: Claim) -> Need:
+    days, confidence, correlation = claim.days, supply.confidence, claim.correlation
+    limit = supply.limit(days)
 
     def bound(span: float, extra: float = 0.0) -> float:
         lots = supply.lots(span)
@@ -133,11 +169,11 @@ def _need(name: str, unit: str, limit: float, supply: Supply, claim: Claim) -> N
     in_month = int(per_day * days)
     lots = supply.lots(days)
     allowed = _allowed(in_month / lots, lots, limit, confidence, correlation)
-    longest = _first(lambda span: bound(span) <= limit, LONGEST_DAYS) if per_day > 0 else None
+    longest = _first(lambda span: bound(span) <= supply.limit(span), LONGEST_DAYS) if per_day > 0 else None
     seeded = _first(lambda extra: bound(days, extra) <= limit, MOST_SEEDED)
     return Need(
         claim=name,
-        unit=unit,
+        unit=supply.unit,
         limit=limit,
         per_day=per_day,
         alone=alone,
@@ -146,7 +182,7 @@ def _need(name: str, unit: str, limit: float, supply: Supply, claim: Claim) -> N
         power=_power(allowed, supply.expected, in_month, lots, correlation),
         days=longest,
         needed=None if longest is None else ceil(longest * per_day),
-        seeded=None if unit == "parts" else seeded,
+        seeded=None if supply.unit == "parts" else seeded,
         lines=None if longest is None else ceil(longest / days),
     )
 

@@ -28,6 +28,13 @@ def test_a_month_that_is_enough_ends_well_and_says_it_as_json(capsys: pytest.Cap
     assert said["claim"]["correlation"] == 0.1
 
 
+def test_a_month_of_too_few_lots_is_no_plan(capsys: pytest.CaptureFixture[str]) -> None:
+    few = [*EXPECTED, "--ng", "0.05", "--escapes-ppm", "800", "--lots-per-day", "0.5", "--correlation", "0"]
+    assert main(["shadow", "plan", *few]) == 1
+    assert "Lots: a month has 15, and at least 20 are asked for" in capsys.readouterr().out
+    assert main(["shadow", "plan", *few[:-4], "--lots-per-day", "1", "--correlation", "0"]) == 0
+
+
 def test_a_line_s_own_limits_count_unless_others_are_given(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

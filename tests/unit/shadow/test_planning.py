@@ -73,5 +73,19 @@ def test_escapes_per_million_are_a_share_of_the_true_ng() -> None:
     assert ppm.limit == pytest.approx(0.0125)
 
 
+@pytest.mark.parametrize("rho", [0.05, 0.1])
+def test_what_may_be_missed_is_what_months_with_bursts_leave_of_the_escapes(rho: float) -> None:
+    """In a month whose lots differ the true NG have a bound far above their rate, and the verdict goes by that."""
+    random, size = np.random.default_rng(3), 20_000 * 30 // 90
+    spread, confidence = (1 - rho) / rho, 1 - (1 - CLAIM.level) * 0.2
+    bounds = []
+    for _ in range(60):
+        rates = random.beta(LINE.ng * spread, (1 - LINE.ng) * spread, 90)
+        bounds.append(upper(Group(random.binomial(size, rates), np.full(90, float(size))), confidence, rho))
+    limit = needs(LINE, replace(CLAIM, correlation=rho))[1].limit
+    assert limit == pytest.approx(CLAIM.escapes / np.median(bounds), rel=0.35)
+    assert limit < 0.7 * needs(LINE, CLAIM)[1].limit
+
+
 def test_an_audit_mostly_finds_nothing_of_what_is_rare() -> None:
     assert nothing_found(100_000, 50e-6, 1_500) == pytest.approx(0.927, abs=0.001)
