@@ -44,24 +44,33 @@ def edited(text: str, line: str, changes: Mapping[str, Any]) -> str:
 def draft(path: Path, text: str) -> Iterator[Path]:
     """Write a file's next content beside it, readable to the same users; where it was not taken, it goes again.
 
+    First the file is replaced by its own content: what cannot be replaced, as a file that is mounted by itself
+    into a container, is known before anything else is done.
+
     Raises:
-        ConfigError: the folder takes no file.
+        ConfigError: the file cannot be replaced.
     """
     beside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
-        with beside.open("w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        shutil.copymode(path, beside)
-        with suppress(OSError):  # only root may
-            shutil.chown(beside, path.stat().st_uid, path.stat().st_gid)
+        _put(beside, path.read_bytes(), path)
+        take(beside, path)
+        _put(beside, text.encode(), path)
         yield beside
     except OSError as exc:
         raise ConfigError(str(path), f"cannot be replaced ({exc.strerror})", "let this user write there") from exc
     finally:
         with suppress(OSError):
             beside.unlink()
+
+
+def _put(beside: Path, content: bytes, like: Path) -> None:
+    with beside.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    shutil.copymode(like, beside)
+    with suppress(OSError):  # only root may
+        shutil.chown(beside, like.stat().st_uid, like.stat().st_gid)
 
 
 def take(beside: Path, path: Path) -> None:

@@ -11,10 +11,11 @@ _LIVE = "part.id >= ? AND part.id < ? AND part.line = ? AND part.stage = 2"
 _COUNTS = f"""
     SELECT count(*), coalesce(sum(legacy = 2 AND final = 2), 0),
            coalesce(sum(model IN (1, 2) AND legacy IN (1, 2)), 0),
-           coalesce(sum(model IN (1, 2) AND legacy IN (1, 2) AND model != legacy), 0)
+           coalesce(sum(model IN (1, 2) AND legacy IN (1, 2) AND model != legacy), 0),
+           coalesce(sum(goal = 1 AND legacy = 2 AND final = 1 AND origin = 2), 0)
     FROM part WHERE {_LIVE}"""  # noqa: S608 - our own words
 _GUARD = f"""
-    SELECT count(*), coalesce(sum(second.drawn), 0)
+    SELECT coalesce(sum(second.drawn), 0)
     FROM part CROSS JOIN second ON second.id = part.id WHERE {_LIVE} AND second.kind = 4"""  # noqa: S608 - same
 _SCORES = f"""
     SELECT lowest, count(*) FROM (
@@ -41,7 +42,11 @@ class Lived:
     disagreed: int
     """Of these, how many differ."""
     clearable: int
-    """Those that goal 1 would clear, what was held back included."""
+    """Those that goal 1 cleared, and those that were held back.
+
+    The parts themselves are counted: a crash can take the record of one that was not held back, and it was let
+    through all the same.
+    """
     held: int
     scores: Mapping[float, int]
     """How often the lowest score of a part's views was this, rounded to thousandths."""
@@ -65,15 +70,15 @@ class Shown:
 def lived(connection: sqlite3.Connection, first: bytes, last: bytes, line: int | None) -> Lived:
     """Return what came of a line between two inspection ids."""
     found = (first, last, line)
-    parts, ng, compared, disagreed = connection.execute(_COUNTS, found).fetchone()
-    clearable, held = connection.execute(_GUARD, found).fetchone()
+    parts, ng, compared, disagreed, cleared = connection.execute(_COUNTS, found).fetchone()
+    (held,) = connection.execute(_GUARD, found).fetchone()
     scores = dict(connection.execute(_SCORES, found).fetchall())
     return Lived(
         parts=parts,
         ng=ng,
         compared=compared,
         disagreed=disagreed,
-        clearable=clearable,
+        clearable=cleared + held,
         held=held,
         scores=scores,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import time
 from collections.abc import Iterator
@@ -258,6 +259,23 @@ def test_two_at_once_are_one_and_a_line(path: Path, capsys: pytest.CaptureFixtur
     [said] = capsys.readouterr().err.splitlines()
     assert said == "stage: another aoi-bridge stage is at work; look what came of it, and write this one again"
     assert stage(path, "live", "--goal", "1") == 0
+
+
+def test_a_file_that_cannot_be_replaced_is_known_first(
+    path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where it is mounted by itself into a container: nothing is approved, and nothing goes live."""
+
+    def busy(*_: object) -> None:
+        raise OSError(errno.EBUSY, "Device or resource busy")
+
+    report(path)
+    monkeypatch.setattr(Path, "replace", busy)
+    with nothing_changes(path):
+        assert stage(path, "live", "--goal", "1") == 2
+    [said] = capsys.readouterr().err.splitlines()
+    assert said == f"{path}: cannot be replaced (Device or resource busy); let this user write there"
+    assert approvals.look(load(path).data) == {}
 
 
 def test_an_unknown_line_is_one_line(path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -90,6 +90,16 @@ def said(verdict: Verdict, at: float, who: str = "ann", **more: Any) -> Label:
     return Label(verdict=verdict, who=who, at=BEGIN + at, **more)
 
 
+async def test_a_part_that_was_cleared_counts_though_a_crash_took_its_record(plant: Plant) -> None:
+    """Else as much would seem to be let through as was noted; what another word cleared is not goal 1's."""
+    await plant.part(10, OK, OK)
+    await plant.part(20, OK, OK, guard=False)
+    await plant.part(30, OK, NG, origin=Origin.OPERATOR)
+    await plant.part(40, OK, OK, goal=Goal.REPLACE)
+    found = await asyncio.to_thread(plant.living().look, BEGIN + 3600)
+    assert found.guarded == Guarded(parts=4, clearable=2)
+
+
 async def test_parts_are_counted_once_however_often_somebody_looks(plant: Plant) -> None:
     living = plant.living()
     look = lambda hours: asyncio.to_thread(living.look, BEGIN + hours * 3600)  # noqa: E731
