@@ -119,6 +119,18 @@ class HeatMap:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PictureFacts:
+    """How a picture looks, in three figures: what lamp, lens and camera change, whatever is on it."""
+
+    brightness: float
+    """Mean grey level, 0 to 255."""
+    contrast: float
+    """Standard deviation of the grey levels."""
+    sharpness: float
+    """Variance of the Laplacian, in squared grey levels; of pictures made alike, the sharper has more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class View:
     """One picture of a part: a camera's, or that of one component of a board."""
 
@@ -193,6 +205,8 @@ class Judgement:
     was not asked or nothing stands out."""
     heat_map: HeatMap | None = None
     """What the boxes were made from."""
+    picture: PictureFacts | None = None
+    """How the picture looked; None where the judge does not measure it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

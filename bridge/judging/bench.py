@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from bridge.judging import heat, preprocess, spots
+from bridge.judging import heat, looks, preprocess, spots
 from bridge.judging.comparer import Comparer
 from bridge.judging.engine import Engine, Heats, Scores, Unfit
 from bridge.judging.finder import Finder
@@ -111,13 +111,16 @@ class Bench:
                 cut = self._cut(shown)
                 cuts.append((cut, shown.explain))
                 tensors.append(self._tensor(cut, shown))
-                opinions.append(Opinion(ms=_since(started)))
+                seen = looks.measured(cut, self._load.input.colour)
+                opinions.append(Opinion(ms=_since(started), picture=seen))
             except Unreadable as exc:
                 opinions.append(Opinion(failure=Failure.IMAGE_UNREADABLE, why=str(exc), ms=_since(started)))
         started = time.perf_counter()
         said = iter(self._opinions(cuts, tensors) if tensors else ())
         share = _since(started) / max(1, len(tensors))
-        return [one if one.failure else replace(next(said), ms=one.ms + share) for one in opinions]
+        return [
+            one if one.failure else replace(next(said), ms=one.ms + share, picture=one.picture) for one in opinions
+        ]
 
     def _cut(self, shown: Shown) -> Cut:
         onto = None if shown.onto is None else self._aligners[shown.onto]

@@ -21,12 +21,13 @@ from dataclasses import dataclass, fields
 from typing import Any, Final, TypeAlias
 
 from bridge.judging.spec import Comparison, Detection, HeatMapOutput, Input, Normalisation, Registration
-from bridge.messages import Box, Failure, Spot
+from bridge.messages import Box, Failure, PictureFacts, Spot
 
 PREFIX: Final = struct.Struct(">II")
 MAX_HEADER: Final = 4 << 20
 MAX_BODY: Final = 1 << 30
 MAX_BOXES: Final = 16
+WHITE: Final = 255
 LARGEST_MAP: Final = 64
 """Rows and columns of a heat map, at most."""
 
@@ -159,6 +160,8 @@ class Opinion:
     """What is hot or found, the hottest or surest first."""
     heat: Heat | None = None
     """None where it was not asked for, or the model has none."""
+    picture: PictureFacts | None = None
+    """How what the model was shown looks; None where nothing could be shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,8 +318,12 @@ def _opinion(facts: dict[str, Any]) -> Opinion:
     boxes, heat = tuple(map(_hot, facts.pop("boxes"))), facts.pop("heat")
     if len(boxes) > MAX_BOXES:
         raise ValueError("too many boxes")
-    seen = _heat(heat) if heat else None
-    return Opinion(failure=Failure(failure) if failure else None, boxes=boxes, heat=seen, **facts)
+    seen, looks = _heat(heat) if heat else None, facts.pop("picture")
+    picture = PictureFacts(**looks) if looks else None
+    if picture is not None and not are_facts(picture):
+        raise ValueError("no picture looks so")
+    failed = Failure(failure) if failure else None
+    return Opinion(failure=failed, boxes=boxes, heat=seen, picture=picture, **facts)
 
 
 def _hot(facts: dict[str, Any]) -> Box:
@@ -338,6 +345,15 @@ def is_box(box: Box) -> bool:
         return True
     sure = box.score is None or 0 <= box.score <= 1
     return sure and (box.area is None or 0 <= box.area < math.inf) and isinstance(box.label, str)
+
+
+def are_facts(seen: PictureFacts) -> bool:
+    """Return whether a picture can look so.
+
+    Raises:
+        TypeError: something is of another type altogether.
+    """
+    return 0 <= seen.brightness <= WHITE and 0 <= seen.contrast <= WHITE and 0 <= seen.sharpness < math.inf
 
 
 def _heat(facts: dict[str, Any]) -> Heat:

@@ -22,7 +22,7 @@ from bridge.clock import SystemClock
 from bridge.echo import Echo
 from bridge.errors import Unavailable
 from bridge.explaining import expected, explain, unavailable
-from bridge.judging.frames import LARGEST_MAP, MAX_BOXES, is_box
+from bridge.judging.frames import LARGEST_MAP, MAX_BOXES, are_facts, is_box
 from bridge.judging.pace import Pace
 from bridge.log import logger
 from bridge.messages import Failure, HeatMap, Judgement, Verdict, View
@@ -228,13 +228,14 @@ def _nonsense(said: object, views: int) -> str | None:
         one = isinstance(judgement.verdict, Verdict), isinstance(judgement.failure, Failure)
         if (judgement.verdict is None) + (judgement.failure is None) != 1 or not any(one):
             return f"the judge answered neither a verdict nor a failure but {judgement.verdict!r}"
-        if (judgement.boxes or judgement.heat_map) and (strange := _strange(judgement)):
+        told = judgement.boxes or judgement.heat_map or judgement.picture
+        if told and (strange := _strange(judgement)):
             return f"the judge answered {strange}"
     return None
 
 
 def _strange(judgement: Judgement) -> str | None:
-    """Return what is wrong with where a judge says that it looked: it goes into the journal and to the MES."""
+    """Return what is wrong with what a judge says that it saw: it goes into the journal and to the MES."""
     try:
         if len(judgement.boxes) > MAX_BOXES:
             return f"{len(judgement.boxes)} boxes for one view, more than {MAX_BOXES}"
@@ -242,8 +243,10 @@ def _strange(judgement: Judgement) -> str | None:
             return f"a box that is none: {strange[0]}"
         if judgement.heat_map is not None and not _is_map(judgement.heat_map):
             return f"a heat map that is none: {judgement.heat_map}"
+        if judgement.picture is not None and not are_facts(judgement.picture):
+            return f"a picture that cannot look so: {judgement.picture}"
     except (TypeError, ValueError, AttributeError) as exc:
-        return f"boxes or a heat map of other types ({exc})"
+        return f"boxes, a heat map or facts of a picture of other types ({exc})"
     return None
 
 

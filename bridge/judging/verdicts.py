@@ -75,7 +75,10 @@ class Bundled:
     def _judgement(self, view: View, opinion: Opinion) -> Judgement:
         if opinion.score is None:
             return Judgement(
-                failure=opinion.failure or Failure.JUDGE_DOWN, bundle=self._model.identity, judge_ms=opinion.ms
+                failure=opinion.failure or Failure.JUDGE_DOWN,
+                bundle=self._model.identity,
+                judge_ms=opinion.ms,
+                picture=opinion.picture,
             )
         threshold = self._threshold_of(view)
         self._note_threshold(threshold)
@@ -88,6 +91,7 @@ class Bundled:
             judge_ms=opinion.ms,
             boxes=opinion.boxes,
             heat_map=self._heat_map(opinion.heat) if opinion.heat else None,
+            picture=opinion.picture,
         )
 
     def _heat_map(self, heat: Heat) -> HeatMap:

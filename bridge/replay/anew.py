@@ -114,6 +114,7 @@ def _held(one: Judgement, score: float, threshold: float) -> Judgement:
         judge_ms=one.judge_ms,
         boxes=one.boxes,
         heat_map=one.heat_map,
+        picture=one.picture,
     )
 
 

@@ -33,6 +33,10 @@ class Drift:
     values: int
 
 
+NOTHING: Final = Drift(None, None, None, None, 0)
+"""What is said of the reference itself."""
+
+
 def drift(reference: NDArray[Any], values: NDArray[Any]) -> Drift:
     """Hold some values against a reference; not-a-number is left out.
 

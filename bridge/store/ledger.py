@@ -24,7 +24,7 @@ from bridge.store.recall import Recall
 from bridge.store.records import Change, Lane, Owed, Parked, Pulse, Second
 from bridge.store.words import Words, stored
 
-_VIEW_MARKS = ", ".join("?" * 14)
+_VIEW_MARKS = ", ".join("?" * 17)
 _PART = f"INSERT INTO part ({rows.PART_COLUMNS}, recorded_at) VALUES ({', '.join('?' * 30)})"
 _PART_AGAIN = f"INSERT INTO part (number, recorded_at, {rows.PART_COLUMNS}) VALUES ({', '.join('?' * 31)})"
 _VIEW = f"INSERT INTO view (part, place, {rows.VIEW_COLUMNS}) VALUES ({_VIEW_MARKS})"

@@ -20,6 +20,7 @@ from bridge.messages import (
     HeatMap,
     Judgement,
     Origin,
+    PictureFacts,
     Spot,
     Stage,
     Verdict,
@@ -72,7 +73,10 @@ PART_COLUMNS = (
     "backlog, rechecked, sequence, bundle, config, event_at, latency_ms, judge_ms, bypassed, lot, counter, "
     "said, defect, ng_views"
 )
-VIEW_COLUMNS = "name, legacy, defect, image, final, model, failure, score, threshold, label, bundle, judge_ms"
+VIEW_COLUMNS = (
+    "name, legacy, defect, image, final, model, failure, score, threshold, label, bundle, judge_ms, "
+    "brightness, contrast, sharpness"
+)
 HEAT_COLUMNS = "boxes, spots, explains, map_rows, map_columns, map_values, map_corners"
 SECOND_COLUMNS = (
     "id, kind, at, model, goal_1, goal_2, goal_3, failures, bundle, judge_ms, final, origin, error, "
@@ -185,7 +189,7 @@ def _view_row(view: ViewDecision, number: Number) -> Row:
     )
     judged = view.judgement
     if judged is None:
-        return (*seen, None, None, None, None, None, None, None)
+        return (*seen, *(None,) * 10)
     return (
         *seen,
         _asked(judged.verdict),
@@ -195,6 +199,7 @@ def _view_row(view: ViewDecision, number: Number) -> Row:
         number(judged.label),
         number(judged.bundle),
         judged.judge_ms,
+        *((None,) * 3 if (one := judged.picture) is None else (one.brightness, one.contrast, one.sharpness)),
     )
 
 
@@ -243,7 +248,8 @@ def _numbers(data: bytes | None) -> tuple[float, ...]:
 
 def view_decision(row: Row, text: Text) -> ViewDecision:
     """Return the view of a row of VIEW_COLUMNS and HEAT_COLUMNS."""
-    (name, legacy, defect, image, final, model, failure, score, threshold, label, bundle, judge_ms, *heat) = row
+    (name, legacy, defect, image, final, model, failure, score, threshold, label, bundle, judge_ms, *more) = row
+    looks, heat = more[:3], more[3:]
     judged = (
         None
         if model is None
@@ -257,6 +263,7 @@ def view_decision(row: Row, text: Text) -> ViewDecision:
             judge_ms=judge_ms,
             boxes=_boxes(heat[0], heat[1], text),
             heat_map=_map(heat[2:], text),
+            picture=_picture(*looks),
         )
     )
     return ViewDecision(
@@ -267,6 +274,12 @@ def view_decision(row: Row, text: Text) -> ViewDecision:
         judgement=judged,
         final=_VERDICT[final],
     )
+
+
+def _picture(brightness: float | None, contrast: float | None, sharpness: float | None) -> PictureFacts | None:
+    if brightness is None or contrast is None or sharpness is None:
+        return None
+    return PictureFacts(brightness=brightness, contrast=contrast, sharpness=sharpness)
 
 
 def _boxes(data: bytes | None, spots: bytes | None, text: Text) -> tuple[Box, ...]:

@@ -208,6 +208,12 @@ ALTER TABLE second ADD COLUMN in_time INTEGER;          -- NULL: not known
 ALTER TABLE second ADD COLUMN stratum INTEGER;
 ALTER TABLE second ADD COLUMN chance REAL;              -- with which it was drawn for labelling
 ALTER TABLE second ADD COLUMN drawn INTEGER;
+ALTER TABLE view ADD COLUMN brightness REAL;            -- mean grey level; with the two below: NULL, not measured
+ALTER TABLE view ADD COLUMN contrast REAL;              -- standard deviation
+ALTER TABLE view ADD COLUMN sharpness REAL;             -- variance of the Laplacian
+ALTER TABLE second_view ADD COLUMN brightness REAL;
+ALTER TABLE second_view ADD COLUMN contrast REAL;
+ALTER TABLE second_view ADD COLUMN sharpness REAL;
 
 CREATE TABLE pulse (                                    -- how a line did, once a minute
     at        REAL NOT NULL,                            -- Unix time

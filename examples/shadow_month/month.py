@@ -30,6 +30,7 @@ import plant
 from bridge.config import Config, load
 from bridge.errors import Unavailable
 from bridge.gateway import Gateway, open_gateway
+from bridge.judging.looks import facts_of
 from bridge.log import configure
 from bridge.messages import Decision, Inspection, Judgement, Verdict, View
 from bridge.plugin.api import Inspect, Judge, Report, Source
@@ -139,9 +140,13 @@ def _inspection(part: plant.Part) -> Inspection:
 
 def _judged(view: View) -> Judgement:
     assert view.image is not None  # noqa: S101 - the host hands over no other
-    score, threshold = plant.score(view.image), THRESHOLD if view.threshold is None else view.threshold
+    pixels = plant.pixels(view.image)
+    score, threshold = plant.score(pixels), THRESHOLD if view.threshold is None else view.threshold
     verdict = Verdict.OK if score >= threshold else Verdict.NG
-    return Judgement(verdict=verdict, score=score, threshold=threshold, bundle="spots 1", judge_ms=0.1)
+    seen = facts_of(pixels)
+    return Judgement(
+        verdict=verdict, score=score, threshold=threshold, bundle="spots 1", judge_ms=0.1, picture=seen
+    )
 
 
 def configured(folder: Path, plugins: Plant) -> Config:

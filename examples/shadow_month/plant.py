@@ -92,10 +92,14 @@ def month(per_day: int, seed: int = 1) -> Iterator[Part]:
             yield Part(at + 20, counter, part.serial, part.lot, bad, called, picture, again=True)
 
 
-def score(picture: bytes) -> float:
-    """Return what the model makes of a picture: p(OK), from the contrast of its darkest spot."""
-    pixels = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_GRAYSCALE).astype(np.float64)
-    smooth = cv2.blur(pixels, (3, 3))
+def pixels(picture: bytes) -> NDArray[np.uint8]:
+    """Return the grey levels of a picture."""
+    return np.asarray(cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_GRAYSCALE), np.uint8)
+
+
+def score(seen: NDArray[np.uint8]) -> float:
+    """Return what the model makes of grey levels: p(OK), from the contrast of the darkest spot."""
+    smooth = cv2.blur(seen.astype(np.float64), (3, 3))
     contrast = float(np.median(smooth) - smooth.min())
     return float(1 / (1 + np.exp((contrast - 43) / 5)))
 

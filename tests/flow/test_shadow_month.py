@@ -89,6 +89,21 @@ def test_the_lamp_that_aged_in_week_three_stands_out(report: dict[str, Any]) -> 
     assert "act" not in {tone for week, tone in tones.items() if week != "2026-W39"}
 
 
+def test_the_old_lamp_shows_in_the_pictures_too(report: dict[str, Any]) -> None:
+    """A dark corner makes them darker and its edge more of a contrast; nothing is out of focus."""
+    (view,) = report["pictures"]
+    tones = {
+        name: {week["week"] for week in view["weeks"] if week[name]["tone"] == "act"}
+        for name in ("brightness", "contrast", "sharpness")
+    }
+    assert view["view"] == "top"
+    assert tones["brightness"] == {"2026-W39"}
+    assert tones["contrast"] <= {"2026-W39"}
+    assert not tones["sharpness"]
+    brightness = {week["week"]: week["brightness"]["median"] for week in view["weeks"]}
+    assert brightness["2026-W39"] < min(value for week, value in brightness.items() if week != "2026-W39")
+
+
 def test_the_old_machine_that_was_trained_anew_makes_fewer_false_calls(report: dict[str, Any]) -> None:
     rate = {week["name"]: week["false_calls_inspector"]["value"] for week in report["rates"]["week"]}
     assert max(rate["2026-W40"], rate["2026-W41"]) < min(rate["2026-W37"], rate["2026-W38"], rate["2026-W39"]) / 2
@@ -112,7 +127,9 @@ def test_the_rates_are_those_of_the_plant(
 ) -> None:
     """What is true lies within the bounds, though most of the parts were never looked at."""
     known = first_reached(plant, parts)
-    truth = sum(RATES[number, whose](part, plant.score(part.picture) < 0.5) for part in known) / len(known)
+    truth = sum(RATES[number, whose](part, plant.score(plant.pixels(part.picture)) < 0.5) for part in known) / len(
+        known
+    )
     said = report["numbers"][number][whose]
     assert said["lower"] <= truth <= said["upper"]
     assert said["outstanding"] == 0

@@ -9,10 +9,20 @@ from bridge.pages import page
 from bridge.pages.page import Markup, Section
 from bridge.shadow.report import graphs, words
 from bridge.shadow.report.grouped import Facts
+from bridge.shadow.report.pictures import FIGURES
 
 LISTED: Final = 15
 """The most gaps, silences and absences that are listed, the longest."""
+SHOWN_VIEWS: Final = 12
+"""The most views whose pictures are listed."""
 MEGABYTE: Final = 1e6
+_TONES: Final = {"stable": True, "act": False}
+_MEANT: Final = (
+    "Brightness is the mean grey level of what the model was shown, contrast the standard deviation, sharpness "
+    "the variance of the Laplacian. A lamp that ages, a dirty lens or a camera that was moved shows here, often "
+    "before verdicts suffer; another product or material does too, and so does "
+    "a bundle that is shown its pictures at another size."
+)
 
 
 def calendar(facts: Facts) -> Section:
@@ -92,7 +102,6 @@ def drift(facts: Facts) -> Section:
 
 
 def _weeks(one: Facts) -> Markup:
-    tone = {"stable": True, "act": False}
     rows = [
         (
             week["week"],
@@ -100,13 +109,57 @@ def _weeks(one: Facts) -> Markup:
             f"{week['median']:.4g}",
             f"{week['low']:.4g}",
             words.number(week["psi"]),
-            page.mark(week["tone"], good=tone.get(week["tone"])) if week["tone"] else "the first",
+            page.mark(week["tone"], good=_TONES.get(week["tone"])) if week["tone"] else "the first",
             words.number(week["ks"]),
         )
         for week in one["weeks"]
     ]
     caption = "Lowest score of each part. PSI: below 0.1 stable, to 0.25 watch, above act. KS: distance, 0 to 1."
     return page.table(("week", "judged", "median", "5 %", "PSI", "", "KS"), rows, caption)
+
+
+def pictures(facts: Facts) -> Section:
+    """Return whether the pictures stayed what they were."""
+    title, views = "Drift of the pictures", facts["pictures"]
+    if not views:
+        nothing = "No picture was measured: the judge does not say how its pictures look."
+        return Section(title=title, body=[page.prose(nothing)])
+    body: list[Markup] = [page.prose(_MEANT)]
+    if any(graphs.largest(views, name) for name in FIGURES):
+        said = "The largest population stability index of any view, against its first week."
+        body.append(page.svg(lambda axes: graphs.pictures(axes, views, FIGURES), 6.4, 2.2, said))
+    shown = sorted(views, key=lambda one: -_most(one))[:SHOWN_VIEWS]
+    rows = [row for one in views if one in shown for row in _looks(one)]
+    caption = (
+        "Medians in grey levels, 0 to 255; of the sharpness in their squares. PSI and KS as above, of a sample of "
+        "each week's parts."
+    )
+    if len(views) > len(shown):
+        caption += f" The {len(shown)} of {len(views)} views with the largest PSI."
+    headers = ("view", "week", "measured", *(word for name in FIGURES for word in (name, "PSI", "KS")))
+    return Section(title=title, body=[*body, page.table(headers, rows, caption)])
+
+
+def _most(view: Facts) -> float:
+    return max((one for name in FIGURES for one in graphs.largest([view], name).values()), default=0.0)
+
+
+def _looks(view: Facts) -> Iterable[Sequence[object]]:
+    for week in view["weeks"]:
+        yield (
+            view["view"],
+            week["week"],
+            week["measured"],
+            *(cell for name in FIGURES for cell in _drifted(week[name])),
+        )
+
+
+def _drifted(one: Facts) -> Sequence[object]:
+    median = f"{one['median']:.4g}"
+    if one["psi"] is None:
+        return median, words.NOTHING, words.NOTHING
+    tone = page.mark(f"{words.number(one['psi'])} {one['tone']}", good=_TONES.get(one["tone"]))
+    return median, tone, words.number(one["ks"])
 
 
 def health(facts: Facts) -> Section:

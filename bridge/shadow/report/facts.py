@@ -21,7 +21,7 @@ from bridge.shadow.estimates import Estimate, Estimates
 from bridge.shadow.health import PERCENTILES, Health, health_of
 from bridge.shadow.month import CONTRADICTED, NG, NONE, OK, SILENT, Month
 from bridge.shadow.reading import Reading
-from bridge.shadow.report import curves, grouped, people, pieces, times
+from bridge.shadow.report import curves, grouped, people, pictures, pieces, times
 from bridge.shadow.report.grouped import DIGITS, Facts, Grouped, rate
 from bridge.store import schema
 
@@ -89,6 +89,7 @@ def report_of(folder: Path, found: Reading, subject: Subject) -> Facts:
         },
         "calendar": times.calendar(month, day, health, shadow.timezone),
         "drift": times.drifts(month, day),
+        "pictures": pictures.pictures(folder, found, day),
         "stability": times.stability(parts, goal, day),
         "health": _health(health),
         "worst": pieces.worst(folder, found),

@@ -147,12 +147,40 @@ def drift(axes: Axes, weeks: Sequence[Facts]) -> None:
     told = [one for one in weeks if one["psi"] is not None]
     colours = [page.NG if one["tone"] == "act" else page.OK for one in told]
     axes.bar([one["week"] for one in told], [one["psi"] for one in told], color=colours, width=0.6)
-    for level, word in ((0.1, "watch"), (0.25, "act")):
-        axes.axhline(level, color=page.SOFT, linewidth=1, linestyle="--")
-        axes.text(len(told) - 0.5, level, word, fontsize=7, ha="right", va="bottom", color=page.INK)
+    _levels(axes, len(told))
     axes.set_ylim(0, 1.1 * max(0.3, *(one["psi"] for one in told)))
     axes.set_ylabel("PSI")
     axes.tick_params(axis="x", labelrotation=0)
+
+
+def largest(views: Sequence[Facts], figure: str) -> dict[str, float]:
+    """Return, by week, the largest stability index that a figure of any view has."""
+    found: dict[str, float] = {}
+    for week in (week for view in views for week in view["weeks"]):
+        if (psi := week[figure]["psi"]) is not None:
+            found[week["week"]] = max(psi, found.get(week["week"], 0.0))
+    return dict(sorted(found.items()))
+
+
+def pictures(axes: Axes, views: Sequence[Facts], figures: Sequence[str]) -> None:
+    """Draw the stability index of each figure of the pictures, week by week, beside each other."""
+    told = [largest(views, figure) for figure in figures]
+    weeks = sorted({week for one in told for week in one})
+    width = 0.8 / len(figures)
+    for place, (figure, one, colour) in enumerate(zip(figures, told, (page.INK, page.OK, page.NG), strict=True)):
+        at = [weeks.index(week) + (place - (len(figures) - 1) / 2) * width for week in one]
+        axes.bar(at, list(one.values()), color=colour, width=width, label=figure)
+    axes.set_xticks(range(len(weeks)), weeks)
+    _levels(axes, len(weeks))
+    axes.set_ylim(0, 1.1 * max(0.3, *(psi for one in told for psi in one.values())))
+    axes.set_ylabel("PSI")
+    axes.legend(loc="upper right", ncols=len(figures))
+
+
+def _levels(axes: Axes, weeks: int) -> None:
+    for level, word in ((0.1, "watch"), (0.25, "act")):
+        axes.axhline(level, color=page.SOFT, linewidth=1, linestyle="--")
+        axes.text(weeks - 0.5, level, word, fontsize=7, ha="right", va="bottom", color=page.INK)
 
 
 def latency(axes: Axes, days: Sequence[Facts], key: str, title: str) -> None:

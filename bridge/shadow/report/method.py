@@ -51,6 +51,8 @@ nothing. κ: Cohen's, with the interval of J. L. Fleiss, J. Cohen and B. S. Ever
 Drift
 PSI: the sum of (a - e) ln(a / e) over the deciles of the first week (B. Yurdakul, Statistical Properties of
 Population Stability Index, 2018). KS: the largest distance of the two distributions (Kolmogorov, Smirnov).
+Sharpness of a picture: the variance of the Laplacian (J. L. Pech-Pacheco et al., Diatom autofocusing in
+brightfield microscopy, ICPR 2000).
 """
 
 

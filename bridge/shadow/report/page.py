@@ -25,6 +25,7 @@ def page_of(facts: Facts, show: Show) -> str:
         course.calendar(facts),
         course.settled(facts),
         course.drift(facts),
+        course.pictures(facts),
         course.health(facts),
         closing.disagreements(facts, show),
         closing.labels(facts),

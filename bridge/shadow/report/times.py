@@ -18,7 +18,6 @@ MOST_VALUES: Final = 50_000
 """From so many scores of a week, evenly spread over it, its distribution is told."""
 MOST_RECIPES: Final = 8
 """Of so many recipes, those with the most parts, the drift is told one by one."""
-_NOTHING: Final = drift.Drift(None, None, None, None, 0)
 
 
 def calendar(month: Month, day: NDArray[np.int32], health: Health, timezone: str) -> list[Facts]:
@@ -79,12 +78,12 @@ def drifts(month: Month, day: NDArray[np.int32]) -> list[Facts]:
     week, names = weeks(day)
     score = month.lowest[:, 1]
     judged = ~np.isnan(score)
-    told = [("", judged)]
+    asked = [("", judged)]
     if len(month.recipes) > 1:
         parts = np.bincount(month.recipe, minlength=len(month.recipes))
         most = np.argsort(-parts, kind="stable")[:MOST_RECIPES]
-        told += [(month.recipes[one], judged & (month.recipe == one)) for one in sorted(most.tolist())]
-    return [{"recipe": recipe, "weeks": list(_against_first(score, week, names, mine))} for recipe, mine in told]
+        asked += [(month.recipes[one], judged & (month.recipe == one)) for one in sorted(most.tolist())]
+    return [{"recipe": recipe, "weeks": list(_against_first(score, week, names, mine))} for recipe, mine in asked]
 
 
 def _against_first(
@@ -96,17 +95,18 @@ def _against_first(
     first = _some(score[mine & (week == found[0])])
     for one in found.tolist():
         values = score[mine & (week == one)]
-        said = drift.drift(first, _some(values)) if one != found[0] else _NOTHING
+        said = drift.drift(first, _some(values)) if one != found[0] else drift.NOTHING
         yield {
             "week": names[one],
             "parts": len(values),
             "median": round(float(np.median(values)), DIGITS),
             "low": round(float(np.quantile(values, 0.05)), DIGITS),
-            "psi": _rounded(said.psi),
-            "tone": said.tone,
-            "ks": _rounded(said.ks),
-            "p": _rounded(said.p),
-        }
+        } | told(said)
+
+
+def told(said: drift.Drift) -> Facts:
+    """Return a drift as the report tells it."""
+    return {"psi": _rounded(said.psi), "tone": said.tone, "ks": _rounded(said.ks), "p": _rounded(said.p)}
 
 
 def _some(values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -22,7 +22,7 @@ from bridge.judging.frames import (
     Sample,
 )
 from bridge.judging.spec import HeatMapOutput, Input, Normalisation, Registration
-from bridge.messages import Box, Failure, Spot
+from bridge.messages import Box, Failure, PictureFacts, Spot
 
 number = st.floats(allow_nan=False, allow_infinity=False)
 whole = st.integers(0, 1 << 40)
@@ -61,6 +61,8 @@ heat = st.tuples(st.integers(1, 64), st.integers(1, 64)).flatmap(
 sides = {"cx": number, "cy": number, "w": positive, "h": positive}
 known = {"label": st.text(), "score": st.none() | st.floats(0, 1), "area": st.none() | st.floats(0, 1e9)}
 found = st.builds(Box, **sides) | st.builds(Spot, **sides, **known)
+grey = st.floats(0, 255)
+looks = st.builds(PictureFacts, brightness=grey, contrast=grey, sharpness=st.floats(0, 1e6))
 opinion = st.builds(
     Opinion,
     st.none() | st.floats(0, 1),
@@ -70,6 +72,7 @@ opinion = st.builds(
     st.text(),
     st.lists(found, max_size=16).map(tuple),
     st.none() | heat,
+    st.none() | looks,
 )
 load = st.builds(
     Load,
@@ -148,15 +151,19 @@ SPOT = f'{BOX[:-1]},"label":"hair","score":0.5,"area":3}}'
 MAP = '{"explains":1,"rows":1,"columns":2,"values":"AP8=","corners":[[0,0],[4,0],[4,2],[0,2]]}'
 
 
-def said(score: str = "0.5", top: str = "0", boxes: str = BOX, heat: str = MAP) -> bytes:
+LOOKS = '{"brightness":90.5,"contrast":12,"sharpness":300}'
+
+
+def said(score: str = "0.5", top: str = "0", boxes: str = BOX, heat: str = MAP, picture: str = LOOKS) -> bytes:
     """An answer of one opinion as it stands on the wire."""
-    facts = f'"score":{score},"top":{top},"failure":null,"boxes":[{boxes}],"heat":{heat}'
+    facts = f'"score":{score},"top":{top},"failure":null,"boxes":[{boxes}],"heat":{heat},"picture":{picture}'
     return f'{{"kind":"Answer","id":1,"last":true,"memory_bytes":0,"opinions":[{{{facts}}}]}}'.encode()
 
 
 def test_an_opinion_on_the_wire_is_what_it_says() -> None:
     seen = Heat(1, 1, 2, b"\0\xff", ((0, 0), (4, 0), (4, 2), (0, 2)))
-    expected = Opinion(0.5, boxes=(Box(cx=1, cy=1, w=2, h=2),), heat=seen)
+    looks = PictureFacts(brightness=90.5, contrast=12, sharpness=300)
+    expected = Opinion(0.5, boxes=(Box(cx=1, cy=1, w=2, h=2),), heat=seen, picture=looks)
     assert frames.decode(said()) == Answer(1, (expected,))
     spot = Spot(cx=1, cy=1, w=2, h=2, label="hair", score=0.5, area=3)
     assert frames.decode(said(boxes=SPOT)) == Answer(1, (replace(expected, boxes=(spot,)),))
@@ -190,9 +197,14 @@ def test_an_opinion_that_is_no_probability_is_garbled(wrong: dict[str, str]) -> 
         {"heat": MAP.replace(",[0,2]]", "]")},
         {"heat": MAP.replace("[0,2]", "[0,1e999]")},
         {"heat": MAP.replace('"explains":1', '"explains":-1')},
+        {"picture": LOOKS.replace("90.5", "255.1")},
+        {"picture": LOOKS.replace("90.5", "NaN")},
+        {"picture": LOOKS.replace("300", "1e999")},
+        {"picture": LOOKS.replace("12", '"12"')},
+        {"picture": LOOKS.replace("contrast", "colour")},
     ],
 )
-def test_boxes_and_maps_of_no_sense_or_size_are_garbled(wrong: dict[str, str]) -> None:
+def test_boxes_maps_and_facts_of_no_sense_or_size_are_garbled(wrong: dict[str, str]) -> None:
     """They go into the journal, so a worker that has lost its mind must not fill it."""
     with pytest.raises(Garbled):
         frames.decode(said(**wrong))

@@ -11,7 +11,7 @@ import pytest
 
 from bridge.errors import Unavailable
 from bridge.judging.turns import SLICE_VIEWS, Ticket, Turns
-from bridge.messages import Box, HeatMap, Judgement, Spot, Verdict, View
+from bridge.messages import Box, HeatMap, Judgement, PictureFacts, Spot, Verdict, View
 from bridge.plugin.api import Judge
 from bridge.supervise import Slot
 from bridge.watched import Watched
@@ -249,6 +249,8 @@ BOX = Box(cx=1, cy=1, w=2, h=2)
 SPOT = Spot(cx=1, cy=1, w=2, h=2, label="hair", score=1, area=0)
 MAP = HeatMap(label="dent", rows=2, columns=1, values=b"\0\xff", corners=((0, 0), (1, 0), (1, 2), (0, 2)))
 
+LOOKS = PictureFacts(brightness=90.5, contrast=12, sharpness=300)
+
 
 async def told(said: Judgement) -> Sequence[Judgement]:
     """Have a judge say this of a part."""
@@ -266,7 +268,7 @@ async def told(said: Judgement) -> Sequence[Judgement]:
 
 
 async def test_a_judge_may_say_where_it_looked() -> None:
-    said = Judgement(verdict=Verdict.NG, boxes=(BOX,) * 15 + (SPOT,), heat_map=MAP)
+    said = Judgement(verdict=Verdict.NG, boxes=(BOX,) * 15 + (SPOT,), heat_map=MAP, picture=LOOKS)
     assert list(await told(said)) == [said]
 
 
@@ -287,6 +289,10 @@ async def test_a_judge_may_say_where_it_looked() -> None:
         {"heat_map": replace(MAP, corners=())},
         {"heat_map": replace(MAP, corners=((0, 0), (1, 0), (1, float("inf")), (0, 2)))},
         {"heat_map": "everywhere"},
+        {"picture": replace(LOOKS, brightness=256)},
+        {"picture": replace(LOOKS, sharpness=float("nan"))},
+        {"picture": replace(LOOKS, contrast=None)},
+        {"picture": "dark"},
     ],
 )
 async def test_boxes_that_are_none_are_no_judgement(strange: dict[str, Any]) -> None:

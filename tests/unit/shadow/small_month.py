@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bridge.clock import ManualClock
 from bridge.labels import Label
-from bridge.messages import Decision, Goal, Judgement, Stage, Verdict, ViewDecision
+from bridge.messages import Decision, Goal, Judgement, PictureFacts, Stage, Verdict, ViewDecision
 from bridge.store import Second, Stratum, schema
 from bridge.store.labels import open_labels
 from bridge.store.ledger import Ledger
@@ -45,6 +45,8 @@ class Told:
     latency_ms: float = 8.0
     image: str = ""
     bundle: str = "pins 2026.1"
+    pictures: Sequence[PictureFacts | None] = ()
+    """Of each view; none: nobody measured them."""
 
 
 @dataclass
@@ -123,9 +125,12 @@ def _second(id_: str, told: Told, views: tuple[ViewDecision, ...]) -> Second:
         Goal.CATCH_ESCAPES: told.model if told.legacy is OK else told.legacy,
         Goal.REPLACE: told.model,
     }
+    looks = tuple(told.pictures) or (None,) * len(told.scores)
     judged = (
-        Judgement(verdict=None if score is None else NG if score < 0.5 else OK, score=score, threshold=0.5)
-        for score in told.scores
+        Judgement(
+            verdict=None if score is None else NG if score < 0.5 else OK, score=score, threshold=0.5, picture=seen
+        )
+        for score, seen in zip(told.scores, looks, strict=True)
     )
     return Second(
         id=id_,

@@ -14,6 +14,7 @@ from bridge.messages import (
     Inspection,
     Judgement,
     Origin,
+    PictureFacts,
     Stage,
     Verdict,
     View,
@@ -119,9 +120,10 @@ def test_a_part_of_a_live_line_stands_there_as_if_it_had_been_in_shadow() -> Non
 def test_a_score_is_held_against_the_threshold_as_on_the_line(threshold: float, verdict: Verdict) -> None:
     """At least the threshold is OK; what has no score stays a failure."""
     failed = Judgement(failure=Failure.IMAGE_UNREADABLE)
-    found = was(a_part(a_view(), a_view()), a_second(a_view(judged=GOOD), a_view(judged=failed)))
+    good = replace(GOOD, picture=PictureFacts(brightness=90.5, contrast=12, sharpness=300))
+    found = was(a_part(a_view(), a_view()), a_second(a_view(judged=good), a_view(judged=failed)))
     said = anew.at_threshold(found, threshold)
-    assert said == {0: replace(GOOD, verdict=verdict, threshold=threshold), 1: failed}
+    assert said == {0: replace(good, verdict=verdict, threshold=threshold), 1: failed}
 
 
 def test_a_part_that_was_passed_over_has_no_scores() -> None:

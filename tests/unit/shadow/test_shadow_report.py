@@ -98,6 +98,11 @@ def facts(written: Path) -> dict[str, Any]:
     return found
 
 
+def test_a_month_without_measured_pictures_says_so(written: Path, facts: dict[str, Any]) -> None:
+    assert facts["pictures"] == []
+    assert "No picture was measured" in (written / "report.html").read_text(encoding="utf-8")
+
+
 def counts(rate: dict[str, Any]) -> tuple[int, float, float]:
     return rate["events"], rate["weighted"], rate["trials"]
 

@@ -13,6 +13,7 @@ from bridge.messages import (
     HeatMap,
     Judgement,
     Origin,
+    PictureFacts,
     Spot,
     Stage,
     Verdict,
@@ -52,6 +53,7 @@ judgements = st.builds(
     judge_ms=floats,
     boxes=st.lists(boxes | spots, max_size=3).map(tuple),
     heat_map=st.none() | heat_maps,
+    picture=st.none() | st.builds(PictureFacts, brightness=floats, contrast=floats, sharpness=floats),
 )
 views = st.builds(
     ViewDecision,
