@@ -1,9 +1,10 @@
 """Watching one live line: does it keep what its shadow month promised? Looked at once an hour, and at the start.
 
-A limit of goal 1 that is broken, scores that have drifted, and more disagreements are alarms: in the logs, in
-status and metrics. What else an alarm does is the line's ``guard_breach``. Under goal 1 a broken limit may take
-the line back to shadow by itself, until somebody takes it live again; goals 2 and 3 never go back, for their
-protection would vanish, but may drop Ready until somebody resets the line.
+A limit of goal 1 that is broken, held-back parts that nobody labels, scores that have drifted, and more
+disagreements are alarms: in the logs, in status and metrics. What else an alarm does is the line's
+``guard_breach``. Under goal 1 a broken limit may take the line back to shadow by itself, until somebody takes it
+live again; goals 2 and 3 never go back, for their protection would vanish, but may drop Ready until somebody
+resets the line.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ LOOK_SECONDS = 3600.0
 """From one look to the next."""
 AGAIN_SECONDS = 60.0
 """So soon where the line is in shadow by itself, or the audit log does not say yet since when it is live."""
+LOOKED_AT = 0.5
+"""With a smaller share of labels than this of what was held back the guard shows less and less."""
 LIMITS = frozenset({"miss rate", "escapes"})
 """The alarms that say that a limit is broken."""
 
@@ -104,7 +107,7 @@ class Watch:
                 "miss rate": miss_rate(seen.guarded, shadow.miss_limit, shadow.confidence),
                 "escapes": escapes(seen.guarded, shadow.escapes_ppm, shadow.confidence),
             }
-        self.alarms = {**_broken(self.bounds, seen), **_drifted(seen)}
+        self.alarms = {**_broken(self.bounds, seen), **_unlabelled(seen), **_drifted(seen)}
         self._meter(seen)
         for kind in before.keys() - self.alarms.keys():
             self._audit("alarm over", old=before[kind])
@@ -137,7 +140,7 @@ class Watch:
             bounds.labels(name, rate, "lower").set(bound.lower)
             bounds.labels(name, rate, "upper").set(bound.upper)
         drift.labels(name).set(psi(seen.before.scores, seen.now.scores) or 0.0)
-        for kind in (*LIMITS, "scores", "disagreements"):
+        for kind in (*LIMITS, "labels", "scores", "disagreements"):
             alarming.labels(name, kind).set(kind in self.alarms)
 
 
@@ -149,6 +152,15 @@ def _broken(found: Mapping[str, Bound], seen: Seen) -> dict[str, str]:
     }
     by = f"{seen.guarded.bad} of {seen.guarded.labelled} labelled parts that were held back are NG"
     return {kind: f"{said[kind].format(bound)}: {by}" for kind, bound in found.items() if bound.broken}
+
+
+def _unlabelled(seen: Seen) -> dict[str, str]:
+    """Return that nobody looks at what was held back, where it is so: no limit would be seen to break."""
+    labelled = seen.guarded.labelled
+    if labelled >= LOOKED_AT * seen.due:
+        return {}
+    said = f"of {seen.due:,} parts that were held back for blind labelling, days ago, {labelled:,} have a label"
+    return {"labels": f"{said}: nobody knows what is let through"}
 
 
 def _drifted(seen: Seen) -> dict[str, str]:

@@ -35,6 +35,8 @@ class Span:
     scores: Counter[float] = field(default_factory=Counter)
     compared: int = 0
     disagreed: int = 0
+    held: int = 0
+    """Parts that were held back for blind labelling."""
 
     def __add__(self, other: Span) -> Span:
         """Return both together."""
@@ -42,6 +44,7 @@ class Span:
             scores=self.scores + other.scores,
             compared=self.compared + other.compared,
             disagreed=self.disagreed + other.disagreed,
+            held=self.held + other.held,
         )
 
 
@@ -54,6 +57,8 @@ class Seen:
     """The first days."""
     now: Span
     """The last days, none of the first ones."""
+    due: int = 0
+    """Parts that were held back so long ago that people should have looked at them."""
 
 
 @dataclass(slots=True)
@@ -119,7 +124,10 @@ class Living:
         latest = Span()
         for _, span in self._spans:
             latest += span
-        return Seen(guarded=self._judged(), before=self._before, now=latest)
+        guarded, settled = self._judged(), now >= self.since + 2 * REFERENCE_DAYS * DAY
+        return Seen(
+            guarded=guarded, before=self._before, now=latest, due=guarded.held - latest.held if settled else 0
+        )
 
     def _count(self, came: Lived, until: float) -> None:
         known = self._guarded
@@ -129,7 +137,7 @@ class Living:
             held=known.held + came.held,
             stayed=known.stayed + came.ng - came.held,
         )
-        span = Span(scores=Counter(came.scores), compared=came.compared, disagreed=came.disagreed)
+        span = Span(scores=Counter(came.scores), compared=came.compared, disagreed=came.disagreed, held=came.held)
         if until <= self.since + REFERENCE_DAYS * DAY:
             self._before += span
         else:

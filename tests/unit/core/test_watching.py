@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,19 @@ def test_a_broken_limit_alarms_once_and_says_when_it_is_over(tmp_path: Path) -> 
     acts.watch._heed(seen())
     assert acts.whats[2:] == ["alarm over", "alarm over"]
     assert acts.metric("aoi_bridge_alarm", alarm="miss rate") == 0
+
+
+def test_a_guard_that_nobody_labels_is_an_alarm_and_no_broken_limit(tmp_path: Path) -> None:
+    acts = Acts(tmp_path, shadow={"guard_breach": "shadow"})
+    acts.watch._heed(replace(seen(), due=80))
+    assert (acts.watch.alarms, acts.lowered) == ({}, [])
+    acts.watch._heed(replace(seen(), due=81))
+    assert acts.watch.alarms == {
+        "labels": "of 81 parts that were held back for blind labelling, days ago, 40 have a label: nobody knows "
+        "what is let through"
+    }
+    assert acts.metric("aoi_bridge_alarm", alarm="labels") == 1
+    assert acts.lowered == []
 
 
 def test_drift_is_an_alarm_of_every_goal(tmp_path: Path) -> None:

@@ -100,6 +100,18 @@ async def test_a_part_that_was_cleared_counts_though_a_crash_took_its_record(pla
     assert found.guarded == Guarded(parts=4, clearable=2)
 
 
+async def test_what_was_held_back_a_week_ago_should_have_a_label(plant: Plant) -> None:
+    living = plant.living()
+    look = lambda days: asyncio.to_thread(living.look, BEGIN + days * DAY)  # noqa: E731
+    for day in (1, 8, 12):
+        await plant.part(day * DAY, NG, OK, guard=True)
+    assert (await look(13)).due == 0, "people have a week, and the first days are none"
+    assert (await look(14)).due == 1
+    assert (await look(15.5)).due == 2
+    found = await look(30)
+    assert (found.due, found.guarded.held) == (3, 3)
+
+
 async def test_parts_are_counted_once_however_often_somebody_looks(plant: Plant) -> None:
     living = plant.living()
     look = lambda hours: asyncio.to_thread(living.look, BEGIN + hours * 3600)  # noqa: E731
