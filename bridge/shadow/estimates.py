@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from bridge.messages import Goal
 from bridge.shadow.bounds import Group, lower, lower_of_sum, upper, upper_of_sum
-from bridge.shadow.month import CONTRADICTED, LATE, NG, OK, Month
+from bridge.shadow.month import CONTRADICTED, NG, OK, Month
 from bridge.store.records import Stratum
 
 Mask = NDArray[np.bool_]
@@ -86,8 +86,7 @@ class Estimates:
 
     @cached_property
     def _said(self) -> NDArray[np.int8]:
-        late = self.month.in_time == LATE
-        return np.where(late[:, None], self.month.fallbacks, self.month.goals) if late.any() else self.month.goals
+        return self.month.answers()
 
     def false_calls(self, goal: Goal | None) -> Estimate:
         """Return the good parts called NG, of all parts: by the inspector (None) or with a goal."""

@@ -70,6 +70,11 @@ class Month:
         """Return the number of distinct parts."""
         return len(self.at)
 
+    def answers(self) -> NDArray[np.int8]:
+        """Return (n, 3) what goals 1, 2 and 3 would have answered in time: too late, it is their fallback."""
+        late = self.in_time == LATE
+        return np.where(late[:, None], self.fallbacks, self.goals) if late.any() else self.goals
+
     def of(self, rows: NDArray[np.bool_] | slice) -> Month:
         """Return some of the parts; lots, recipes and codes keep their places."""
         arrays: dict[str, Any] = {

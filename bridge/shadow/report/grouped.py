@@ -15,7 +15,7 @@ from scipy import special
 
 from bridge.messages import Goal
 from bridge.shadow.estimates import CERTAIN, SHARES
-from bridge.shadow.month import NG, OK, Month
+from bridge.shadow.month import CONTRADICTED, NG, OK, Month
 
 Facts: TypeAlias = dict[str, Any]
 Floats: TypeAlias = NDArray[np.float64]
@@ -46,6 +46,7 @@ class Grouped:
     def __init__(self, month: Month, confidence: float) -> None:
         """Take the parts; ``confidence`` is of each bound, one-sided."""
         self.month, self.confidence = month, confidence
+        self._answers = month.answers()
         self.known: Mask = month.drawn & ((month.truth == OK) | (month.truth == NG))
         self.certain: Mask = month.chance >= CERTAIN
         strata = month.stratum.astype(np.intp)
@@ -61,8 +62,8 @@ class Grouped:
         return np.divide(1.0, reach, out=np.zeros(len(rows)), where=reach > 0)
 
     def said(self, goal: Goal | None) -> NDArray[np.int8]:
-        """Return what the inspector says (None), or what a goal would have said."""
-        return self.month.legacy if goal is None else self.month.goals[:, goal - 1]
+        """Return what the inspector says (None), or what a goal would have said: too late, its fallback."""
+        return self.month.legacy if goal is None else self._answers[:, goal - 1]
 
     def rates(self, goal: Goal | None, truth: int) -> Rates:
         """Return the false calls (truth OK) or the escapes (truth NG), by the inspector (None) or with a goal."""
@@ -78,6 +79,8 @@ class Rates:
         self._weights = grouped.weights(hit)
         self._hit = hit
         self._open = np.flatnonzero(cell & grouped.certain & ~grouped.known)
+        disputed = grouped.month.drawn & (grouped.month.truth == CONTRADICTED)
+        self._disputed = np.flatnonzero(cell & disputed & ~grouped.certain)
         self._audit: Mask = cell & ~grouped.certain & (grouped.month.chance > 0)
         self._reach = grouped.reach
         self._confidence = grouped.confidence
@@ -95,20 +98,24 @@ class Rates:
             return np.bincount(index[rows], weights, groups).astype(np.float64)
 
         certain, drawn, open_ = count(self._certain), count(self._drawn), count(self._open)
+        disputed = count(self._disputed)
         audited, reached = self._audited(index, groups)
         reach = np.divide(reached, audited, out=np.zeros(groups), where=audited > 0)
         error = 1 - self._confidence
         shares = (SHARES[0], SHARES[1]) if audited.any() else (1.0, 0.0)
         high = cp_upper(certain + open_, size, 1 - error * shares[0])
         if shares[1]:
-            more = cp_upper(drawn, np.maximum(size * reach, drawn), 1 - error * shares[1])
+            worst = drawn + disputed
+            more = cp_upper(worst, np.maximum(size * reach, worst), 1 - error * shares[1])
             high = np.minimum(1.0, high + np.where(audited > 0, more, 0.0))
         low = np.maximum(
             cp_lower(certain, size, self._confidence),
             cp_lower(drawn, np.maximum(size * reach, drawn), self._confidence),
         )
         weighted = count(self._hit, self._weights)
-        return [rate(*one) for one in zip(certain + drawn, weighted, parts, low, high, open_, strict=True)]
+        return [
+            rate(*one) for one in zip(certain + drawn, weighted, parts, low, high, open_ + disputed, strict=True)
+        ]
 
     def _audited(self, index: NDArray[Any], groups: int) -> tuple[Floats, Floats]:
         """Return of each group how many parts the audit may draw, and the sum of their chances."""

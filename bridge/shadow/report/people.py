@@ -106,7 +106,7 @@ def machines(grouped: Grouped) -> list[Facts]:
     told: Sequence[tuple[str, NDArray[np.int8]]] = (
         ("inspector", month.legacy),
         ("model", month.model),
-        *((f"goal {int(goal)}", month.goals[:, goal - 1]) for goal in Goal),
+        *((f"goal {int(goal)}", grouped.said(goal)) for goal in Goal),
     )
     return [_machine(name, said[rows], month.truth[rows], grouped.weights(rows)) for name, said in told]
 
