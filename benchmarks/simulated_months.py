@@ -78,6 +78,7 @@ def drawn_month(
         stratum=stratum,
         chance=chance,
         drawn=drawn,
+        seeded=np.zeros(n, bool),
         lowest=np.stack([nothing, nothing], axis=1),
         threshold=nothing,
         latency_ms=nothing,

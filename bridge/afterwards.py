@@ -126,7 +126,7 @@ class Afterwards:
             failures=by_importance(unheard.failures),
             fallbacks=fallbacks_of(unheard.rules, part, unheard.failures),
         )
-        second = self._drawing.drawn_at_once(second, legacy_of(part))
+        second = self._drawing.drawn_at_once(second, legacy_of(part), part.part)
         unheard.keep(second)
         self._ride_along(second)
 
@@ -143,7 +143,8 @@ class Afterwards:
         second: Second | None = None
         try:
             heard = await self._heard(unheard)
-            second = await self._drawing.drawn(heard, legacy_of(unheard.question.part))
+            part = unheard.question.part
+            second = await self._drawing.drawn(heard, legacy_of(part), part.part)
         finally:
             if second is None:
                 self._pass_over(unheard)

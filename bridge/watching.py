@@ -96,8 +96,9 @@ class Watch:
         if permit.lowered or not permit.since:
             return None
         if self._living is None or self._living.since != permit.since:
-            within = self._config.shadow.reinspected_within_hours
-            self._living = Living(self._data, self._config.name, permit.since, within)
+            shadow = self._config.shadow
+            within, seeded = shadow.reinspected_within_hours, shadow.seeded
+            self._living = Living(self._data, self._config.name, permit.since, within, seeded)
         return self._living
 
     def _heed(self, seen: Seen) -> None:

@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
 
     data, shadow = shadow_of(args.config, args.line)
     most = args.most or (PAGE if args.html else None)
-    work = todo.work(data, args.line, shadow.reinspected_within_hours)
+    work = todo.work(data, args.line, shadow.reinspected_within_hours, shadow.seeded)
     chosen = todo.todo(work, args.who, args.second)
     shown = chosen[:most]
     if not shown:

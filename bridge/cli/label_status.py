@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     from bridge.shadow import todo  # noqa: PLC0415 - numpy, which the help does not need
 
     data, shadow = shadow_of(args.config, args.line)
-    work = todo.work(data, args.line, shadow.reinspected_within_hours)
+    work = todo.work(data, args.line, shadow.reinspected_within_hours, shadow.seeded)
     facts = {
         "strata": [
             {

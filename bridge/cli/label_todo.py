@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
 
     data, shadow = shadow_of(args.config, args.line)
     _spare(args.out)
-    work = todo.work(data, args.line, shadow.reinspected_within_hours)
+    work = todo.work(data, args.line, shadow.reinspected_within_hours, shadow.seeded)
     chosen = todo.todo(work, args.who or "", args.second)[: args.most]
     table = map(_row, chosen, todo.pictures(data, chosen))
     if args.out is None:

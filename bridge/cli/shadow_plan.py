@@ -143,7 +143,9 @@ def _advice(need: Need, claim: Claim) -> str:
         )
     ways = [f"{max(need.days, claim.days):,} days"]
     if need.seeded:
-        ways.append(f"{need.seeded:,} known-bad parts more, spread over the month's lots")
+        ways.append(
+            f"{need.seeded:,} known-bad parts more, spread over the month's lots (shadow.seeded tells which)"
+        )
     if need.lines and need.lines > 1:
         ways.append(f"{need.lines} lines like this, pooled")
     short = "a month is not enough" if need.allowed < 0 else f"a month would pass in {need.power:.0%} only"

@@ -98,6 +98,15 @@ def _zone(value: str) -> str:
     return value
 
 
+def _serials(value: str) -> str:
+    plain = value.strip("*?")
+    if value and (not plain or not value.isprintable() or value != value.strip() or set("[]") & set(value)):
+        raise PydanticCustomError(
+            "serials", 'is no pattern of serial numbers; write one such as "SEED-*", with * and ? for what differs'
+        )
+    return value
+
+
 class Shadow(Section):
     """What a line's shadow month records, how it draws parts for labelling, and what it must show."""
 
@@ -120,6 +129,9 @@ class Shadow(Section):
     """about how many parts a day come, for the first day's audit rate; afterwards what came counts"""
     labels_per_day: Count = 50
     """how many parts a day people can label; what disagreements leave goes to the blind audit of agreements"""
+    seeded: Annotated[str, AfterValidator(_serials)] = Field(default="", examples=["SEED-*"])
+    """the serial numbers of known-bad parts that people put in on purpose, with * and ? for what differs; they
+    count for the miss rate and for nothing else"""
     audit_ng: Share = 1.0
     """of the parts that both call NG, the share to be labelled; 1 where a repair station looks at all anyway"""
     unreliable: Annotated[float, Field(ge=0, le=0.5)] = 0.05

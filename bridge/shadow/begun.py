@@ -32,6 +32,7 @@ PROMISED: Final = frozenset(
         "false_calls_cut",
         "min_lots",
         "min_ng",
+        "seeded",
         "reinspected_within_hours",
         "shifts",
     )

@@ -17,7 +17,8 @@ from bridge.config.schema import Shadow
 from bridge.errors import BridgeError
 from bridge.log import logger
 from bridge.messages import Verdict
-from bridge.shadow.sampling import DAYS_LOOKED_AT, Day, Plan, audit_rate, planned, plant_day
+from bridge.shadow.sampling import DAYS_LOOKED_AT, Day, Plan, audit_rate, planned, plant_day, seeded
+from bridge.shadow.seeding import is_seeded
 from bridge.store import Reader, Second, Stratum
 
 LOOK_SECONDS = 6 * 3600.0
@@ -30,21 +31,27 @@ class Drawing:
     def __init__(self, line: str, shadow: Shadow, reader: Reader, clock: Clock) -> None:
         self._line, self._reader, self._clock = line, reader, clock
         self._zone = ZoneInfo(shadow.timezone)
+        self._seeded = shadow.seeded
         self._plan = Plan(shadow.labels_per_day, shadow.audit_ng, shadow.unreliable, shadow.parts_per_day)
         self._day = (-inf, -inf)  # begin and end of the day for which the rate holds
         self.rate = audit_rate(self._plan, ())
         """The chance of an agreement on OK; until the journal was read, that of a first day."""
 
-    async def drawn(self, second: Second, legacy: Verdict | None) -> Second:
-        """Return a second record with its stratum, its chance and the draw; at a day's turn the rate is set."""
+    async def drawn(self, second: Second, legacy: Verdict | None, part: str = "") -> Second:
+        """Return a second record with its stratum, its chance and the draw; at a day's turn the rate is set.
+
+        ``part`` is its serial number; a seeded part is in no stratum, so that the rate of no day knows of it.
+        """
         begin, end = self._day
         if not begin <= (now := self._clock.wall()) < end:
             self.rate = await asyncio.to_thread(self._rate_of_the_day, now)
             self._day = plant_day(now, self._zone)
-        return self.drawn_at_once(second, legacy)
+        return self.drawn_at_once(second, legacy, part)
 
-    def drawn_at_once(self, second: Second, legacy: Verdict | None) -> Second:
+    def drawn_at_once(self, second: Second, legacy: Verdict | None, part: str = "") -> Second:
         """Do the same without looking at the day: for some parts after its turn the day before counts still."""
+        if is_seeded(part, self._seeded):
+            return seeded(second)
         return planned(second, legacy, self._plan, self.rate)
 
     def _rate_of_the_day(self, now: float) -> float:

@@ -6,6 +6,9 @@ Thompson, J. Am. Stat. Assoc. 47, 1952), so that escapes which nobody looked for
 drawn. Bounds are those of ``bounds.py``, one for the parts that are labelled in any case and one for those that
 were drawn, added. A part that must be labelled and is not yet counts as the worst that its label could be; so does
 one on which people do not agree, until somebody settles it.
+
+Seeded parts count among the true NG that the inspector finds, of which a goal overrules some, and nowhere else:
+how many bad parts there are, and how many good ones are called NG, is told by the line's own parts alone.
 """
 
 from __future__ import annotations
@@ -73,6 +76,7 @@ class Estimates:
         self.confidence, self.correlation = confidence, correlation
         self._known: Mask = month.drawn & ((month.truth == OK) | (month.truth == NG))
         self._certain: Mask = month.chance >= CERTAIN
+        self._own: Mask = ~month.seeded
 
     def at(self, confidence: float) -> Estimates:
         """Return the same parts with bounds of another confidence."""
@@ -98,7 +102,7 @@ class Estimates:
 
     def overruled(self, goal: Goal) -> Estimate:
         """Return the miss rate that a goal adds: of the true NG that the inspector finds, those it passes."""
-        return self.share(self.month.legacy == NG, NG, self.said(goal) == OK)
+        return self._share(self.month.legacy == NG, NG, self.said(goal) == OK)
 
     def cut(self, goal: Goal) -> Estimate:
         """Return of the inspector's false calls the share that is gone with a goal; its lower bound counts."""
@@ -113,10 +117,10 @@ class Estimates:
 
         With correlation the bound is that of the miss rate times that of the true NG that the inspector finds,
         each at its share of the error: true NG come in bursts, and there are enough of them to show it; of the
-        few that are missed there are not.
+        few that are missed there are not. So it is with seeded parts, which the miss rate alone has.
         """
         direct = self.per_part((self.month.legacy == NG) & (self.said(goal) == OK), NG)
-        if self.correlation <= 0:
+        if self.correlation <= 0 and self._own.all():
             return direct
         error = 1 - self.confidence
         found = self.at(1 - error * SHARES[0]).per_part(self.month.legacy == NG, NG)
@@ -133,6 +137,7 @@ class Estimates:
 
     def per_part(self, cell: Mask, truth: int) -> Estimate:
         """Return how many of all parts lie in a cell of the verdicts, (n,), and are truly OK or NG."""
+        cell = cell & self._own
         hit = self._known & (self.month.truth == truth)
         open_ = cell & self._unsettled
         always = cell & self._certain
@@ -150,7 +155,7 @@ class Estimates:
             said = self.confidence, self.correlation, shares
             return lower_of_sum(low, *said), upper_of_sum(high, *said)
 
-        parts, weighted, bounds = len(self.month), float(self._weights[cell & hit].sum()), longer(1)
+        parts, weighted, bounds = int(self._own.sum()), float(self._weights[cell & hit].sum()), longer(1)
         return Estimate(
             value=weighted / parts if parts else None,
             lower=bounds[0],
@@ -164,6 +169,10 @@ class Estimates:
         )
 
     def share(self, among: Mask, truth: int, event: Mask) -> Estimate:
+        """Return, of the line's own parts among (n,) that are truly OK or NG, the share with an event (n,)."""
+        return self._share(among & self._own, truth, event)
+
+    def _share(self, among: Mask, truth: int, event: Mask) -> Estimate:
         """Return, of the parts among (n,) that are truly OK or NG, the share with an event (n,).
 
         Where those without the event are labelled at another rate than those with it, the share s' among the
@@ -191,19 +200,19 @@ class Estimates:
             weighted=weighted,
             trials=int(trials.sum()),
             outstanding=int(open_.sum()),
-            uncovered=int((among & (self.month.chance <= 0)).sum()),
+            uncovered=int((among & self._own & (self.month.chance <= 0)).sum()),
             longer=longer,
         )
 
     def cell(self, legacy: int, said: NDArray[np.int8], verdict: int, truth: int) -> tuple[int, int, float]:
         """Return parts of these two verdicts; of them those labelled as truly so, and what they stand for."""
-        inside = (self.month.legacy == legacy) & (said == verdict)
+        inside = (self.month.legacy == legacy) & (said == verdict) & self._own
         hit = inside & self._known & (self.month.truth == truth)
         return int(inside.sum()), int(hit.sum()), float(self._weights[hit].sum())
 
     @cached_property
     def _parts(self) -> NDArray[np.float64]:
-        return np.bincount(self.month.lot, minlength=len(self.month.lots)).astype(np.float64)
+        return self._by_lot(self._own).astype(np.float64)
 
     @cached_property
     def _reach(self) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from bridge.labels import Label
 from bridge.messages import Verdict
 from bridge.shadow.guarding import Guarded
+from bridge.shadow.seeding import is_seeded
 from bridge.store import Reader
 from bridge.store.labels import labels
 from bridge.store.lived import Lived, Shown
@@ -86,8 +87,9 @@ class _Said:
 class Living:
     """One line since a time."""
 
-    def __init__(self, folder: Path, line: str, since: float, within_hours: float) -> None:
+    def __init__(self, folder: Path, line: str, since: float, within_hours: float, seeded: str = "") -> None:
         self.since = since
+        self._seeded = seeded
         self._folder, self._line, self._reader = folder, line, Reader(folder)
         self._within = within_hours * 3600 * LABELLED_WITHIN
         self._until = since
@@ -110,7 +112,7 @@ class Living:
         until = min(self._until + LOOK_SECONDS, end)
         if self._until < turn < until:
             until = turn
-        self._count(self._reader.lived(self._line, self._until, until), until)
+        self._count(self._reader.lived(self._line, self._until, until, self._seeded), until)
         self._until = until
         return until < end
 
@@ -164,7 +166,7 @@ class Living:
         first = max(0, int(self.since * 1000)).to_bytes(6, "big")
         for said in self._said.values():
             shown, truth = said.shown, said.truth
-            if truth is None or not shown.stayed_ng or shown.id < first:
+            if truth is None or not shown.stayed_ng or shown.id < first or is_seeded(shown.part, self._seeded):
                 continue
             bad = truth is Verdict.NG
             counts.update(("labelled", "bad")[: 1 + bad] if shown.held else ["confirmed" if bad else "refuted"])

@@ -49,6 +49,8 @@ class Month:
     chance: NDArray[np.float32]
     """With which it was drawn for labelling; 0 where it had none."""
     drawn: NDArray[np.bool_]
+    seeded: NDArray[np.bool_]
+    """Put in on purpose, and known to be bad: of no stratum, and drawn with chance 1 where it was judged."""
     lowest: NDArray[np.float32]
     """(n, 2): the lowest score of the views that goal 1 and goal 2 ask for; nan where there is none."""
     threshold: NDArray[np.float32]
@@ -74,6 +76,10 @@ class Month:
         """Return (n, 3) what goals 1, 2 and 3 would have answered in time: too late, it is their fallback."""
         late = self.in_time == LATE
         return np.where(late[:, None], self.fallbacks, self.goals) if late.any() else self.goals
+
+    def own(self) -> Month:
+        """Return the line's own parts: those that were not seeded."""
+        return self.of(~self.seeded) if self.seeded.any() else self
 
     def of(self, rows: NDArray[np.bool_] | slice) -> Month:
         """Return some of the parts; lots, recipes and codes keep their places."""

@@ -7,6 +7,7 @@ number         int64    the journal's number, growing
 at             float64  Unix time of the part's own event
 latency_ms     float32  from the event to the answer
 codes          int8     ``LEGACY``, ``MODEL`` (of a part re-checked before it was answered), flags
+seeded         bool     whether the serial number is one of those of seeded parts
 recipe         int32    a word
 lot            int32    a word
 defect         int32    a word: the inspector's code for the part as a whole
@@ -40,6 +41,7 @@ _KINDS: Final = {
     "at": "f8",
     "latency_ms": "f4",
     "codes": "i1",
+    "seeded": "?",
     "recipe": "i4",
     "lot": "i4",
     "defect": "i4",
@@ -48,6 +50,8 @@ _KINDS: Final = {
     "low": "u8",
     "serial": "i8",
 }
+_WORDS: Final = (("ifnull(lot, 0)", 31), ("ifnull(config, 0)", 31))
+_SEEDED: Final = ("(CAST(part AS TEXT) GLOB :seeded)", 1)
 _COLUMNS: Final = (
     Key("number"),
     Scaled("event_at", 1_000_000),
@@ -62,7 +66,6 @@ _COLUMNS: Final = (
             ("ifnull(recipe, 0)", 31),
         )
     ),
-    Column(columns.packed(("ifnull(lot, 0)", 31), ("ifnull(config, 0)", 31))),
     Column("ifnull(defect, 0)"),
     Column("ifnull(counter, -1)"),
     Ids("id"),
@@ -70,7 +73,7 @@ _COLUMNS: Final = (
 )
 
 
-def presented(folder: Path, line: int, begin: float, end: float) -> tuple[Columns, Counter[int]]:
+def presented(folder: Path, line: int, begin: float, end: float, seeded: str = "") -> tuple[Columns, Counter[int]]:
     """Return what was presented on a line, by its word's number, and how often under which configuration.
 
     Args:
@@ -78,6 +81,7 @@ def presented(folder: Path, line: int, begin: float, end: float) -> tuple[Column
         line: the number of the line's word.
         begin: Unix time of the first event.
         end: Unix time, not included.
+        seeded: the pattern of the serial numbers of seeded parts, empty for none.
 
     Raises:
         ConfigError: there is no journal that this version can read.
@@ -88,14 +92,15 @@ def presented(folder: Path, line: int, begin: float, end: float) -> tuple[Column
     def take(block: list[Any]) -> Sequence[Array]:
         mine = (block[1] >= begin) & (block[1] < end)
         kept = block if mine.all() else [_some(column, mine) for column in block]
-        number, at, latency, codes, words, defect, counter, ids, parts = kept
-        found, times = np.unique(words >> 31, return_counts=True)
+        number, at, latency, codes, defect, counter, ids, parts, words = kept
+        found, times = np.unique(words >> 31 & 0x7FFFFFFF, return_counts=True)
         configs.update(dict(zip(found.tolist(), times.tolist(), strict=True)))
         return (
             number,
             at,
             latency,
             codes & 127,
+            words >> 62 > 0,
             codes >> 7,
             words & 0x7FFFFFFF,
             defect,
@@ -108,8 +113,9 @@ def presented(folder: Path, line: int, begin: float, end: float) -> tuple[Column
     with columns.open_journal(folder) as journal:
         first = journal.after("part", "recorded_at", begin)
         numbers = range(first, journal.after("part", "recorded_at", end + SLACK))
-    where = Table("part", "number", "line = :line", {"line": line})
-    return columns.filled(folder, where, _COLUMNS, numbers, take, _KINDS), configs
+    where = Table("part", "number", "line = :line", {"line": line, "seeded": seeded})
+    words = Column(columns.packed(*_WORDS, *([_SEEDED] if seeded else [])))
+    return columns.filled(folder, where, (*_COLUMNS, words), numbers, take, _KINDS), configs
 
 
 def _some(column: Any, mine: Array) -> Any:

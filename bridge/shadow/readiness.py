@@ -153,7 +153,8 @@ def limits_of(estimates: Estimates, shadow: Shadow, goal: Goal, clearable: Seque
 
 
 def _what_was_seen(month: Month, shadow: Shadow, goal: Goal, clearable: Sequence[str]) -> list[Limit]:
-    lots = len(np.unique(month.lot))
+    own = ~month.seeded
+    lots = len(np.unique(month.lot[own]))
     limits = [_count("lots", lots, shadow.min_lots)]
     if goal is not Goal.CATCH_ESCAPES and shadow.min_ng:
         bad = (month.legacy == NG) & (month.truth == NG) & month.drawn
@@ -163,7 +164,8 @@ def _what_was_seen(month: Month, shadow: Shadow, goal: Goal, clearable: Sequence
         limits += [
             _count(f"confirmed NG of code {code or 'none'}", known.get(code, 0), shadow.min_ng) for code in codes
         ]
-    uncovered = float((month.chance <= 0).mean()) if len(month) else 0.0
+    parts = int(own.sum())
+    uncovered = float(((month.chance <= 0) & own).sum() / parts) if parts else 0.0
     limits.append(
         Limit(
             name="parts without a chance of being drawn",
@@ -173,7 +175,7 @@ def _what_was_seen(month: Month, shadow: Shadow, goal: Goal, clearable: Sequence
             at_most=True,
             holds=uncovered <= UNCOVERED,
             unit="%",
-            trials=len(month),
+            trials=parts,
         )
     )
     return limits

@@ -20,7 +20,15 @@ from bridge.shadow import columns, judged, plant, presented
 from bridge.shadow.columns import Columns
 from bridge.shadow.counting import Counting, counted
 from bridge.shadow.month import NG, NONE, OK, Month
-from bridge.shadow.truth import LabelColumns, PartColumns, Truth, distinct_parts, label_columns, truth_of
+from bridge.shadow.truth import (
+    LabelColumns,
+    PartColumns,
+    Truth,
+    distinct_parts,
+    label_columns,
+    truth_of,
+    with_seeded,
+)
 from bridge.store import Reader
 from bridge.store.labels import Columns as Said
 from bridge.store.labels import columns as columns_of
@@ -31,7 +39,7 @@ Failing = Literal["refused", "accepted"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Views:
-    """How many views of one name there were, by the inspector's verdict and the model's."""
+    """How many views of one name there were, by the inspector's verdict and the model's; of seeded parts none."""
 
     name: str
     counts: NDArray[np.int64]
@@ -68,6 +76,11 @@ class Reading:
     """Presentations by the fingerprint of the configuration."""
     bundles: Mapping[str, int]
     """Judged presentations by the bundle's identity."""
+
+    def own(self) -> Reading:
+        """Return the same without the seeded parts, as far as it is about distinct parts."""
+        seeded = self.month.seeded
+        return replace(self, month=self.month.own(), second=self.second[~seeded]) if seeded.any() else self
 
 
 def span(folder: Path, line: str) -> tuple[float, float]:
@@ -114,21 +127,22 @@ def read(
     """
     with columns.open_journal(folder) as journal:
         number = _word(journal, line, folder)
-    parts, configs = presented.presented(folder, number, begin, end)
+    parts, configs = presented.presented(folder, number, begin, end, shadow.seeded)
     counting = _counting(parts["at"], parts.pop("counter"))
     distinct = distinct_parts(parts["serial"], parts["at"], shadow.reinspected_within_hours)
     first = _first(parts["at"], distinct)
     heard, bundles = judged.judged(folder, parts, begin, end)
     del parts["high"], parts["low"]
     opening = np.zeros(len(distinct), bool)
-    opening[first] = True
+    opening[first] = ~parts["seeded"][first]
     lows, counts = judged.viewed(folder, parts, heard["second"], opening)
     judged.mark(folder, parts)
     said = columns_of(labels_in or folder, line)
     labels = label_columns(said, Reader(folder).numbers({id_ for id_ in said.id if id_}))
     shown = PartColumns(number=parts["number"], serial=parts.pop("serial"), at=parts["at"], distinct=distinct)
     truth = truth_of(labels, shown, shadow.reinspected_within_hours)
-    verdict, truth = truth.verdict, _labelled(truth)
+    seeded = parts.pop("seeded")[first]
+    verdict, truth = with_seeded(truth, seeded), _labelled(truth)
     times = np.bincount(distinct, minlength=len(first)).astype(np.int16)
     del shown, distinct, opening
     with columns.open_journal(folder) as journal:
@@ -151,7 +165,7 @@ def read(
         views=_views(counts, words),
         configs=words.named(configs),
         bundles=words.named(bundles),
-        month=_month(_Picked(parts, first), times, verdict, shadow, on_failure, words),
+        month=_month(_Picked(parts, first), times, (verdict, seeded), shadow, on_failure, words),
     )
 
 
@@ -224,12 +238,13 @@ class _Picked:
 def _month(
     picked: _Picked,
     times: NDArray[np.int16],
-    truth: NDArray[np.int8],
+    known: tuple[NDArray[np.int8], NDArray[np.bool_]],
     shadow: Shadow,
     on_failure: Failing,
     words: _Words,
 ) -> Month:
     codes, at, said = picked("codes"), picked("at"), picked("said")
+    truth, seeded = known
     legacy, second = codes & presented.LEGACY, picked("second")
     safe = without_us(legacy, on_failure)
     fallbacks = _three(said, judged.FALLBACKS, safe)
@@ -238,6 +253,7 @@ def _month(
     recipe, recipes = words.index(picked("recipe"))
     defect, defects = words.index(picked("defect"))
     lot, lots = _lots(picked("lot"), at, shadow, words)
+    heard = (model == OK) | (model == NG)
     return Month(
         at=at,
         number=picked("number"),
@@ -248,9 +264,10 @@ def _month(
         fallbacks=fallbacks,
         in_time=np.where(in_time == NONE, in_time, 3 - in_time),  # the journal's 0 and 1 came as 1 and 2
         truth=truth,
-        stratum=(said >> judged.STRATUM & 15).astype(np.int8),
-        chance=picked("chance"),
-        drawn=(said >> judged.DRAWN & 1).astype(bool),
+        stratum=np.where(seeded, 0, said >> judged.STRATUM & 15).astype(np.int8),
+        chance=np.where(seeded, heard, picked("chance")).astype(np.float32),
+        drawn=np.where(seeded, heard, said >> judged.DRAWN & 1).astype(bool),
+        seeded=seeded,
         lowest=np.stack((picked("one"), picked("two")), axis=1),
         threshold=picked("threshold"),
         latency_ms=picked("latency_ms"),

@@ -120,6 +120,11 @@ def planned(second: Second, legacy: Verdict | None, plan: Plan, rate: float) -> 
     return replace(second, stratum=stratum, chance=chance, drawn=drawn(second.id, chance))
 
 
+def seeded(second: Second) -> Second:
+    """Return the second record of a seeded part: of no stratum, and drawn, so that its pictures are kept."""
+    return replace(second, chance=1.0, drawn=True)
+
+
 def audit_rate(plan: Plan, days: Sequence[Day]) -> float:
     """Return the chance of the day of an agreement on OK, and of a part that was not judged: 0 to 1.
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bridge.shadow import labelled
 from bridge.shadow.labelled import Labelled
 from bridge.shadow.month import CONTRADICTED, NONE
+from bridge.shadow.seeding import is_seeded
 from bridge.store import Images, Reader, Stratum
 from bridge.store.reading import Drawn
 
@@ -62,15 +63,21 @@ class Progress:
     """Two or more people said something of it."""
 
 
-def work(folder: Path, line: str, within_hours: float) -> Work:
+def work(folder: Path, line: str, within_hours: float, seeded: str = "") -> Work:
     """Read what was drawn and what was said; blocks on the disk.
+
+    Args:
+        folder: the data folder.
+        line: the line's name.
+        within_hours: its ``reinspected_within_hours``.
+        seeded: the pattern of the serial numbers of seeded parts, which nobody need label.
 
     Raises:
         ConfigError: there is no journal, or a file is not what it should be.
         Unavailable: the disk refuses.
     """
     known = labelled.read(folder, line, within_hours)
-    drawn = list(_drawn(folder, line))
+    drawn = [one for one in _drawn(folder, line) if not is_seeded(one.part, seeded)]
     numbers = np.array([one.number for one in drawn], np.int64)
     rows = np.searchsorted(known.parts.number, numbers)
     part = known.parts.distinct[rows]

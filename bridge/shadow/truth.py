@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bridge.shadow.month import CONTRADICTED, NG, NONE
+from bridge.shadow.month import CONTRADICTED, NG, NONE, OK
 from bridge.store.labels import Columns
 
 LABELLED_WITHIN: Final = 4
@@ -211,6 +211,17 @@ def truth_of(labels: LabelColumns, parts: PartColumns, within_hours: float) -> T
         said=said,
         pairs=_pairs(said),
     )
+
+
+def with_seeded(truth: Truth, seeded: NDArray[np.bool_]) -> NDArray[np.int8]:
+    """Return the truth of each part where some, (d,), were seeded: these are bad, whoever put them in says so.
+
+    A label that says OK contradicts that, until one that decides settles it.
+    """
+    disputed = seeded & (truth.verdict == OK) & ~truth.settled
+    verdict: NDArray[np.int8] = np.where(disputed, np.int8(CONTRADICTED), truth.verdict)
+    verdict[seeded & (truth.verdict == NONE)] = NG
+    return verdict
 
 
 def _belongs(labels: LabelColumns, parts: PartColumns, within_seconds: float) -> NDArray[np.int64]:

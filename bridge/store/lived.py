@@ -7,7 +7,8 @@ import sqlite3
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-_LIVE = "part.id >= ? AND part.id < ? AND part.line = ? AND part.stage = 2"
+_LIVE = """part.id >= :first AND part.id < :last AND part.line = :line AND part.stage = 2
+    AND (:seeded = '' OR CAST(part.part AS TEXT) NOT GLOB :seeded)"""
 _COUNTS = f"""
     SELECT count(*), coalesce(sum(legacy = 2 AND final = 2), 0),
            coalesce(sum(model IN (1, 2) AND legacy IN (1, 2)), 0),
@@ -67,9 +68,9 @@ class Shown:
     """Whether it was held back: it would have been cleared."""
 
 
-def lived(connection: sqlite3.Connection, first: bytes, last: bytes, line: int | None) -> Lived:
-    """Return what came of a line between two inspection ids."""
-    found = (first, last, line)
+def lived(connection: sqlite3.Connection, ids: tuple[bytes, bytes], line: int | None, seeded: str = "") -> Lived:
+    """Return what came of a line between two inspection ids, without serial numbers like ``seeded``."""
+    found = {"first": ids[0], "last": ids[1], "line": line, "seeded": seeded}
     parts, ng, compared, disagreed, cleared = connection.execute(_COUNTS, found).fetchone()
     (held,) = connection.execute(_GUARD, found).fetchone()
     scores = dict(connection.execute(_SCORES, found).fetchall())

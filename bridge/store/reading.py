@@ -190,10 +190,13 @@ class Reader:
             ask = look.connection.execute
             return {number: [image.hex() for (image,) in ask(_DIGESTS, (number,))] for number in numbers}
 
-    def lived(self, line: str, since: float, until: float) -> Lived:
-        """Return what came live of a line between two Unix times; it reads all of it: ask for some hours."""
+    def lived(self, line: str, since: float, until: float, seeded: str = "") -> Lived:
+        """Return what came live of a line between two Unix times; it reads all of it: ask for some hours.
+
+        Parts with a serial number like ``seeded``, a pattern, are left out; none are where it is empty.
+        """
         with self._look() as look:
-            return lived.lived(look.connection, *_ids(since, until), look.words.known(line))
+            return lived.lived(look.connection, _ids(since, until), look.words.known(line), seeded)
 
     def shown(
         self, line: str, ids: Collection[bytes], serials: Collection[str], since: float, until: float

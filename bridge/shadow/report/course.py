@@ -7,7 +7,7 @@ from typing import Final
 
 from bridge.pages import page
 from bridge.pages.page import Markup, Section
-from bridge.shadow.report import graphs, words
+from bridge.shadow.report import graphs, seeded, words
 from bridge.shadow.report.grouped import Facts
 from bridge.shadow.report.pictures import FIGURES
 
@@ -68,6 +68,7 @@ def settled(facts: Facts) -> Section:
     caption = (
         "At the end; parts count as independent here, so that bounds differ a little from those of the verdict."
     )
+    caption += seeded.aside(facts, " Seeded known-bad parts are left out here.")
     return Section(
         title="How the estimates settled",
         body=[page.row(*drawings), page.table(("", "counted", "rate"), rows, caption)],

@@ -21,7 +21,7 @@ from bridge.shadow.estimates import Estimate, Estimates
 from bridge.shadow.health import PERCENTILES, Health, health_of
 from bridge.shadow.month import CONTRADICTED, NG, NONE, OK, SILENT, Month
 from bridge.shadow.reading import Reading
-from bridge.shadow.report import curves, grouped, people, pictures, pieces, times
+from bridge.shadow.report import curves, grouped, people, pictures, pieces, seeded, times
 from bridge.shadow.report.grouped import DIGITS, Facts, Grouped, rate
 from bridge.store import schema
 
@@ -56,11 +56,12 @@ def report_of(folder: Path, found: Reading, subject: Subject) -> Facts:
         ConfigError: there is no journal that this version can read.
         Unavailable: the disk refuses.
     """
-    shadow, month = subject.shadow, found.month
+    shadow, whole, found = subject.shadow, found, found.own()
+    month = found.month
     day = plant.days(month.at, shadow.timezone)
     health = health_of(folder, found, day, shadow.timezone)
     parts = Grouped(month, shadow.confidence)
-    estimates = Estimates(month, shadow.confidence, shadow.correlation)
+    estimates = Estimates(whole.month, shadow.confidence, shadow.correlation)
     week, weeks = times.weeks(day)
     _, shift = plant.shifts(month.at, shadow)
     goal = subject.goal
@@ -74,8 +75,9 @@ def report_of(folder: Path, found: Reading, subject: Subject) -> Facts:
         "topology": subject.topology,
         "decision_hash": dict(sorted(subject.decisions.items())),
         "began": asdict(subject.begun) | {"unbound": list(subject.unbound)},
-        "verdict": {str(int(one)): _verdict(found, subject, one) for one in Goal},
+        "verdict": {str(int(one)): _verdict(whole, subject, one) for one in Goal},
         "parts": _parts(found),
+        "seeded": seeded.facts_of(whole.month, shadow.seeded, shadow.confidence),
         "numbers": _numbers(estimates),
         "goals": {str(int(one)): _goal(estimates, month, parts, one) for one in Goal},
         "confusion": _confusion(month, parts),
@@ -92,7 +94,7 @@ def report_of(folder: Path, found: Reading, subject: Subject) -> Facts:
         "pictures": pictures.pictures(folder, found, day),
         "stability": times.stability(parts, goal, day),
         "health": _health(health),
-        "worst": pieces.worst(folder, found),
+        "worst": pieces.worst(folder, whole),
         "labels": people.labels(found, parts) | {"machines": people.machines(parts)},
         "limits": json.loads(shadow.model_dump_json()),
         "provenance": _provenance(folder, found),
@@ -253,6 +255,7 @@ def lines(found: Reading, everything: bool = False) -> Iterator[Sequence[object]
     yield (
         *("number", "at", "lot", "recipe", "defect", "inspector", "model", "goal_1", "goal_2", "goal_3", "truth"),
         *("stratum", "chance", "drawn", "lowest_score", "threshold", "presentations"),
+        "seeded",
     )
     rows = np.arange(len(month)) if everything else pieces.rows_of_interest(month)
     words = np.array(["", "OK", "NG", "silent"], object)
@@ -275,5 +278,6 @@ def lines(found: Reading, everything: bool = False) -> Iterator[Sequence[object]
             np.array(["" if np.isnan(one) else f"{one:.6g}" for one in month.lowest[some, 1].tolist()], object),
             np.array(["" if np.isnan(one) else f"{one:.6g}" for one in month.threshold[some].tolist()], object),
             month.presentations[some],
+            month.seeded[some].astype(int),
         )
         yield from zip(*(column.tolist() for column in table), strict=True)

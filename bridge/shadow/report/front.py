@@ -7,7 +7,7 @@ from typing import Final
 
 from bridge.pages import page
 from bridge.pages.page import Markup, Section
-from bridge.shadow.report import words
+from bridge.shadow.report import seeded, words
 from bridge.shadow.report.grouped import Facts
 
 GOALS: Final = {
@@ -119,6 +119,7 @@ def _confusion(facts: Facts) -> Markup:
     ]
     headers = ("inspector", "model", "parts", "good", "bad", "disputed", "of the labelled, bad", "stands for bad")
     caption = f"Good and bad: as people labelled the parts that were drawn. {_bounds(facts)}"
+    caption += seeded.aside(facts, f" Without the {facts['seeded']['parts']:,} seeded known-bad parts.")
     return page.table(headers, rows, caption)
 
 
@@ -139,6 +140,7 @@ def limits(facts: Facts) -> Section:
         heading = Markup("<h3>Goal {}: {} – {}</h3>")
         body += [heading.format(goal, GOALS[goal], words.state(said["state"])), _limits(said)]
         body.append(_rates(facts, goal))
+    body += seeded.part_of_page(facts)
     return Section(title="Limits, goal by goal", body=body)
 
 
@@ -180,6 +182,7 @@ def _rates(facts: Facts, goal: str) -> Markup:
         f"Where the two differ and people said who is right: only the inspector {pair['only_inspector']:,} times, "
         f"only goal {goal} {pair['only_goal']:,} times (McNemar, exact: p {_p(pair['p'])}). {_bounds(facts)}"
     )
+    caption += seeded.aside(facts, " What is overruled counts seeded known-bad parts; nothing else does.")
     return page.table(("", "counted", "rate"), rows, caption)
 
 

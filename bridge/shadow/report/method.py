@@ -55,11 +55,21 @@ Sharpness of a picture: the variance of the Laplacian (J. L. Pech-Pacheco et al.
 brightfield microscopy, ICPR 2000).
 """
 
+_SEEDED = """
+Seeded parts
+Parts with a serial number like {seeded} were put in on purpose, bad and known to be. They count among the
+true NG that the inspector finds, of which a goal overrules some, and in no rate of all parts; in escapes
+added only by that miss rate, times the true NG that the inspector finds without them. Whether seeded
+defects are like those that the line makes by itself no figure here can tell: where they are easier to see,
+the miss rate of real ones is higher than it says, so who made them, and how, is to be told beside it.
+"""
+
 
 def method(facts: Facts) -> Section:
     """Return how it was done, in words."""
     told = []
-    for block in _METHOD.strip().split("\n\n"):
+    blocks = _METHOD.strip().split("\n\n") + ([_SEEDED.strip()] if facts["seeded"]["parts"] else [])
+    for block in blocks:
         name, text = block.split("\n", 1)
         told.append((name, text.replace("\n", " ").format(**facts["limits"])))
     return Section(title="Method", body=[page.facts(told)])

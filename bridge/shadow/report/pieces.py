@@ -88,6 +88,7 @@ KINDS: Final = (
     ("added", "truly OK, passed by the inspector, and the model says NG"),
     ("cleared", "truly OK, called NG by the inspector, and the model says OK"),
     ("open", "the two disagree, and nobody has said yet who is right"),
+    ("seeded", "seeded known-bad parts that the model calls OK"),
 )
 """The kinds of disagreement, and what each is."""
 
@@ -98,18 +99,21 @@ def worst(folder: Path, found: Reading) -> list[Facts]:
     return [
         {"kind": kind, "said": said, "parts": int(mine.sum()), "shown": list(_shown(reader, found, mine))}
         for (kind, said), mine in zip(KINDS, _kinds(month), strict=True)
+        if kind != "seeded" or month.seeded.any()
     ]
 
 
 def _kinds(month: Month) -> Iterator[NDArray[np.bool_]]:
-    clears = (month.legacy == NG) & (month.model == OK)
-    calls = (month.legacy == OK) & (month.model == NG)
+    own = ~month.seeded
+    clears = (month.legacy == NG) & (month.model == OK) & own
+    calls = (month.legacy == OK) & (month.model == NG) & own
     bad, good = month.truth == NG, month.truth == OK
     yield clears & bad
     yield calls & bad
     yield calls & good
     yield clears & good
     yield (clears | calls) & ~bad & ~good
+    yield month.seeded & bad & (month.model == OK)
 
 
 def _shown(reader: Reader, found: Reading, mine: NDArray[np.bool_]) -> Iterator[Facts]:

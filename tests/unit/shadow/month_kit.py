@@ -21,6 +21,7 @@ def month(
     drawn: Any = None,
     lot: Any = None,
     days: float = 30,
+    seeded: Any = False,
     defect: Any = None,
     defects: tuple[str, ...] = ("",),
 ) -> Month:
@@ -30,6 +31,7 @@ def month(
     chances = np.broadcast_to(np.asarray(chance, np.float32), (n,)).copy()
     drawn = np.ones(n, bool) if drawn is None else np.asarray(drawn)
     lot = np.arange(n, dtype=np.int32) * 90 // max(n, 1) if lot is None else np.asarray(lot, np.int32)
+    put_in = np.broadcast_to(np.asarray(seeded, bool), (n,)).copy()
     goals = np.stack([np.where(legacy == NG, model, OK), np.where(legacy == OK, model, NG), model], axis=1)
     agreed = np.where(legacy == NG, Stratum.AGREED_NG, Stratum.AGREED_OK)
     nothing = np.full(n, np.nan, np.float32)
@@ -43,9 +45,10 @@ def month(
         fallbacks=goals.astype(np.int8),
         in_time=np.ones(n, np.int8),
         truth=np.where(drawn, truth, 0).astype(np.int8),
-        stratum=np.where(legacy != model, Stratum.DISAGREED, agreed).astype(np.int8),
+        stratum=np.where(put_in, 0, np.where(legacy != model, Stratum.DISAGREED, agreed)).astype(np.int8),
         chance=chances,
         drawn=drawn,
+        seeded=put_in,
         lowest=np.stack([nothing, nothing], axis=1),
         threshold=nothing,
         latency_ms=nothing,

@@ -32,14 +32,18 @@ class Plant:
     def restarted(self, shadow: Shadow = SHADOW, line: str = "smt-3") -> Drawing:
         return Drawing(line, shadow, self.journal.reader, self.clock)
 
-    async def part(self, legacy: Verdict = OK, model: Verdict | None = OK, line: str = "smt-3") -> Second:
+    async def part(
+        self, legacy: Verdict = OK, model: Verdict | None = OK, line: str = "smt-3", serial: str = ""
+    ) -> Second:
         self._number += 1
         id_ = f"{int(self.clock.wall() * 1000):012x}{self._number:020x}"
-        told = Decision(id=id_, line=line, goal=Goal(1), stage=Stage.SHADOW, part="", legacy=legacy, final=legacy)
+        told = Decision(
+            id=id_, line=line, goal=Goal(1), stage=Stage.SHADOW, part=serial, legacy=legacy, final=legacy
+        )
         await self.journal.commit(told)
         goals = {} if model is None else dict.fromkeys(Goal, model)
         made = Second(id=id_, kind="shadow", at=self.clock.wall(), model=model, goals=goals)
-        made = await self.drawing.drawn(made, legacy)
+        made = await self.drawing.drawn(made, legacy, serial)
         await self.journal.second(made)
         return made
 
@@ -121,3 +125,14 @@ async def test_a_disk_that_refuses_leaves_the_rate_as_it_was(plant: Plant, tmp_p
         (await plant.drawing.drawn(made, OK)).chance == plant.drawing.rate == audit_rate(plant.drawing._plan, ())
     )
     await asyncio.to_thread((tmp_path / "away.db").rename, tmp_path / "journal.db")
+
+
+async def test_seeded_parts_are_drawn_and_no_day_s_rate_knows_of_them(plant: Plant) -> None:
+    """Their pictures are kept, for drawn parts' are; labels are for the line's own parts."""
+    plant.drawing = plant.restarted(SHADOW.model_copy(update={"seeded": "SEED-*"}))
+    await plant.day(ok=40, disagreed=5)
+    for number in range(30):
+        made = await plant.part(NG, OK if number % 2 else NG, serial=f"SEED-{number}")
+        assert (made.stratum, made.chance, made.drawn) == (None, 1.0, True)
+    plant.turn(1.5)
+    assert (await plant.part()).chance == pytest.approx(15 / 40)

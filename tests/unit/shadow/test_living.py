@@ -77,8 +77,8 @@ class Plant:
 
         await asyncio.to_thread(write)
 
-    def living(self, since: float = 0.0) -> Living:
-        return Living(self.folder, "l", BEGIN + since, 24)
+    def living(self, since: float = 0.0, seeded: str = "") -> Living:
+        return Living(self.folder, "l", BEGIN + since, 24, seeded)
 
 
 @pytest.fixture
@@ -184,3 +184,16 @@ async def test_a_correction_counts_and_a_label_is_of_the_newest_presentation(pla
     await plant.say(said(NG, 10 + 97 * 3600, part="p", who="late"))
     seen = await asyncio.to_thread(plant.living().look, BEGIN + 400_000)
     assert seen.guarded.labelled == 1
+
+
+async def test_seeded_parts_are_no_part_of_what_a_live_line_is_held_to(plant: Plant) -> None:
+    await plant.part(1, OK, OK, guard=False)
+    own = await plant.part(2)
+    await plant.part(3, OK, OK, guard=False, part="SEED-1")
+    put_in = await plant.part(4, part="SEED-2")
+    await plant.say(said(NG, 100, id=own), said(NG, 100, id=put_in))
+    seen = await asyncio.to_thread(plant.living(seeded="SEED-*").look, BEGIN + 1000)
+    assert (seen.guarded.parts, seen.guarded.clearable, seen.guarded.confirmed) == (2, 1, 1)
+    assert seen.before.compared == 2
+    everything = await asyncio.to_thread(plant.living().look, BEGIN + 1000)
+    assert (everything.guarded.parts, everything.guarded.clearable, everything.guarded.confirmed) == (4, 2, 2)
