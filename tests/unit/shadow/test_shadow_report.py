@@ -254,6 +254,8 @@ def test_only_the_days_that_were_asked_for(written: Path, capsys: pytest.Capture
     assert facts["days"]["count"] == 1
     with (one / "parts.csv").open(encoding="utf-8") as file:
         assert len(file.readlines()) == 1 + facts["parts"]["distinct"]
+    later = json.loads((report(written.parent, "later", "--to", "2027-01-01") / "report.json").read_text("utf-8"))
+    assert later["days"]["count"] == 3, "days that have not come are no part of a look"
     wrong = ["shadow", "report", LINE, "--config", str(written.parent / "bridge.toml")]
     assert cli.main([*wrong, "--from", "1st"]) == 2
     assert cli.main([*wrong, "--from", "9999-12-31"]) == 2
