@@ -62,8 +62,12 @@ _SECOND = (
     "in_time, stratum, chance, drawn"
 )
 _SECOND_VIEW = (
-    "second, place, name, legacy, defect, image, final, model, score, threshold, label, bundle, judge_ms"
+    "second, place, name, legacy, defect, image, final, model, score, threshold, label, bundle, judge_ms, "
+    "brightness, contrast, sharpness"
 )
+
+_LOOKS = ((120.0, 4.0), (35.0, 2.0), (600.0, 40.0))
+"""Brightness, contrast and sharpness: mean and standard deviation of each."""
 
 
 def main() -> int:
@@ -240,6 +244,7 @@ def _rows(journal: sqlite3.Connection, rng: np.random.Generator, made: _Made) ->
             (
                 *(made.number, zero, name, made.legacy, defect, images, made.model, made.model, made.score),
                 *([0.5] * count, labels, bundle, judge_ms),
+                *(np.round(rng.normal(mean, width, count), 3).tolist() for mean, width in _LOOKS),
             ),
         ),
     )
