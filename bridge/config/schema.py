@@ -148,7 +148,7 @@ class Shadow(Section):
     """goals 1 and 3: at least this share of the inspector's false calls must be gone"""
     min_lots: Count = 20
     """from at least so many lots the parts must come, for defects come in bursts"""
-    min_ng: Count = 0
+    min_ng: Count = 10
     """at least so many confirmed NG there must be of each defect code that may be cleared"""
     correlation: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """the correlation within a lot that is assumed where the parts do not show more"""
