@@ -125,14 +125,16 @@ def month(recorded: Path, tmp_path: Path) -> Path:
 
 
 def test_the_same_bundle_says_what_it_said_in_the_month(month: Path) -> None:
-    """Same parts under the same numbers, same verdicts of model and goals, same scores, boxes and heat maps."""
+    """Same parts under the same numbers, same verdicts of model and goals, scores, boxes, heat maps and looks."""
     said = replayed(month, "--bundle", str(month / "model" / "bundle"), "--name", "again")
     was, now = records(month / "var"), again(month, "again")
     assert [one.decision for one in now.values()] == [one.decision for one in was.values()]
     assert [one.recorded_at for one in now.values()] == [one.recorded_at for one in was.values()]
     assert seconds(now) == seconds(was)
     assert {second.model for one in now.values() for second in one.seconds} == set(Verdict)
-    assert max(len(second.views) for one in now.values() for second in one.seconds) > PIECE_VIEWS
+    views = [second.views for one in now.values() for second in one.seconds]
+    assert max(map(len, views)) > PIECE_VIEWS
+    assert all(view.judgement and view.judgement.picture for several in views for view in several)
     assert f"{COUNT} of {COUNT} parts judged" in said
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _DAYS: Final = ("Mo", "Tu", "We", "Th", "Fr", "Sa", "Su")
 _QUIET, _BUSY = "#eef3f7", "#9dc3de"
+_HIGH: Final = 1.0
+"""A bar that is higher is cut and bears its figure, or the levels could not be told apart."""
 _LOOSE: Final = 4
 """A band that is so many times as high as the highest estimate is cut, or nothing else could be seen."""
 
@@ -170,11 +172,14 @@ def pictures(axes: Axes, views: Sequence[Facts], figures: Sequence[str]) -> None
     for place, (figure, one, colour) in enumerate(zip(figures, told, (page.INK, page.OK, page.NG), strict=True)):
         at = [weeks.index(week) + (place - (len(figures) - 1) / 2) * width for week in one]
         axes.bar(at, list(one.values()), color=colour, width=width, label=figure)
+        for x, psi in zip(at, one.values(), strict=True):
+            if psi > _HIGH:
+                axes.text(x, 0.97 * _HIGH, f"{psi:.1f}", fontsize=7, ha="center", va="top", color="white")
     axes.set_xticks(range(len(weeks)), weeks)
     _levels(axes, len(weeks))
-    axes.set_ylim(0, 1.1 * max(0.3, *(psi for one in told for psi in one.values())))
+    axes.set_ylim(0, min(_HIGH, 1.1 * max(0.3, *(psi for one in told for psi in one.values()))))
     axes.set_ylabel("PSI")
-    axes.legend(loc="upper right", ncols=len(figures))
+    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=len(figures), frameon=False)
 
 
 def _levels(axes: Axes, weeks: int) -> None:
