@@ -147,7 +147,7 @@ def _advice(need: Need, claim: Claim) -> str:
             f"{need.seeded:,} known-bad parts more, spread over the month's lots (shadow.seeded tells which)"
         )
     if need.lines and need.lines > 1:
-        ways.append(f"{need.lines} lines like this, pooled")
+        ways.append(f"{need.lines} lines like this, pooled (shadow.pool, or shadow report --pool)")
     short = "a month is not enough" if need.allowed < 0 else f"a month would pass in {need.power:.0%} only"
     return f"{name}: {short}; instead {', or '.join(ways)}."
 

@@ -21,6 +21,7 @@ from bridge.errors import ConfigError
 
 if TYPE_CHECKING:
     from bridge.shadow.begun import Begun
+    from bridge.shadow.month import Month
     from bridge.shadow.reading import Reading
     from bridge.shadow.report.page import Show
     from bridge.store import Entry
@@ -37,6 +38,12 @@ def options(parser: argparse.ArgumentParser) -> None:
     add("--from", dest="since", metavar="DAY", default="", help="the first day (default: that the month began on)")
     add("--to", dest="until", metavar="DAY", default="", help="the last day (default: that of the last part)")
     add("--goal", type=int, choices=(1, 2, 3), help="the goal that stands first (default: the line's)")
+    add(
+        "--pool",
+        nargs="*",
+        metavar="OTHER",
+        help="other lines that decide alike, whose parts count too (default: those of its shadow.pool)",
+    )
     add("--out", type=Path, metavar="FOLDER", help="where it goes (default: reports/LINE/FROM_TO of the data)")
     add("--data", type=Path, metavar="FOLDER", help="a replay, or a copy of a data folder, instead of the file's")
     add("--all-parts", action="store_true", help="list every part in parts.csv, not only those of interest")
@@ -91,6 +98,8 @@ def _written(args: argparse.Namespace, config: Config, line: Line, data: Path) -
     if not len(found.month):
         raise _no_part(line, month)
     decisions, unbound = _decisions(config, line, data, found, month)
+    others, against = _pooled(args, config, line, data, found)
+    decisions, unbound = ({} if against else decisions), [*unbound, *against]
     subject = facts_of.Subject(
         shadow=line.shadow,
         goal=Goal(args.goal or line.goal),
@@ -99,6 +108,7 @@ def _written(args: argparse.Namespace, config: Config, line: Line, data: Path) -
         unbound=unbound,
         clearable=line.clearable_codes,
         topology=line.topology,
+        pool=others,
     )
     facts = facts_of.report_of(data, found, subject)
     days = facts["days"]
@@ -214,6 +224,41 @@ def _decisions(
     if running is not None and line.name in running.facts:
         against += begun.not_as_run(about, running.facts[line.name])
     return ({}, against) if against else (decision_hashes(about), [])
+
+
+def _pooled(
+    args: argparse.Namespace, config: Config, line: Line, data: Path, found: Reading
+) -> tuple[dict[str, Month], list[str]]:
+    """Return the parts of the lines that are pooled with this one, and why what they show can take none live.
+
+    Which lines they are is said beforehand, as everything is that a verdict depends on: of many sets of lines one
+    will look good.
+    """
+    from bridge import starting  # noqa: PLC0415 - the help needs none of these
+    from bridge.config.changes import facts  # noqa: PLC0415
+    from bridge.shadow import begun, reading  # noqa: PLC0415
+
+    names = list(dict.fromkeys(line.shadow.pool if args.pool is None else args.pool))
+    planned = ", ".join(sorted(line.shadow.pool)) or "no other line"
+    against = [] if set(names) == set(line.shadow.pool) else [f"shadow.pool said beforehand: {planned}"]
+    about = facts(config, starting.models(config)) if names else {}
+    months: dict[str, Month] = {}
+    for name in names:
+        other = line_of(config, name, args.config)
+        unlike = "is the line itself" if name == line.name else begun.apart(about[line.name], about[name])
+        if unlike:
+            raise ConfigError(f"--pool: line {name}", unlike, "pool lines that decide alike")
+        since = max(found.begin, _begun(config, other, data, reading.span(data, name)[0]).at)
+        failing = other.legacy_ok_on_failure
+        read = reading.read(
+            data, name, other.shadow, since, found.end, failing, labels_in=_labels_in(data, config)
+        )
+        if not len(read.month):
+            raise ConfigError(f"--pool: line {name}", "has no part in this time", "leave it out")
+        _, reasons = _decisions(config, other, data, read, begun.Begun(at=since))
+        against += [f"line {name}: {reason}" for reason in reasons]
+        months[name] = read.month
+    return months, against
 
 
 def _list(path: Path, rows: Iterable[Sequence[object]]) -> None:

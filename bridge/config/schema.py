@@ -129,6 +129,8 @@ class Shadow(Section):
     """about how many parts a day come, for the first day's audit rate; afterwards what came counts"""
     labels_per_day: Count = 50
     """how many parts a day people can label; what disagreements leave goes to the blind audit of agreements"""
+    pool: tuple[Name, ...] = Field(default=(), examples=[("smt-4", "smt-5")])
+    """a list of other lines whose parts count for its verdict too; they must decide alike"""
     seeded: Annotated[str, AfterValidator(_serials)] = Field(default="", examples=["SEED-*"])
     """the serial numbers of known-bad parts that people put in on purpose, with * and ? for what differs; they
     count for the miss rate and for nothing else"""
@@ -159,6 +161,13 @@ class Shadow(Section):
     shadow (it falls back by itself until somebody takes it live again)"""
     report_days: Annotated[int, Field(ge=1, le=3660)] = 60
     """for how many days after its end a report may take the line live"""
+
+
+def _pooled(line: Line, known: set[str]) -> None:
+    for other in line.shadow.pool:
+        if other not in known - {line.name}:
+            others = ", ".join(sorted(known - {line.name})) or "none: there is no other line"
+            raise ValueError(f'line.{line.name}.shadow.pool: "{other}" is no other line; write one of {others}')
 
 
 def _named_apart(key: str, plugins: tuple[Plugged, ...]) -> None:
@@ -360,6 +369,7 @@ class Config(Section):
                     f'line.{line.name}.judge: "{judge}" is not a judge of this file; '
                     f"write a [judge.{judge}] table, or one of {known}"
                 )
+            _pooled(line, {other.name for other in self.line})
             self._reachable(line)
         return self
 

@@ -33,12 +33,15 @@ PROMISED: Final = frozenset(
         "min_lots",
         "min_ng",
         "seeded",
+        "pool",
         "reinspected_within_hours",
         "shifts",
     )
 )
 """What a month must show, and how parts and lots are told apart for it: fixed before anybody looks."""
 _SAYS_NOTHING_OF_PARTS: Final = WHETHER_IT_COUNTS | {"shadow.guard_share", "fallbacks_in_a_row"}
+_EACH_ITS_OWN: Final = frozenset({"shadow.begins", "shadow.pool", "shadow.seeded"})
+"""In these lines that are pooled may differ."""
 SETTLED_SECONDS: Final = 60.0
 """What was on its way when something changed is answered by then."""
 DAY: Final = 86_400.0
@@ -128,6 +131,17 @@ def not_as_run(file: Mapping[str, Fact], running: Mapping[str, Fact]) -> list[st
         for key in keys
         if (file[key].value if key in file else "") != (running[key].value if key in running else "")
     ]
+
+
+def apart(one: Mapping[str, Fact], other: Mapping[str, Fact]) -> str:
+    """Return the first thing in which two lines decide, or promise, differently; empty where they are alike."""
+    for key in sorted({*one, *other}):
+        fact = one.get(key) or other[key]
+        counts = (fact.guarded and key not in WHETHER_IT_COUNTS) or key in PROMISED - _EACH_ITS_OWN
+        said = [line[key].value if key in line else "nothing" for line in (one, other)]
+        if counts and said[0] != said[1]:
+            return f"{key} is {said[1]} there, and {said[0]} here"
+    return ""
 
 
 def _day(at: float, timezone: str) -> str:

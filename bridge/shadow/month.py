@@ -6,7 +6,7 @@ verdict came. A re-inspected part is one row: its first presentation counts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
@@ -89,3 +89,46 @@ class Month:
             if isinstance(value := getattr(self, one.name), np.ndarray)
         }
         return replace(self, **arrays)
+
+
+def pooled(months: Mapping[str, Month]) -> Month:
+    """Return the parts of several lines as one month in order of time.
+
+    Lots of different lines are different lots, whatever they are called; recipes and codes go by their names.
+
+    Args:
+        months: the parts of each line, by its name; at least one.
+    """
+    every = list(months.values())
+    order = np.argsort(np.concatenate([one.at for one in every]), kind="stable")
+    lots, recipes, defects = (_named(months, kind) for kind in ("lot", "recipe", "defect"))
+    arrays: dict[str, Any] = {
+        one.name: np.concatenate([getattr(month, one.name) for month in every])[order]
+        for one in fields(Month)
+        if isinstance(getattr(every[0], one.name), np.ndarray) and one.name not in {"lot", "recipe", "defect"}
+    }
+    return Month(
+        **arrays,
+        lot=lots[0][order],
+        recipe=recipes[0][order],
+        defect=defects[0][order],
+        lots=lots[1],
+        recipes=recipes[1],
+        defects=defects[1],
+    )
+
+
+def _named(months: Mapping[str, Month], kind: str) -> tuple[NDArray[np.int32], Sequence[str]]:
+    """Return the index of each part's lot, recipe or code among those of all lines, and their names."""
+    told = [
+        [f"{line} {name}" if kind == "lot" else name for name in getattr(month, f"{kind}s")]
+        for line, month in months.items()
+    ]
+    names = sorted({name for mine in told for name in mine})
+    place = {name: index for index, name in enumerate(names)}
+    index = [
+        np.array([place[name] for name in mine], np.int32)[getattr(month, kind)]
+        for mine, month in zip(told, months.values(), strict=True)
+        if mine
+    ]
+    return np.concatenate(index) if index else np.zeros(0, np.int32), names

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from math import isfinite
 from pathlib import Path
@@ -19,9 +19,9 @@ from bridge.shadow.approval import sealed
 from bridge.shadow.begun import Begun
 from bridge.shadow.estimates import Estimate, Estimates
 from bridge.shadow.health import PERCENTILES, Health, health_of
-from bridge.shadow.month import CONTRADICTED, NG, NONE, OK, SILENT, Month
+from bridge.shadow.month import CONTRADICTED, NG, NONE, OK, SILENT, Month, pooled
 from bridge.shadow.reading import Reading
-from bridge.shadow.report import curves, grouped, people, pictures, pieces, seeded, times
+from bridge.shadow.report import curves, grouped, people, pictures, pieces, pooling, seeded, times
 from bridge.shadow.report.grouped import DIGITS, Facts, Grouped, rate
 from bridge.store import schema
 
@@ -47,6 +47,8 @@ class Subject:
     clearable: Sequence[str] = ()
     """The defect codes that may be cleared."""
     topology: str = "tap"
+    pool: Mapping[str, Month] = field(default_factory=dict)
+    """The parts of other lines that are taken together with it, by their names."""
 
 
 def report_of(folder: Path, found: Reading, subject: Subject) -> Facts:
@@ -61,9 +63,10 @@ def report_of(folder: Path, found: Reading, subject: Subject) -> Facts:
     day = plant.days(month.at, shadow.timezone)
     health = health_of(folder, found, day, shadow.timezone)
     parts = Grouped(month, shadow.confidence)
-    estimates = Estimates(whole.month, shadow.confidence, shadow.correlation)
-    week, weeks = times.weeks(day)
-    _, shift = plant.shifts(month.at, shadow)
+    lines = {found.line: whole.month, **{name: one for name, one in subject.pool.items() if len(one)}}
+    together = pooled(lines) if len(lines) > 1 else whole.month
+    every = Grouped(together.own(), shadow.confidence) if len(lines) > 1 else parts
+    estimates = Estimates(together, shadow.confidence, shadow.correlation)
     goal = subject.goal
     return {
         "form": FORM,
@@ -75,20 +78,15 @@ def report_of(folder: Path, found: Reading, subject: Subject) -> Facts:
         "topology": subject.topology,
         "decision_hash": dict(sorted(subject.decisions.items())),
         "began": asdict(subject.begun) | {"unbound": list(subject.unbound)},
-        "verdict": {str(int(one)): _verdict(whole, subject, one) for one in Goal},
+        "verdict": {str(int(one)): _verdict(replace(whole, month=together), subject, one, lines) for one in Goal},
         "parts": _parts(found),
-        "seeded": seeded.facts_of(whole.month, shadow.seeded, shadow.confidence),
+        "pool": pooling.facts_of(lines, shadow.confidence),
+        "seeded": seeded.facts_of(together, shadow.seeded, shadow.confidence),
         "numbers": _numbers(estimates),
-        "goals": {str(int(one)): _goal(estimates, month, parts, one) for one in Goal},
-        "confusion": _confusion(month, parts),
-        "curves": [curves.curve(parts, one) for one in Goal],
-        "rates": {
-            "recipe": grouped.table(parts, month.recipe, month.recipes, goal),
-            "defect": grouped.table(parts, month.defect, month.defects, goal),
-            "shift": grouped.table(parts, shift, shadow.shifts, goal),
-            "week": grouped.table(parts, week, weeks, goal),
-            "view": pieces.views(folder, found, parts),
-        },
+        "goals": {str(int(one)): _goal(estimates, every, one) for one in Goal},
+        "confusion": _confusion(every.month, every),
+        "curves": [curves.curve(every, one) for one in Goal],
+        "rates": _rates(every, shadow, goal) | {"view": pieces.views(folder, found, parts)},
         "calendar": times.calendar(month, day, health, shadow.timezone),
         "drift": times.drifts(month, day),
         "pictures": pictures.pictures(folder, found, day),
@@ -98,6 +96,18 @@ def report_of(folder: Path, found: Reading, subject: Subject) -> Facts:
         "labels": people.labels(found, parts) | {"machines": people.machines(parts)},
         "limits": json.loads(shadow.model_dump_json()),
         "provenance": _provenance(folder, found),
+    }
+
+
+def _rates(parts: Grouped, shadow: Shadow, goal: Goal) -> Facts:
+    month = parts.month
+    week, weeks = times.weeks(plant.days(month.at, shadow.timezone))
+    _, shift = plant.shifts(month.at, shadow)
+    return {
+        "recipe": grouped.table(parts, month.recipe, month.recipes, goal),
+        "defect": grouped.table(parts, month.defect, month.defects, goal),
+        "shift": grouped.table(parts, shift, shadow.shifts, goal),
+        "week": grouped.table(parts, week, weeks, goal),
     }
 
 
@@ -126,9 +136,10 @@ def _days(found: Reading, seen: int, timezone: str) -> Facts:
     }
 
 
-def _verdict(found: Reading, subject: Subject, goal: Goal) -> Facts:
+def _verdict(found: Reading, subject: Subject, goal: Goal, lines: Mapping[str, Month]) -> Facts:
     days = (found.end - found.begin) / plant.DAY
     said = readiness.readiness(found.month, subject.shadow, goal, days, tuple(subject.clearable))
+    said = pooling.agreed(said, lines, subject.shadow, days)
     limits = [{name: getattr(one, name) for name in _LIMIT} | {"said": readiness.said(one)} for one in said.limits]
     return asdict(replace(said, limits=())) | {"goal": int(goal), "limits": limits}
 
@@ -169,14 +180,14 @@ def _numbers(estimates: Estimates) -> Facts:
     }
 
 
-def _goal(estimates: Estimates, month: Month, parts: Grouped, goal: Goal) -> Facts:
+def _goal(estimates: Estimates, parts: Grouped, goal: Goal) -> Facts:
     return {
         "overruled": told(estimates.overruled(goal)),
         "cut": told(estimates.cut(goal)),
         "caught": told(estimates.caught(goal)),
         "added_escapes": told(estimates.added_escapes(goal)),
         "added_false_calls": told(estimates.added_false_calls(goal)),
-        "discordant": people.discordant(month, parts, goal, parts.confidence),
+        "discordant": people.discordant(parts.month, parts, goal, parts.confidence),
     }
 
 

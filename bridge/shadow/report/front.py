@@ -7,7 +7,7 @@ from typing import Final
 
 from bridge.pages import page
 from bridge.pages.page import Markup, Section
-from bridge.shadow.report import seeded, words
+from bridge.shadow.report import pooling, seeded, words
 from bridge.shadow.report.grouped import Facts
 
 GOALS: Final = {
@@ -25,7 +25,7 @@ def lead(facts: Facts) -> str:
     said = facts["verdict"][goal]["state"]
     return (
         f"{parts['distinct']:,} parts from {days['first']} to {days['last']}, of which {parts['labelled']:,} were "
-        f"looked at by people. Goal {goal} ({GOALS[goal]}): {said}."
+        f"looked at by people.{pooling.sentence(facts)} Goal {goal} ({GOALS[goal]}): {said}."
     )
 
 
@@ -140,7 +140,7 @@ def limits(facts: Facts) -> Section:
         heading = Markup("<h3>Goal {}: {} – {}</h3>")
         body += [heading.format(goal, GOALS[goal], words.state(said["state"])), _limits(said)]
         body.append(_rates(facts, goal))
-    body += seeded.part_of_page(facts)
+    body += [*pooling.part_of_page(facts), *seeded.part_of_page(facts)]
     return Section(title="Limits, goal by goal", body=body)
 
 

@@ -64,12 +64,23 @@ defects are like those that the line makes by itself no figure here can tell: wh
 the miss rate of real ones is higher than it says, so who made them, and how, is to be told beside it.
 """
 
+_POOLED = """
+Lines that are pooled
+Parts of {lines} are taken together for the verdict, the figures and the limits of line {line}; lots of
+different lines are different lots. Their verdicts come about in the same way, but their parts, lamps and
+cameras are their own: where one line's miss rate is higher, the others hide a part of it. So the table of
+lines is to be read with the verdict, and no goal is ready while one of the lines alone is beyond a limit.
+"""
+
 
 def method(facts: Facts) -> Section:
     """Return how it was done, in words."""
     told = []
     blocks = _METHOD.strip().split("\n\n") + ([_SEEDED.strip()] if facts["seeded"]["parts"] else [])
+    blocks += [_POOLED.strip()] if facts["pool"] else []
     for block in blocks:
         name, text = block.split("\n", 1)
-        told.append((name, text.replace("\n", " ").format(**facts["limits"])))
+        lines = ", ".join(one["line"] for one in facts["pool"])
+        said = text.replace("\n", " ").format(lines=lines, line=facts["line"], **facts["limits"])
+        told.append((name, said))
     return Section(title="Method", body=[page.facts(told)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bridge.pages.page import render
-from bridge.shadow.report import closing, course, front, method, where
+from bridge.shadow.report import closing, course, front, method, pooling, where
 from bridge.shadow.report.closing import Show
 from bridge.shadow.report.grouped import Facts
 
@@ -22,13 +22,18 @@ def page_of(facts: Facts, show: Show) -> str:
         front.limits(facts),
         where.thresholds(facts),
         where.rates(facts),
-        course.calendar(facts),
-        course.settled(facts),
-        course.drift(facts),
-        course.pictures(facts),
-        course.health(facts),
-        closing.disagreements(facts, show),
-        closing.labels(facts),
+        *pooling.alone(
+            facts,
+            (
+                course.calendar(facts),
+                course.settled(facts),
+                course.drift(facts),
+                course.pictures(facts),
+                course.health(facts),
+                closing.disagreements(facts, show),
+                closing.labels(facts),
+            ),
+        ),
         method.method(facts),
         closing.provenance(facts),
     ]

@@ -95,7 +95,9 @@ def rates(facts: Facts) -> Section:
     for key, title, name in _KINDS:
         groups = facts["rates"][key]
         body += [Markup("<h3>{}</h3>").format(title), _table(groups, name, goal)]
-    body += [Markup("<h3>By view: per camera, or per component</h3>"), _views(facts), _boards(facts)]
+    alone = f" (line {facts['line']} alone)" if facts["pool"] else ""
+    by_view = Markup("<h3>By view: per camera, or per component{}</h3>").format(alone)
+    body += [by_view, _views(facts), *([] if alone else [_boards(facts)])]
     return Section(title="Where it goes wrong", body=body)
 
 
