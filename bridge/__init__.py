@@ -18,8 +18,8 @@ Who asks and orders: ``control`` is the port and ``orders`` what it takes, ``unp
 the other end, for ``cli``.
 
 Beside these: ``plugin`` (all that an adapter may import), ``config`` (bridge.toml), ``learning`` (training, the
-only room with TensorFlow), ``shadow`` (statistics), ``simulate`` (the other side of everything), ``sniff`` (an
-unknown machine found out), ``pages`` (reports that stand alone), and the ground floor: ``messages``, ``labels``,
-``errors``, ``explaining``, ``health``, ``log``, ``echo``, ``notify``, ``tasks``, ``durable``, ``clock``,
-``priority``.
+only room with TensorFlow), ``shadow`` (the month and its statistics), ``replay`` (a month judged again),
+``simulate`` (the other side of everything), ``sniff`` (an unknown machine found out), ``pages`` (reports that
+stand alone), and the ground floor: ``messages``, ``labels``, ``errors``, ``explaining``, ``health``, ``log``,
+``echo``, ``notify``, ``tasks``, ``durable``, ``clock``, ``priority``.
 """
