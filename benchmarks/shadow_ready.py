@@ -18,7 +18,7 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 from simulated_months import Lots, drawn_month
 
-from bridge.config.schema import Shadow
+from bridge.config.shadow import Shadow
 from bridge.messages import Goal
 from bridge.shadow.estimates import Estimates
 from bridge.shadow.month import Month

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from bridge.cli.numbers import above_zero, count, share
 from bridge.config import load
-from bridge.config.schema import Shadow
+from bridge.config.shadow import Shadow
 from bridge.errors import ConfigError
 from bridge.shadow.planning import Claim, Line, Need, needs, nothing_found
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bridge.config.schema import Config, Shadow, fingerprint
+from bridge.config.schema import Config, fingerprint
+from bridge.config.shadow import Shadow
 from bridge.config.words import sentences
 from bridge.errors import ConfigError
 from bridge.plugin.options import beside

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from bridge.config.changes import GUARDED, Fact
 from bridge.config.decision import WHETHER_IT_COUNTS
-from bridge.config.schema import Shadow
+from bridge.config.shadow import Shadow
 from bridge.store import Entry
 
 PROMISED: Final = frozenset(

@@ -13,7 +13,7 @@ from math import inf
 from zoneinfo import ZoneInfo
 
 from bridge.clock import Clock
-from bridge.config.schema import Shadow
+from bridge.config.shadow import Shadow
 from bridge.errors import BridgeError
 from bridge.log import logger
 from bridge.messages import Verdict

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from bridge.config.schema import Shadow
+from bridge.config.shadow import Shadow
 
 DAY: Final = 86_400
 _QUARTER: Final = 900

@@ -16,7 +16,7 @@ from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
-from bridge.config.schema import Shadow
+from bridge.config.shadow import Shadow
 from bridge.messages import Goal
 from bridge.shadow.estimates import Estimate, Estimates
 from bridge.shadow.month import NG, OK, Month

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bridge.config.schema import Shadow
+from bridge.config.shadow import Shadow
 from bridge.errors import ConfigError
 from bridge.shadow import columns, judged, plant, presented
 from bridge.shadow.columns import Columns

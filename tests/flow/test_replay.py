@@ -19,7 +19,7 @@ from flow_kit import PATIENCE_SECONDS, Insisting, a_line, configured, parts, tin
 
 from bridge.clock import SystemClock
 from bridge.config import Config
-from bridge.config.schema import Shadow
+from bridge.config.shadow import Shadow
 from bridge.errors import ConfigError, Unavailable
 from bridge.messages import Verdict, ViewDecision
 from bridge.replay.hands import PIECE_VIEWS

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from bridge.config.schema import Shadow
+from bridge.config.shadow import Shadow
 from bridge.messages import Goal
 from bridge.shadow import columns, plant, readiness
 from bridge.shadow.approval import sealed

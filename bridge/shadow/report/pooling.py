@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bridge.config.schema import Shadow
+from bridge.config.shadow import Shadow
 from bridge.messages import Goal
 from bridge.pages import page
 from bridge.pages.page import Markup, Section

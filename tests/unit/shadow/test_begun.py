@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from bridge.config.changes import Fact
-from bridge.config.schema import Shadow
+from bridge.config.shadow import Shadow
 from bridge.shadow.begun import DAY, SETTLED_SECONDS, Begun, against, begun, not_as_run
 from bridge.store import Entry
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bridge.clock import ManualClock
-from bridge.config.schema import Shadow
+from bridge.config.shadow import Shadow
 from bridge.messages import Decision, Goal, Stage, Verdict
 from bridge.shadow.drawing import Drawing
 from bridge.shadow.sampling import audit_rate, drawn

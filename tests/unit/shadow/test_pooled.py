@@ -14,7 +14,7 @@ from small_month import BEGIN, NG, OK, Told, book
 from bridge import starting
 from bridge.cli import main as cli
 from bridge.config import load
-from bridge.config.schema import Shadow
+from bridge.config.shadow import Shadow
 from bridge.errors import ConfigError
 from bridge.messages import Goal
 from bridge.shadow import approval

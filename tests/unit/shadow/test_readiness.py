@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from month_kit import month
 
-from bridge.config.schema import Shadow
+from bridge.config.shadow import Shadow
 from bridge.messages import Goal
 from bridge.shadow.month import NG, NONE, OK, Month
 from bridge.shadow.readiness import LOOKS, look_at, readiness, said

@@ -16,7 +16,7 @@ from small_month import BEGIN, DAY, LINE, NG, OK, Told, book
 
 from bridge.cli import main as cli
 from bridge.config import load
-from bridge.config.schema import Shadow
+from bridge.config.shadow import Shadow
 from bridge.errors import ConfigError
 from bridge.messages import Goal
 from bridge.shadow import month as words

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from small_month import BEGIN, DAY, LINE, OK, Told, book
 
-from bridge.config.schema import Shadow
+from bridge.config.shadow import Shadow
 from bridge.shadow import counting, health, plant, reading
 from bridge.shadow.health import Health
 from bridge.store import schema

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from small_month import BEGIN, DAY, LINE, OK, Told, book
 
-from bridge.config.schema import Shadow
+from bridge.config.shadow import Shadow
 from bridge.messages import PictureFacts
 from bridge.shadow import plant
 from bridge.shadow.reading import Reading, read

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from small_month import BEGIN, DAY, LINE, NG, OK, Told, book
 
-from bridge.config.schema import Shadow
+from bridge.config.shadow import Shadow
 from bridge.errors import ConfigError
 from bridge.shadow import reading
 from bridge.shadow.reading import Reading
