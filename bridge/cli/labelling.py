@@ -19,6 +19,10 @@ SHARE = 0.1
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
+ODD = "backslashreplace"
+"""What becomes of a machine's bytes that are no Unicode, where they are to be shown."""
+
+
 def person(text: str) -> str:
     """Return who speaks; a flag's type.
 
@@ -50,7 +54,7 @@ def sheet(path: Path, flag: str = "--out") -> Iterator[TextIO]:
         ConfigError: it cannot be written.
     """
     outlet.made(outlet.file(path, flag).parent, flag)
-    with drafted(path) as draft, draft.open("w", encoding="utf-8-sig", newline="") as file:
+    with drafted(path) as draft, draft.open("w", encoding="utf-8-sig", errors=ODD, newline="") as file:
         yield file
 
 

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from bridge.cli import outlet
+from bridge.cli.labelling import ODD
 from bridge.config import Config, Line, load
-from bridge.durable import drafted, replace_text
+from bridge.durable import drafted, replace_bytes, replace_text
 from bridge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def _written(args: argparse.Namespace, config: Config, line: Line, data: Path) -
         from bridge.shadow.report import page  # noqa: PLC0415 - now that there is room for it
 
         shown = page.page_of(facts, _show(data, config.data / "images"))
-    replace_text(out / "report.html", shown)
+    replace_bytes(out / "report.html", shown.encode(errors=ODD))
     replace_text(out / "report.json", facts_of.encoded(facts))
     _say(facts)
     return out
@@ -262,7 +263,7 @@ def _pooled(
 
 
 def _list(path: Path, rows: Iterable[Sequence[object]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with path.open("w", newline="", encoding="utf-8", errors=ODD) as file:
         csv.writer(file, lineterminator="\n").writerows(rows)
 
 

@@ -118,9 +118,11 @@ def encoded(facts: Facts) -> str:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
-        return {str(key): _plain(one) for key, one in value.items()}
+        return {_plain(str(key)): _plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()  # serial numbers are bytes to some machines
     return None if isinstance(value, float) and not isfinite(value) else value
 
 

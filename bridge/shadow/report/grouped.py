@@ -130,7 +130,7 @@ class Rates:
 
 def rate(events: float, weighted: float, trials: float, low: float, high: float, outstanding: float = 0) -> Facts:
     """Return one rate as the report tells it."""
-    value = weighted / trials if trials else None
+    value = min(weighted / trials, 1.0) if trials else None  # weights may stand for more than a small group has
     return {
         "events": int(events),
         "weighted": round(float(weighted), 6),

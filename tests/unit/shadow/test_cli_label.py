@@ -125,6 +125,18 @@ class TestTodo:
             "bridge.toml: line smt-4: there is no such line; write one of smt-3\n",
         )
 
+    def test_bytes_that_are_no_unicode_are_listed(self, run: Run, folder: Path) -> None:
+        """By the id such a part is known all the same."""
+
+        async def add() -> None:
+            async with open_journal(folder / "var") as journal:
+                await journal.commit(_decision(30, "\udcff30"))
+                await journal.second(_second(30, drawn=True))
+
+        asyncio.run(add())
+        assert run("todo", "smt-3", "--out", "todo.csv")[0] == 0
+        assert "\\udcff30" in {row["part"] for row in rows(Path("todo.csv").read_text("utf-8-sig"))}
+
     def test_what_somebody_filled_in_is_not_written_over(self, run: Run) -> None:
         """A list that is still empty is."""
         assert run("todo", "smt-3", "--out", "todo.csv")[0] == 0

@@ -268,6 +268,25 @@ def test_only_the_days_that_were_asked_for(written: Path, capsys: pytest.Capture
     assert "line smt-9: is not there; write one of smt-3" in said
 
 
+def test_words_of_machines_are_shown_and_never_obeyed(tmp_path: Path) -> None:
+    """Bytes that are no Unicode, and what a browser would run."""
+    fill(tmp_path)
+    evil = "<script>alert(1)</script>"
+    with book(tmp_path / "odd") as month:
+        for number in range(8):
+            words = {"part": f"\udcff{evil}{number}", "recipe": f"\udcfe{evil}", "defect": f"\udcfd{evil}{number}"}
+            seen = {"stratum": Stratum.DISAGREED, "chance": 1.0, "drawn": True, "scores": (0.1,)}
+            id_ = month.add(Told(at=BEGIN + number, legacy=NG, model=OK, lot="\udcfc", **words, **seen))  # type: ignore[arg-type]
+            month.label(id_, OK if number % 2 else NG)
+    where = report(tmp_path, "odd-report", "--data", str(tmp_path / "odd"), "--all-parts")
+    page = (where / "report.html").read_text("utf-8")
+    assert evil not in page
+    assert "\\udcff&lt;script&gt;" in page
+    assert approval.read(where).said.line == LINE
+    with (where / "parts.csv").open(encoding="utf-8") as file:
+        assert {row["recipe"] for row in csv.DictReader(file)} == {f"\\udcfe{evil}"}
+
+
 def test_a_report_that_is_broken_off_leaves_the_old_one(
     written: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
