@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from bridge.cli import outlet
 from bridge.cli.labelling import ODD
 from bridge.config import Config, Line, load
-from bridge.durable import drafted, replace_bytes, replace_text
+from bridge.durable import drafted
 from bridge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -114,14 +114,19 @@ def _written(args: argparse.Namespace, config: Config, line: Line, data: Path) -
     facts = facts_of.report_of(data, found, subject)
     days = facts["days"]
     out: Path = args.out or data / "reports" / line.name / f"{days['first']}_{days['last']}"
-    with drafted(outlet.made(out) / "parts.csv") as draft:
-        _list(draft, facts_of.lines(found, args.all_parts))
+    outlet.made(out)
+    with (
+        drafted(out / "report.json") as said,  # the last that is replaced: it is what may take a line live
+        drafted(out / "report.html") as drawn,
+        drafted(out / "parts.csv") as listed,
+    ):
+        _list(listed, facts_of.lines(found, args.all_parts))
         del found
         from bridge.shadow.report import page  # noqa: PLC0415 - now that there is room for it
 
         shown = page.page_of(facts, _show(data, config.data / "images"))
-    replace_bytes(out / "report.html", shown.encode(errors=ODD))
-    replace_text(out / "report.json", facts_of.encoded(facts))
+        drawn.write_bytes(shown.encode(errors=ODD))
+        said.write_text(facts_of.encoded(facts), encoding="utf-8", newline="")
     _say(facts)
     return out
 

@@ -20,6 +20,7 @@ from bridge.config import load
 from bridge.config.changes import facts as facts_of
 from bridge.config.decision import decision_hashes
 from bridge.shadow import approval
+from bridge.shadow.report import facts as facts_of_report
 from bridge.shadow.report import page
 from bridge.simulate.factory import DEMO_BUNDLE
 from bridge.store import Stratum
@@ -299,6 +300,10 @@ def test_a_report_that_is_broken_off_leaves_the_old_one(
 
     monkeypatch.setattr(page, "page_of", interrupted)
     again = ["shadow", "report", LINE, "--config", str(written.parent / "bridge.toml"), "--out", str(where)]
+    assert cli.main([*again, "--all-parts"]) == 130
+    assert {one.name: one.read_bytes() for one in where.iterdir()} == before
+    monkeypatch.setattr(facts_of_report, "encoded", interrupted)
+    monkeypatch.setattr(page, "page_of", lambda *_: "a page")
     assert cli.main([*again, "--all-parts"]) == 130
     assert {one.name: one.read_bytes() for one in where.iterdir()} == before
     assert cli.main([*again[:-1], "/proc/nowhere"]) == 2
