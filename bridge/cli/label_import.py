@@ -71,7 +71,10 @@ def run(args: argparse.Namespace) -> int:
     added = Added(added.new, added.known + len(found) - len(fresh))
     print(f"{args.file}: {added.new} new label(s), {added.known} known, {len(rejected)} not understood")
     if nowhere := _nowhere(data, args.line, shadow.reinspected_within_hours, {label.key for label in fresh}):
-        print(f"{nowhere} of the new belong to no inspection of this line, and count for nothing yet")
+        print(
+            f"{nowhere} of the new belong to no inspection of this line, and count for nothing yet"
+            " (a serial number without a time means the part as it is now)"
+        )
     _show(args.file, rejected)
     return 1 if rejected else 0
 

@@ -197,10 +197,10 @@ def label(folder: Path, per_day: int) -> None:
             done.open("w", newline="", encoding="utf-8") as out,
         ):
             words = csv.writer(out)
-            words.writerow(["id", "verdict"])
+            words.writerow(["id", "verdict", "blind"])
             for row in csv.DictReader(listed):
                 bad = truth[row["part"]] is not (errs.random() < wrong)
-                words.writerow([row["id"], _word(bad=bad)])
+                words.writerow([row["id"], _word(bad=bad), row["blind"]])
                 said.setdefault(row["id"], set()).add(_word(bad=bad))
                 serials[row["id"]] = row["part"]
         _command(folder, "label", "import", str(done), "--line", "moulds", "--who", who)

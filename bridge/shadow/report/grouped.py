@@ -22,6 +22,8 @@ Floats: TypeAlias = NDArray[np.float64]
 Mask: TypeAlias = NDArray[np.bool_]
 
 _BLOCK: Final = 65_536
+MOST: Final = 500
+"""So many groups stand in one table."""
 DIGITS: Final = 12
 """Digits behind the point that are kept of a rate."""
 
@@ -148,12 +150,32 @@ def share(events: int, trials: int, confidence: float) -> Facts:
     return rate(events, events, trials, cp_lower(k, n, confidence)[0], cp_upper(k, n, confidence)[0])
 
 
-def table(grouped: Grouped, index: NDArray[Any], names: Sequence[str], goal: Goal) -> list[Facts]:
-    """Return the four rates of each group that has a part: false calls and escapes, before and with a goal."""
-    month = grouped.month
-    parts = np.zeros(len(names), np.int64)
+def _counted(index: NDArray[Any], groups: int) -> NDArray[np.int64]:
+    parts = np.zeros(groups, np.int64)
     for start in range(0, len(index), _BLOCK):
-        parts += np.bincount(index[start : start + _BLOCK], minlength=len(names))
+        parts += np.bincount(index[start : start + _BLOCK], minlength=groups)
+    return parts
+
+
+def _largest(
+    index: NDArray[Any], names: Sequence[str], parts: NDArray[np.int64]
+) -> tuple[NDArray[Any], Sequence[str]]:
+    kept = np.sort(np.argsort(-parts, kind="stable")[: MOST - 1])
+    place = np.full(len(names), MOST - 1, np.int32)
+    place[kept] = np.arange(MOST - 1)
+    return place[index], [*(names[one] for one in kept), f"{len(names) - MOST + 1:,} others"]
+
+
+def table(grouped: Grouped, index: NDArray[Any], names: Sequence[str], goal: Goal) -> list[Facts]:
+    """Return the four rates of each group that has a part: false calls and escapes, before and with a goal.
+
+    Of very many groups the largest stand for themselves, and the rest together.
+    """
+    month = grouped.month
+    parts = _counted(index, len(names))
+    if len(names) > MOST:
+        index, names = _largest(index, names, parts)
+        parts = _counted(index, MOST)
     labelled = np.bincount(index[grouped.known], minlength=len(names))
     ng = np.bincount(index[month.legacy == NG], minlength=len(names))
     columns: Mapping[str, list[Facts]] = {

@@ -9,6 +9,7 @@ from month_kit import month
 from bridge.messages import Goal
 from bridge.shadow.estimates import Estimates
 from bridge.shadow.month import CONTRADICTED, LATE, NG, NONE, OK, Month
+from bridge.shadow.report.grouped import MOST, Grouped, table
 from bridge.store.records import Stratum
 
 LEGACY = [NG, NG, NG, NG, OK, OK, OK, OK, OK, OK]
@@ -185,3 +186,14 @@ def test_what_is_drawn_at_different_rates_is_bounded_apart() -> None:
         parts.stratum[unjudged] = Stratum.UNJUDGED
         held += of(parts).false_calls(None).upper >= 0.25 * 0.3 + 0.75 * 0.01
     assert held >= 38
+
+
+def test_of_very_many_groups_the_largest_stand_for_themselves() -> None:
+    """100,000 defect codes are a column that was read wrongly, and no reason for a report of 80 MB."""
+    n = 3 * MOST
+    index = np.concatenate([np.arange(n), np.zeros(7, int)])
+    nobody = np.full(len(index), OK)
+    found = table(Grouped(month(nobody, nobody, nobody), 0.95), index, [f"E{i}" for i in range(n)], Goal.REPLACE)
+    assert len(found) == MOST
+    assert (found[0]["name"], found[0]["parts"]) == ("E0", 8)
+    assert (found[-1]["name"], found[-1]["parts"]) == ("1,001 others", n - MOST + 1)
