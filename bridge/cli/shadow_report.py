@@ -147,7 +147,7 @@ def _no_part(line: Line, month: Begun) -> ConfigError:
     anew = f"; its month began on {_shown(month.at, line)}, for {month.because}" if month.because else ""
     return ConfigError(
         f"line {line.name}",
-        f"has no part in this time{anew}",
+        f"has no part of its shadow in this time{anew}",
         "wait for parts, or write other days for --from and --to",
     )
 

@@ -60,7 +60,7 @@ class Reading:
     backlog: int
     """Presentations that were found afterwards."""
     live: int
-    """Presentations while the line was not in shadow."""
+    """Presentations while the line, or their recipe, was live: no part of the month."""
     counting: Counting
     """What the inspector's own running number tells of parts that were never presented."""
     second: NDArray[np.int32]
@@ -80,7 +80,11 @@ class Reading:
     def own(self) -> Reading:
         """Return the same without the seeded parts, as far as it is about distinct parts."""
         seeded = self.month.seeded
-        return replace(self, month=self.month.own(), second=self.second[~seeded]) if seeded.any() else self
+        return self.of(~seeded) if seeded.any() else self
+
+    def of(self, rows: NDArray[np.bool_]) -> Reading:
+        """Return the same about some of the distinct parts, (n,)."""
+        return replace(self, month=self.month.of(rows), second=self.second[rows])
 
 
 def span(folder: Path, line: str) -> tuple[float, float]:
@@ -147,10 +151,11 @@ def read(
     del shown, distinct, opening
     with columns.open_journal(folder) as journal:
         words = _Words(journal)
+    shadowed = (parts["codes"][first] & presented.SHADOW) != 0
     parts |= heard | lows
     for held in (heard, lows):
         held.clear()
-    return Reading(
+    found = Reading(
         line=line,
         begin=begin,
         end=end,
@@ -167,6 +172,7 @@ def read(
         bundles=words.named(bundles),
         month=_month(_Picked(parts, first), times, (verdict, seeded), shadow, on_failure, words),
     )
+    return found if shadowed.all() else found.of(shadowed)  # a live part says nothing of a shadow month
 
 
 def _labelled(truth: Truth) -> Truth:

@@ -47,6 +47,7 @@ class Told:
     bundle: str = "pins 2026.1"
     pictures: Sequence[PictureFacts | None] = ()
     """Of each view; none: nobody measured them."""
+    stage: Stage = Stage.SHADOW
 
 
 @dataclass
@@ -105,7 +106,7 @@ def _decision(id_: str, told: Told, views: tuple[ViewDecision, ...]) -> Decision
         id=id_,
         line=told.line,
         goal=Goal.CUT_FALSE_CALLS,
-        stage=Stage.SHADOW,
+        stage=told.stage,
         part=told.part,
         recipe=told.recipe,
         legacy=told.legacy,

@@ -10,6 +10,7 @@ from small_month import BEGIN, DAY, LINE, NG, OK, Told, book
 
 from bridge.config.shadow import Shadow
 from bridge.errors import ConfigError
+from bridge.messages import Stage
 from bridge.shadow import reading
 from bridge.shadow.reading import Reading
 from bridge.store import Stratum
@@ -118,6 +119,19 @@ def test_backlog_stands_where_it_happened(tmp_path: Path) -> None:
     found = read(tmp_path)
     assert found.month.at.tolist() == [BEGIN + HOUR, BEGIN + 3 * HOUR]
     assert (found.month.number.tolist(), found.month.presentations.tolist()) == ([2, 3], [2, 1])
+
+
+def test_a_part_that_was_live_is_counted_and_left_out(tmp_path: Path) -> None:
+    """Of a line whose recipes go live one after the other, those that did are no part of the others' month."""
+    with book(tmp_path) as month:
+        month.add(Told(at=BEGIN + 1, legacy=OK, model=OK, scores=[0.9], part="A"))
+        month.add(Told(at=BEGIN + 2, legacy=NG, part="B", stage=Stage.LIVE))
+        month.add(Told(at=BEGIN + 3, legacy=NG, model=OK, scores=[0.8], part="C"))
+    found = read(tmp_path)
+    assert (found.live, found.presentations) == (1, 3)
+    assert found.month.legacy.tolist() == [1, 2]
+    assert found.month.number.tolist() == [1, 3]
+    assert len(found.second) == 2
 
 
 def test_only_this_line_and_this_time_is_read(tmp_path: Path) -> None:

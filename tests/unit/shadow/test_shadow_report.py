@@ -265,7 +265,7 @@ def test_only_the_days_that_were_asked_for(written: Path, capsys: pytest.Capture
     said = capsys.readouterr().err
     assert "--from: 1st is no day; write 2026-10-01" in said
     assert "--from: 9999-12-31 is no day" in said
-    assert "has no part in this time" in said
+    assert "has no part of its shadow in this time" in said
     assert "line smt-9: is not there; write one of smt-3" in said
 
 
