@@ -100,9 +100,11 @@ async def dialled(options: BrokerOptions, tls: ssl.SSLContext | None) -> socket.
     seconds, peer = options.dial_timeout_seconds, f"{options.host}:{options.port}"
     dialling = thread.submit(_dial, options, tls)
     thread.shutdown(wait=False)
+    waited = asyncio.wrap_future(dialling)
+    waited.add_done_callback(_noticed)
     try:
         async with asyncio.timeout(seconds):
-            return await asyncio.shield(asyncio.wrap_future(dialling))
+            return await asyncio.shield(waited)
     except asyncio.CancelledError:
         dialling.add_done_callback(_close)
         raise
@@ -124,6 +126,12 @@ def _dial(options: BrokerOptions, tls: ssl.SSLContext | None) -> socket.socket:
     except BaseException:
         link.close()
         raise
+
+
+def _noticed(waited: asyncio.Future[socket.socket]) -> None:
+    """Take note of how dialling ended, so that nobody complains of a failure that came after we had left."""
+    if not waited.cancelled():
+        waited.exception()
 
 
 def _close(dialling: Future[socket.socket]) -> None:
