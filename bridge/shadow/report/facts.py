@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from math import isfinite
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bridge.config.shadow import Shadow
 from bridge.messages import Goal
@@ -60,32 +58,16 @@ def report_of(folder: Path, found: Reading, subject: Subject) -> Facts:
         ConfigError: there is no journal that this version can read.
         Unavailable: the disk refuses.
     """
-    own = found.own()
-    zone = subject.shadow.timezone
-    day = plant.days(own.month.at, zone)
-    with ThreadPoolExecutor(2) as beside:  # SQLite's work goes on beside our own
-        health = beside.submit(health_of, folder, own, day, zone)
-        looks = beside.submit(pictures.pictures, folder, own, day)
-        return _facts(folder, found, own, subject, day, (health, looks))
-
-
-def _facts(
-    folder: Path,
-    whole: Reading,
-    found: Reading,
-    subject: Subject,
-    day: NDArray[np.int32],
-    beside: tuple[Future[Health], Future[list[Facts]]],
-) -> Facts:
-    shadow, month = subject.shadow, found.month
+    shadow, whole, found = subject.shadow, found, found.own()
+    month = found.month
+    day = plant.days(month.at, shadow.timezone)
+    health = health_of(folder, found, day, shadow.timezone)
     parts = Grouped(month, shadow.confidence)
     lines = {found.line: whole.month, **{name: one for name, one in subject.pool.items() if len(one)}}
     together = pooled(lines) if len(lines) > 1 else whole.month
     every = Grouped(together.own(), shadow.confidence) if len(lines) > 1 else parts
     estimates = Estimates(together, shadow.confidence, shadow.correlation)
     goal = subject.goal
-    rates = _rates(every, shadow, goal) | {"view": pieces.views(folder, found, parts)}
-    health, looks = beside[0].result(), beside[1].result()
     return {
         "form": FORM,
         "line": found.line,
@@ -104,10 +86,10 @@ def _facts(
         "goals": {str(int(one)): _goal(estimates, every, one) for one in Goal},
         "confusion": _confusion(every.month, every),
         "curves": [curves.curve(every, one) for one in Goal],
-        "rates": rates,
+        "rates": _rates(every, shadow, goal) | {"view": pieces.views(folder, found, parts)},
         "calendar": times.calendar(month, day, health, shadow.timezone),
         "drift": times.drifts(month, day),
-        "pictures": looks,
+        "pictures": pictures.pictures(folder, found, day),
         "stability": times.stability(parts, goal, day),
         "health": _health(health),
         "worst": pieces.worst(folder, whole),
