@@ -44,7 +44,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     """Declare the command's flags."""
     add = parser.add_argument
     add("line", metavar="LINE", help="whose parts")
-    add("--bundle", default="", help="a bundle's folder, or a model's with a version: models/pins@3")
+    add("--bundle", default="", help="a model's version, as pins@3 or pins@candidate, or a bundle's folder")
     add(
         "--threshold",
         type=nonzero_share,

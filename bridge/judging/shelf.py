@@ -19,6 +19,8 @@ from bridge.judging.bundle import MANIFEST, Bundle
 
 HISTORY = "history"
 LIVE = "live"
+CANDIDATE = "candidate"
+"""Names the newest version that is not live, on a command line only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,8 @@ def located(text: str) -> Path:
     """Return the folder of the bundle that somebody writes on a command line, whatever ``live`` points to later.
 
     Args:
-        text: a bundle's folder, or a model's folder with ``@`` and a version or ``live``; without, live is meant.
+        text: a bundle's folder, or a model's folder with ``@`` and a version, ``live`` or ``candidate``, which is
+            the newest version that is not live; without, live is meant.
 
     Raises:
         ConfigError: there is no such bundle.
@@ -76,9 +79,23 @@ def located(text: str) -> Path:
             return (folder / LIVE).resolve()
         advice = "write a bundle's folder, or a model's, which may end in @live or @VERSION"
         raise ConfigError(f"bundle {text!r}", f"neither {folder} nor {folder / LIVE} holds a {MANIFEST}", advice)
+    if which == CANDIDATE:
+        return _candidate(folder).resolve()
     if not which.isdecimal():
-        raise ConfigError(f"bundle {text!r}", f"{which} is no version", "write @live or a number, as @2")
+        advice = "write @live, @candidate or a number, as @2"
+        raise ConfigError(f"bundle {text!r}", f"{which} is no version", advice)
     return folder_of(folder.parent, folder.name, int(which)).resolve()
+
+
+def _candidate(model: Path) -> Path:
+    """Return the folder of the newest version that is not live."""
+    live = _live(_shelf(model.parent, model.name))
+    waiting = [one for one in _of(model) if one.bundle and one.folder.name != live]
+    if not waiting:
+        raise ConfigError(
+            f"model {model.name!r}", "has no version beside the live one", "train one, or write @live"
+        )
+    return max(waiting, key=lambda one: one.bundle.manifest.version if one.bundle else 0).folder
 
 
 def next_version(model: Path) -> int:

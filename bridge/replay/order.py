@@ -45,6 +45,13 @@ class Wanted:
     """None: one for each core."""
 
 
+def _place(text: str, data: Path) -> str:
+    """Return where a bundle lies: a bare name is a model's of the data folder, unless there is such a place."""
+    name, ours = text.partition("@")[0], data / "models"
+    bare = Path(name).name == name and not Path(name).exists() and (ours / name).is_dir()
+    return str(ours / text) if bare else text
+
+
 def prepared(wanted: Wanted, config: Config, clock: Clock) -> tuple[Job, Manifest, Path]:
     """Return what is to be done, what it is, and the folder that it goes to.
 
@@ -52,7 +59,7 @@ def prepared(wanted: Wanted, config: Config, clock: Clock) -> tuple[Job, Manifes
         ConfigError: there is no such line, bundle or part, or the folder holds another replay.
     """
     line = _line(config, wanted.line)
-    model = bundle.load(shelf.located(wanted.bundle)) if wanted.bundle else None
+    model = bundle.load(shelf.located(_place(wanted.bundle, config.data))) if wanted.bundle else None
     if model is None and wanted.threshold is None:
         raise ConfigError("replay", "is told neither a bundle nor a threshold", "write --bundle or --threshold")
     folder = config.data / FOLDER / (wanted.name or _named(wanted, model))

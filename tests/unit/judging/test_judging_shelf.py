@@ -154,6 +154,7 @@ def test_a_bundle_is_named_by_its_folder_or_by_its_model_and_version(models: Pat
     pins = models / "pins"
     for text, folder in (("pins", "2"), ("pins@live", "2"), ("pins/live", "2"), ("pins@3", "3"), ("pins/4", "4")):
         assert shelf.located(str(models / text)) == (pins / folder).resolve()
+    assert shelf.located(str(pins) + "@candidate").name == "4", "the newest that is not live"
     (models / "odd@9").mkdir()
     shutil.copytree(pins / "1", models / "odd@9", dirs_exist_ok=True)
     assert shelf.located(str(models / "odd@9")).name == "odd@9"
@@ -165,13 +166,21 @@ def test_a_bundle_is_named_by_its_folder_or_by_its_model_and_version(models: Pat
         ("pins", "@live or @VERSION"),
         ("nothing", "a bundle's folder"),
         ("pins@9", "versions 1, 2"),
-        ("pins@new", "@2"),
+        ("pins@new", "@candidate or a number, as @2"),
     ],
 )
 def test_a_bundle_that_is_not_there_says_what_to_write(models: Path, text: str, write: str) -> None:
     """None of the versions is live yet."""
     with pytest.raises(ConfigError, match=write):
         shelf.located(str(models / text))
+
+
+def test_a_model_whose_only_version_is_live_has_no_candidate(models: Path) -> None:
+    for version in ("2", "3", "4"):
+        shutil.rmtree(models / "pins" / version, ignore_errors=True)
+    put(models, 1)
+    with pytest.raises(ConfigError, match="no version beside the live one"):
+        shelf.located(str(models / "pins@candidate"))
 
 
 def test_the_next_version_is_one_more_than_the_highest(models: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -64,6 +65,16 @@ def a_judge(name: str = "first", kind: str = "classifier", model: Path = DEMO_BU
 def prepared(folder: Path, **wanted: object) -> tuple[Job, manifest.Manifest, Path]:
     asked = Wanted(**{"line": "smt-3", **wanted})  # type: ignore[arg-type]
     return order.prepared(asked, load(folder / "bridge.toml"), ManualClock())
+
+
+def test_a_model_of_the_data_folder_goes_by_its_name(tmp_path: Path) -> None:
+    """``bolts@candidate`` is its newest version that is not live."""
+    month(tmp_path, a_judge())
+    made = bundle.load(DEMO_BUNDLE).manifest
+    folder = tmp_path / "var" / "models" / made.name / str(made.version)
+    shutil.copytree(DEMO_BUNDLE, folder)
+    job, _, _ = prepared(tmp_path, bundle=f"{made.name}@candidate")
+    assert job.judges["first"].options.model == str(folder)
 
 
 def test_the_only_judge_runs_the_bundle_on_one_core_with_its_own_options(tmp_path: Path) -> None:
