@@ -54,6 +54,8 @@ class Watch:
     def __init__(self, config: LineConfig, data: Path, clock: Clock, audit: Audit) -> None:
         self._config, self._data, self._clock, self._audit = config, data, clock, audit
         self._living: Living | None = None
+        self._read = False
+        """Whether the audit log was ever read."""
         self.alarms: Mapping[str, str] = {}
         """What is not as it was promised, in words, by the kind of alarm."""
         self.bounds: Mapping[str, Bound] = {}
@@ -82,7 +84,11 @@ class Watch:
             ConfigError: a file is not what it should be.
             Unavailable: the disk refuses.
         """
-        living, now = await asyncio.to_thread(self._since), self._clock.wall()
+        permit = await asyncio.to_thread(self._permit)
+        if permit.lowered and not self._read:
+            self.lower(permit.lowered)  # a start at which the disk did not say so has let the line come back live
+        self._read = True
+        living, now = self._since(permit), self._clock.wall()
         if living is None:
             return False
         while await asyncio.to_thread(living.read_on, now):
@@ -90,9 +96,11 @@ class Watch:
         self._heed(await asyncio.to_thread(living.look, now))
         return True
 
-    def _since(self) -> Living | None:
-        """Return what reads the line since it is live as it is; blocks on the disk."""
-        permit = approvals.look(self._data).get(self._config.name, Permit())
+    def _permit(self) -> Permit:
+        return approvals.look(self._data).get(self._config.name, Permit())
+
+    def _since(self, permit: Permit) -> Living | None:
+        """Return what reads the line since it is live as it is."""
         if permit.lowered or not permit.since:
             return None
         if self._living is None or self._living.since != permit.since:

@@ -20,6 +20,7 @@ from bridge.cli import status
 from bridge.clock import SystemClock
 from bridge.config import Config, ConfigMistakes, load
 from bridge.config.decision import decision_hash, granted
+from bridge.errors import Unavailable
 from bridge.gateway import open_gateway
 from bridge.messages import Origin, Stage
 from bridge.shadow.guarding import Guarded
@@ -224,6 +225,28 @@ async def test_a_line_that_fell_back_stays_there_over_restarts_until_it_is_appro
         assert not gateway.lines[name].standing.shadow
     async with open_gateway(gateway.config) as gateway:
         assert not gateway.lines[name].standing.shadow
+
+
+async def test_a_start_that_cannot_read_the_log_does_not_take_a_line_that_fell_back_live_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gateway comes back from a power cut anyway; the watch reads again what the start could not."""
+    acts = Acts(tmp_path)
+    fell_back = {acts.name: Permit(lowered="too many were let through")}
+    refused = [Unavailable("the disk refuses")]
+
+    def look(_: Path) -> dict[str, Permit]:
+        if refused:
+            raise refused.pop()
+        return fell_back
+
+    monkeypatch.setattr(approvals, "look", look)
+    with pytest.raises(Unavailable):
+        await acts.watch.look()
+    assert acts.lowered == []
+    assert not await acts.watch.look()
+    assert not await acts.watch.look(), "and once is enough: somebody may be taking it live again just now"
+    assert acts.lowered == ["too many were let through"]
 
 
 async def test_since_when_a_line_is_live_as_it_is_stands_in_the_log(make: Make) -> None:
